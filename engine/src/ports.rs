@@ -1,0 +1,7 @@
+//! What the engine asks of the outside: a log, a key store, a bus, a clock and ids.
+
+pub mod bus;
+pub mod clock;
+pub mod ids;
+pub mod keys;
+pub mod log;

@@ -1,0 +1,28 @@
+//! JSON Schema (draft 2020-12) of every event payload and its sealed text, as published in `schemas/json`.
+
+use schemars::Schema;
+use schemars::schema_for;
+
+use crate::ticket::payload::{
+    Changed, Claimed, FollowUpOpened, Followed, MessageAdded, Opened, Released,
+};
+use crate::ticket::text::{MessageText, OpeningText, SubjectText};
+
+/// Every published schema with the file name that it is exported under.
+#[must_use]
+pub fn all() -> Vec<(&'static str, Schema)> {
+    vec![
+        ("ticket.opened.1.json", schema_for!(Opened)),
+        ("ticket.opened.text.1.json", schema_for!(OpeningText)),
+        ("ticket.changed.1.json", schema_for!(Changed)),
+        ("ticket.changed.text.1.json", schema_for!(SubjectText)),
+        ("ticket.message_added.1.json", schema_for!(MessageAdded)),
+        ("ticket.message_added.text.1.json", schema_for!(MessageText)),
+        ("ticket.claimed.1.json", schema_for!(Claimed)),
+        ("ticket.released.1.json", schema_for!(Released)),
+        ("ticket.follower_added.1.json", schema_for!(Followed)),
+        ("ticket.follower_removed.1.json", schema_for!(Followed)),
+        ("ticket.follow_up_opened.1.json", schema_for!(FollowUpOpened)),
+        ("ticket.heads_joined.1.json", schemars::json_schema!({"type": "object"})),
+    ]
+}
