@@ -1,1 +1,3 @@
-//! x
+//! Owns: the read models that answer questions, with the runner that feeds them from the log.
+//! Imports: docket-schemas, docket-engine.
+//! Never: decisions, events, side effects, NATS: a view can be deleted and rebuilt.

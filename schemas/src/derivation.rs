@@ -3,7 +3,9 @@
 use uuid::Uuid;
 
 use crate::canonical::Fields;
-use crate::{CommandId, EventId, Incarnation, MessageId, Principal, Role, Stream, Tenant, TicketId};
+use crate::{
+    CommandId, EventId, Incarnation, MessageId, Principal, Role, Stream, Tenant, TicketId,
+};
 
 /// The command that an `Idempotency-Key` names: UUIDv8 over who sent it, to which stream, and which part of it.
 ///

@@ -27,8 +27,8 @@ pub mod ticket;
 pub use ticket::{
     Channel, CustomFields, Kind, Priority, Scalar, Status, TicketType, UnknownName,
     payload::{
-        Changed, Claimed, Followed, FollowUpOpened, MessageAdded, Opened, Payload, PayloadError,
-        Released, EventType,
+        Changed, Claimed, EventType, FollowUpOpened, Followed, MessageAdded, Opened, Payload,
+        PayloadError, Released,
     },
     text::{MessageText, OpeningText, PersonText, SubjectText},
 };

@@ -9,8 +9,19 @@ use crate::PersonId;
 use crate::ticket::UnknownName;
 
 /// What a token lets its bearer do. Its rank among concurrent values is [`Role::rank`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[derive(schemars::JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// A requester or follower, who sees the public part of own tickets.

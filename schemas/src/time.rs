@@ -83,7 +83,11 @@ impl FromStr for Timestamp {
     fn from_str(text: &str) -> Result<Self, TimestampError> {
         let time: jiff::Timestamp = text.parse().map_err(|_| TimestampError)?;
         let micros = time.as_microsecond();
-        if (MICROS_MIN..=MICROS_MAX).contains(&micros) { Ok(Self(micros)) } else { Err(TimestampError) }
+        if (MICROS_MIN..=MICROS_MAX).contains(&micros) {
+            Ok(Self(micros))
+        } else {
+            Err(TimestampError)
+        }
     }
 }
 
@@ -106,10 +110,14 @@ mod tests {
 
     #[test]
     fn a_time_written_out_reads_back_as_itself() {
-        for micros in [MICROS_MIN, -1, 0, 1, 951_782_400_000_000, 1_795_000_000_123_456, MICROS_MAX] {
+        for micros in [MICROS_MIN, -1, 0, 1, 951_782_400_000_000, 1_795_000_000_123_456, MICROS_MAX]
+        {
             let time = Timestamp::from_micros(micros);
             assert_eq!(time.to_string().parse(), Ok(time), "{time}");
         }
-        assert_eq!(Timestamp::from_micros(951_782_400_000_000).to_string(), "2000-02-29T00:00:00.000000Z");
+        assert_eq!(
+            Timestamp::from_micros(951_782_400_000_000).to_string(),
+            "2000-02-29T00:00:00.000000Z"
+        );
     }
 }

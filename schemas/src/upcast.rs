@@ -18,7 +18,11 @@ const fn steps(_: EventType) -> &'static [Upcaster] {
 ///
 /// # Errors
 /// When `schema` is newer than this release or the JSON is damaged.
-pub fn upcast(event_type: EventType, schema: u16, data: &str) -> Result<Cow<'_, str>, PayloadError> {
+pub fn upcast(
+    event_type: EventType,
+    schema: u16,
+    data: &str,
+) -> Result<Cow<'_, str>, PayloadError> {
     if schema > SCHEMA_VERSION {
         return Err(PayloadError::Newer { event_type: event_type.as_str().to_owned(), schema });
     }

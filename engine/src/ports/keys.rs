@@ -58,12 +58,18 @@ pub trait KeyStore: Send + Sync + 'static {
     ) -> Result<Vec<StoredPerson>, KeyStoreError>;
 
     /// The persons that the log knows by these ids, of any generation; the unknown are left out.
-    async fn persons_by_id(&self, ids: &[(Tenant, PersonId)]) -> Result<Vec<StoredPerson>, KeyStoreError>;
+    async fn persons_by_id(
+        &self,
+        ids: &[(Tenant, PersonId)],
+    ) -> Result<Vec<StoredPerson>, KeyStoreError>;
 
     /// The persons whose keys have these ids; the unknown are left out.
     async fn persons_by_key(&self, keys: &[KeyId]) -> Result<Vec<StoredPerson>, KeyStoreError>;
 
     /// Adds persons in one durable write; one whose (tenant, look-up) is there already is left as it is.
     /// Answers, in order, those that now stand.
-    async fn add_persons(&self, persons: &[StoredPerson]) -> Result<Vec<StoredPerson>, KeyStoreError>;
+    async fn add_persons(
+        &self,
+        persons: &[StoredPerson],
+    ) -> Result<Vec<StoredPerson>, KeyStoreError>;
 }

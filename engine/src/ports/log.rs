@@ -210,7 +210,11 @@ pub trait EventLog: Send + Sync + 'static {
     async fn heads(&self) -> Result<Positions, LogError>;
 
     /// The event at one place, for comparing a witness with the log.
-    async fn event_id_at(&self, partition: Partition, position: Position) -> Result<Option<EventId>, LogError>;
+    async fn event_id_at(
+        &self,
+        partition: Partition,
+        position: Position,
+    ) -> Result<Option<EventId>, LogError>;
 
     /// The tickets of a tenant that were opened with this `external_id`, oldest first, at most `limit`.
     async fn tickets_by_external_id(
@@ -221,10 +225,18 @@ pub trait EventLog: Send + Sync + 'static {
     ) -> Result<Vec<TicketId>, LogError>;
 
     /// The newest snapshot of each ticket that has one.
-    async fn snapshots(&self, tickets: &[(Tenant, TicketId)]) -> Result<Vec<(Tenant, TicketId, Snapshot)>, LogError>;
+    async fn snapshots(
+        &self,
+        tickets: &[(Tenant, TicketId)],
+    ) -> Result<Vec<(Tenant, TicketId, Snapshot)>, LogError>;
 
     /// Keeps a snapshot unless a later one is kept already.
-    async fn save_snapshot(&self, tenant: &Tenant, ticket: TicketId, snapshot: Snapshot) -> Result<(), LogError>;
+    async fn save_snapshot(
+        &self,
+        tenant: &Tenant,
+        ticket: TicketId,
+        snapshot: Snapshot,
+    ) -> Result<(), LogError>;
 
     /// The incarnations of this region, oldest first; empty for a new log.
     async fn incarnations(&self) -> Result<Vec<IncarnationStart>, LogError>;

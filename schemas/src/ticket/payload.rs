@@ -120,7 +120,10 @@ impl Payload {
     /// # Errors
     /// When the JSON does not have the type's shape.
     pub fn read(event_type: EventType, data: &str) -> Result<Self, PayloadError> {
-        fn shape<T: DeserializeOwned>(event_type: EventType, data: &str) -> Result<T, PayloadError> {
+        fn shape<T: DeserializeOwned>(
+            event_type: EventType,
+            data: &str,
+        ) -> Result<T, PayloadError> {
             serde_json::from_str(data).map_err(|source| PayloadError::Shape {
                 event_type: event_type.as_str().to_owned(),
                 source,
@@ -221,7 +224,12 @@ pub struct Changed {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,
     /// The type written; null clears it.
-    #[serde(default, rename = "type", deserialize_with = "named", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        rename = "type",
+        deserialize_with = "named",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub ticket_type: Option<Option<TicketType>>,
     /// The team written; null clears it.
     #[serde(default, deserialize_with = "named", skip_serializing_if = "Option::is_none")]
