@@ -21,10 +21,10 @@ pub enum LogError {
     /// No answer from the backend: the outcome is unknown, and the same batch may be sent again.
     #[error("event log unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A stored row that cannot be read, or a constraint that fired although the append excludes it.
+    /// A stored row that cannot be read, or a log to which nothing can be appended yet: no incarnation has begun.
     #[error("event log damaged: {what}")]
     Damaged {
-        /// Which row or constraint.
+        /// Which row, or what is missing.
         what: String,
     },
 }
@@ -106,6 +106,12 @@ pub enum UnitOutcome {
     SlotFree {
         /// Which.
         key: SlotKey,
+    },
+    /// A constraint fired that the append excludes, such as a dot used twice: a bug of the author. The unit alone is
+    /// left out; its neighbours are as if it had been handed back.
+    Damaged {
+        /// Which constraint.
+        what: String,
     },
     /// The batch's erasure epoch is older than the log's, which is `current`: seal and author again.
     EpochOld {
@@ -256,6 +262,10 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// The erasure epoch, which rises when a key is destroyed.
     async fn erasure_epoch(&self) -> Result<u64, LogError>;
+
+    /// Raises the erasure epoch by one, durably, and answers the new one. Called before a key is destroyed, so that
+    /// nothing is acknowledged under it afterwards.
+    async fn raise_erasure_epoch(&self) -> Result<u64, LogError>;
 
     /// Writes something that is no event, durably: whether the next write would succeed.
     async fn probe_write(&self) -> Result<(), LogError>;
