@@ -4,3 +4,7 @@
 
 pub mod cursor;
 pub mod ports;
+pub mod append;
+pub mod memory;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;

@@ -1,0 +1,257 @@
+//! The log in memory: for tests, simulations and trials that may lose everything.
+
+mod keys;
+mod state;
+
+pub use keys::MemoryKeyStore;
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use docket_schemas::{
+    CommandId, Event, EventId, Incarnation, Partition, Position, Tenant, TicketId,
+};
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use crate::append::{Plan, Stored as _, local_event, whole_batch_refusal};
+use crate::cursor::Positions;
+use crate::ports::log::{
+    Batch, EventLog, IncarnationStart, LogError, Page, READ_EVENTS_MAX, Snapshot, StreamRead, Unit,
+    UnitOutcome,
+};
+use state::{Dot, State, Taking};
+
+/// An event log that lives as long as its process. Shared by `Arc`.
+#[derive(Debug, Default)]
+pub struct MemoryLog(Mutex<State>);
+
+impl MemoryLog {
+    /// An empty log, in which no incarnation has begun.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+#[async_trait]
+impl EventLog for MemoryLog {
+    async fn append(&self, batch: Batch) -> Result<Vec<UnitOutcome>, LogError> {
+        let mut state = self.0.lock();
+        let newest = state.incarnations.last().map(|start| &start.incarnation);
+        if let Some(refusal) = whole_batch_refusal(&batch, newest, state.erasure_epoch)? {
+            return Ok(vec![refusal; batch.units.len()]);
+        }
+        let mut dots = HashSet::new();
+        let mut plan = Plan::new(&*state, &batch);
+        let decide = |unit| decide(&state, &mut plan, &mut dots, unit);
+        let outcomes = batch.units.iter().map(decide).collect();
+        let changes = plan.finish();
+        state.dots.extend(dots);
+        for (draft, placed) in &changes.rows {
+            state.push(local_event(draft, *placed, &batch.incarnation));
+        }
+        for ((tenant, key), holder) in changes.slots {
+            state.set_slot(tenant, key, holder);
+        }
+        Ok(outcomes)
+    }
+
+    async fn stream_events(&self, reads: &[StreamRead]) -> Result<Vec<Event>, LogError> {
+        let state = self.0.lock();
+        Ok(reads.iter().flat_map(|read| state.stream(read)).cloned().collect())
+    }
+
+    async fn stream_page(&self, read: &StreamRead, limit: usize) -> Result<Vec<Event>, LogError> {
+        let state = self.0.lock();
+        Ok(state.stream(read).take(limit.min(READ_EVENTS_MAX)).cloned().collect())
+    }
+
+    async fn event_of_command(
+        &self,
+        partition: Partition,
+        command: CommandId,
+    ) -> Result<Option<Event>, LogError> {
+        Ok(self.0.lock().command(partition, command))
+    }
+
+    async fn partition_events(
+        &self,
+        partition: Partition,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Event>, LogError> {
+        let state = self.0.lock();
+        let events = state.after(partition, after).iter();
+        Ok(events.take(limit.min(READ_EVENTS_MAX)).cloned().collect())
+    }
+
+    async fn tenant_events(
+        &self,
+        tenant: &Tenant,
+        after: &Positions,
+        limit: usize,
+    ) -> Result<Page, LogError> {
+        let limit = limit.min(READ_EVENTS_MAX);
+        let state = self.0.lock();
+        let mut events: Vec<&Event> = Partition::all()
+            .flat_map(|partition| state.after(partition, after.get(partition)))
+            .filter(|event| event.tenant == *tenant)
+            .collect();
+        events.sort_by_key(|event| (event.recorded_at, event.partition, event.position));
+        let more = events.len() > limit;
+        let events = events.into_iter().take(limit).cloned().collect();
+        Ok(Page { events, heads: state.heads(), more })
+    }
+
+    async fn heads(&self) -> Result<Positions, LogError> {
+        Ok(self.0.lock().heads())
+    }
+
+    async fn event_id_at(
+        &self,
+        partition: Partition,
+        position: Position,
+    ) -> Result<Option<EventId>, LogError> {
+        Ok(self.0.lock().at(partition, position).map(|event| event.event_id))
+    }
+
+    async fn tickets_by_external_id(
+        &self,
+        tenant: &Tenant,
+        external_id: &str,
+        limit: usize,
+    ) -> Result<Vec<TicketId>, LogError> {
+        Ok(self.0.lock().opened_as(tenant, external_id, limit))
+    }
+
+    async fn snapshots(
+        &self,
+        tickets: &[(Tenant, TicketId)],
+    ) -> Result<Vec<(Tenant, TicketId, Snapshot)>, LogError> {
+        let state = self.0.lock();
+        let found = tickets.iter().filter_map(|ticket| {
+            let snapshot = state.snapshots.get(ticket)?;
+            Some((ticket.0.clone(), ticket.1, snapshot.clone()))
+        });
+        Ok(found.collect())
+    }
+
+    async fn save_snapshot(
+        &self,
+        tenant: &Tenant,
+        ticket: TicketId,
+        snapshot: Snapshot,
+    ) -> Result<(), LogError> {
+        let mut state = self.0.lock();
+        let kept = state.snapshots.entry((tenant.clone(), ticket)).or_insert(snapshot.clone());
+        if kept.position < snapshot.position {
+            *kept = snapshot;
+        }
+        Ok(())
+    }
+
+    async fn incarnations(&self) -> Result<Vec<IncarnationStart>, LogError> {
+        Ok(self.0.lock().incarnations.clone())
+    }
+
+    async fn begin_incarnation(
+        &self,
+        newest: Option<&Incarnation>,
+        next: &Incarnation,
+    ) -> Result<Incarnation, LogError> {
+        let mut state = self.0.lock();
+        let standing = state.incarnations.last().map(|start| start.incarnation.clone());
+        if standing.as_ref() != newest {
+            return standing
+                .ok_or_else(|| LogError::Damaged { what: "no incarnation has begun".to_owned() });
+        }
+        let heads = state.heads();
+        state.incarnations.push(IncarnationStart { incarnation: next.clone(), heads });
+        Ok(next.clone())
+    }
+
+    async fn key_store(&self) -> Result<Option<Uuid>, LogError> {
+        Ok(self.0.lock().key_store)
+    }
+
+    async fn name_key_store(&self, id: Uuid) -> Result<Uuid, LogError> {
+        Ok(*self.0.lock().key_store.get_or_insert(id))
+    }
+
+    async fn erasure_epoch(&self) -> Result<u64, LogError> {
+        Ok(self.0.lock().erasure_epoch)
+    }
+
+    async fn raise_erasure_epoch(&self) -> Result<u64, LogError> {
+        let mut state = self.0.lock();
+        state.erasure_epoch += 1;
+        Ok(state.erasure_epoch)
+    }
+
+    async fn probe_write(&self) -> Result<(), LogError> {
+        Ok(())
+    }
+}
+
+/// Decides one unit; the dots are what a database would hold by a unique index.
+fn decide<'a>(
+    state: &State,
+    plan: &mut Plan<'a, &State>,
+    dots: &mut HashSet<Dot>,
+    unit: &'a Unit,
+) -> UnitOutcome {
+    let refusal = match plan.check(unit) {
+        Ok(changes) => match state.take_dots(unit, dots) {
+            Taking::Taken => return plan.accept(changes),
+            Taking::Used => UnitOutcome::Damaged { what: "a dot is used twice".to_owned() },
+        },
+        Err(outcome) => outcome,
+    };
+    plan.hand_back(unit);
+    refusal
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::contract::{KeysHarness, LogHarness};
+    use crate::ports::keys::KeyStore;
+
+    #[derive(Default)]
+    struct Memory(Arc<MemoryLog>, Arc<MemoryKeyStore>);
+
+    #[async_trait]
+    impl LogHarness for Memory {
+        async fn fresh(&self) -> Arc<dyn EventLog> {
+            self.0.clone()
+        }
+
+        async fn second_connection(&self) -> Arc<dyn EventLog> {
+            self.0.clone()
+        }
+    }
+
+    #[async_trait]
+    impl KeysHarness for Memory {
+        async fn fresh(&self) -> Arc<dyn KeyStore> {
+            self.1.clone()
+        }
+
+        async fn second_connection(&self) -> Arc<dyn KeyStore> {
+            self.1.clone()
+        }
+    }
+
+    mod log {
+        crate::log_contract!(super::Memory::default());
+    }
+
+    mod keys {
+        crate::keys_contract!(super::Memory::default());
+    }
+}
