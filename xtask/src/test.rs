@@ -1,0 +1,85 @@
+//! `cargo xtask test`: every test of the workspace against servers that exist only for this run.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+
+use crate::command::{self, announce};
+use crate::servers::Servers;
+use crate::signals::Signals;
+use crate::summary::{self, Summary};
+
+/// What to run.
+#[derive(clap::Args, Default)]
+pub(crate) struct Options {
+    /// A million cases for every property, and the tests that take minutes.
+    #[arg(long)]
+    long: bool,
+    /// Run only tests whose names contain one of these.
+    filters: Vec<String>,
+}
+
+/// Fails when a test does. The servers are stopped in every case.
+pub(crate) fn run(options: &Options, signals: &Signals) -> anyhow::Result<()> {
+    let servers = Servers::start(signals)?;
+    announce("building docket");
+    let binary = build_docket(&[], signals)?;
+    let prepare = |mut command: Command| {
+        command.envs(servers.environment()).env("DOCKET_BIN", &binary);
+        // The database of a test run is empty: queries were checked against the committed metadata.
+        command.env("SQLX_OFFLINE", "true");
+        if options.long {
+            command.env("DOCKET_TEST_LONG", "1");
+        }
+        command
+    };
+
+    let mut summary = Summary::default();
+    announce("tests");
+    let runner =
+        prepare(if command::has_cargo("nextest") { nextest(options) } else { plain(options) });
+    summary.add(runner, signals)?;
+    if options.filters.is_empty() {
+        announce("documentation tests");
+        let mut doc = prepare(command::cargo());
+        doc.args(["test", "--workspace", "--doc", "--no-fail-fast"]);
+        summary.add(doc, signals)?;
+    }
+    drop(servers);
+    summary.print();
+    if !summary.passed() {
+        bail!("there are failures above");
+    }
+    Ok(())
+}
+
+/// Builds the binary that end-to-end tests start; answers its path.
+pub(crate) fn build_docket(flags: &[&str], signals: &Signals) -> anyhow::Result<PathBuf> {
+    let mut build = command::cargo();
+    build.args(["build", "--package", "docket", "--bin", "docket"]).args(flags);
+    build.arg("--message-format=json-render-diagnostics").env("SQLX_OFFLINE", "true");
+    let messages = command::capture(build.stderr(Stdio::inherit()), signals)?;
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "docket")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .context("cargo built docket without saying where")
+}
+
+fn nextest(options: &Options) -> Command {
+    let mut command = command::cargo();
+    command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+    command.args(["--profile", if options.long { "long" } else { "default" }]);
+    command.args(["--color", summary::color()]).args(&options.filters);
+    command
+}
+
+fn plain(options: &Options) -> Command {
+    let mut command = command::cargo();
+    command.args(["test", "--workspace", "--no-fail-fast"]);
+    command.args(["--lib", "--bins", "--tests", "--examples", "--color", summary::color()]);
+    command.arg("--").args(&options.filters);
+    command
+}
