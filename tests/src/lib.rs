@@ -1,1 +1,17 @@
-//! x
+//! Owns: the end-to-end harness: real `docket` processes, databases of their own, an HTTP client.
+//! Imports: no crate of this workspace: it knows Docket as integrators do, by command line and HTTP.
+//! Never: knowledge of the inside, mocks, sleeps that hope.
+
+mod site;
+pub use site::{DATABASE_URL, Run, Site, Token};
+mod node;
+pub use node::{Node, READY_WITHIN, STOP_WITHIN};
+mod client;
+pub use client::{Answer, Client, Request, Unreachable};
+mod database;
+pub use database::Database;
+mod folder;
+pub use folder::Folder;
+mod edge;
+pub use edge::{eventually, is_long, nats_url, unique};
+mod binary;
