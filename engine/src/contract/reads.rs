@@ -7,12 +7,12 @@ use docket_schemas::{Draft, Event, EventId, Partition, Position, Stream, Tenant,
 
 use super::LogHarness;
 use super::drafts::{
-    after, append, check_order, command, draft, draft_of, numbers, opening, place, started, tenant,
-    ticket, units,
+    NOON, after, append, batch, check_order, command, draft, draft_of, eu, numbers, opening, place,
+    placed, started, tenant, ticket, units,
 };
 use crate::append::partition_of;
 use crate::cursor::Positions;
-use crate::ports::log::{EventLog, READ_EVENTS_MAX, StreamRead};
+use crate::ports::log::{Batch, EventLog, READ_EVENTS_MAX, StreamRead};
 
 /// Each stream from its own position, in the order of the question, also when one is asked twice or unknown.
 pub async fn streams_are_read_beyond_their_own_positions_in_the_order_asked(
@@ -143,14 +143,17 @@ pub async fn an_event_is_found_by_its_command_and_by_its_place(harness: &impl Lo
 /// Within the tenant, each ticket once, at most so many.
 pub async fn tickets_are_found_by_external_id_oldest_first(harness: &impl LogHarness) {
     let log = started(harness).await;
-    let named = |name: &str, number, id: &str| {
-        let draft = draft_of(&tenant(name), ticket(number), number);
-        opening(Draft { external_id: Some(id.to_owned()), ..draft })
-    };
+    let mut written = Vec::new();
     for (name, number, id) in
         [("acme", 3, "X-1"), ("acme", 1, "X-1"), ("acme", 2, "x-1"), ("bolt", 4, "X-1")]
     {
-        place(&log, named(name, number, id)).await;
+        let draft = draft_of(&tenant(name), ticket(number), number);
+        let named = opening(Draft { external_id: Some(id.to_owned()), ..draft });
+        // Partitions have times of their own, so the order shows only between times that differ.
+        let last = written.last().copied().unwrap_or(NOON);
+        let later = Batch { now: last.plus_micros(1_000), ..batch(eu(1), units([named])) };
+        let outcomes = log.append(later).await.expect("the log is available");
+        written.push(placed(&outcomes[0])[0].recorded_at);
     }
     let find = async |name: &str, id: &str, limit| -> Vec<TicketId> {
         log.tickets_by_external_id(&tenant(name), id, limit).await.expect("an answer")

@@ -1,10 +1,10 @@
 //! What the log in memory holds, with the indexes that its reads need.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use docket_schemas::{
     ActorId, CommandId, Event, EventId, PARTITIONS, Partition, Position, SlotKey, Stream,
-    StreamKind, Tenant, TicketId,
+    StreamKind, Tenant, TicketId, Timestamp,
 };
 use uuid::Uuid;
 
@@ -21,7 +21,8 @@ pub(super) struct State {
     commands: HashMap<(Partition, CommandId), Position>,
     streams: HashMap<(Tenant, Stream), Vec<Position>>,
     slots: HashMap<(Tenant, SlotKey), EventId>,
-    openings: HashMap<(Tenant, String), Vec<TicketId>>,
+    /// When and where each ticket was opened, by external id.
+    openings: HashMap<(Tenant, String), BTreeSet<(Timestamp, Partition, Position, TicketId)>>,
     pub(super) dots: HashSet<Dot>,
     pub(super) snapshots: HashMap<(Tenant, TicketId), Snapshot>,
     pub(super) incarnations: Vec<IncarnationStart>,
@@ -38,8 +39,8 @@ impl State {
         if let (Some(id), StreamKind::Ticket) = (&event.external_id, event.stream.kind) {
             let tickets = self.openings.entry((event.tenant.clone(), id.clone())).or_default();
             let ticket = TicketId::new(event.stream.id);
-            if !tickets.contains(&ticket) {
-                tickets.push(ticket);
+            if tickets.iter().all(|(.., known)| *known != ticket) {
+                tickets.insert((event.recorded_at, partition, position, ticket));
             }
         }
         self.partitions[partition.index()].push(event);
@@ -79,10 +80,10 @@ impl State {
         heads
     }
 
-    /// By the order in which they were appended, which is that of their recorded times.
+    /// Oldest first.
     pub(super) fn opened_as(&self, tenant: &Tenant, id: &str, limit: usize) -> Vec<TicketId> {
         let tickets = self.openings.get(&(tenant.clone(), id.to_owned()));
-        tickets.into_iter().flatten().copied().take(limit).collect()
+        tickets.into_iter().flatten().map(|(.., ticket)| *ticket).take(limit).collect()
     }
 
     /// Adds a unit's dots to those `taken` by its batch, unless one of them is used already.

@@ -1,0 +1,50 @@
+//! The log's contract, and what is SQLite's own.
+
+use docket_engine::contract::drafts::{
+    append, check_order, draft, eu, opening, started, ticket, units,
+};
+
+use crate::SqliteLog;
+use crate::testing::Directory;
+
+mod contract {
+    docket_engine::log_contract!(crate::testing::Directory::new());
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_is_named() {
+    let directory = Directory::new();
+    let missing = directory.file("missing/log.db");
+    let error = SqliteLog::open(&missing).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("cannot open {}", missing.display()));
+    let other = directory.file("notes.txt");
+    std::fs::write(&other, "this is no database, and long enough to show it\n".repeat(100))
+        .unwrap();
+    let error = SqliteLog::open(&other).await.unwrap_err();
+    assert!(error.to_string().contains("notes.txt"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_file_may_be_opened_by_many_at_once() {
+    let directory = Directory::new();
+    let opening = (0..8).map(|_| {
+        let path = directory.file("log.db");
+        tokio::spawn(async move { SqliteLog::open(path).await })
+    });
+    for opened in opening.collect::<Vec<_>>() {
+        opened.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_opened_again_goes_on_where_it_was() {
+    let directory = Directory::new();
+    let log = started(&directory).await;
+    append(&log, units([opening(draft(ticket(1), 1)), opening(draft(ticket(2), 2))])).await;
+    drop(log);
+    let log = directory.log().await;
+    assert_eq!(log.incarnations().await.unwrap()[0].incarnation, eu(1));
+    append(&log, units([opening(draft(ticket(3), 3))])).await;
+    assert_eq!(log.heads().await.unwrap().total(), 3);
+    check_order(&log).await;
+}
