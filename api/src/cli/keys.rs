@@ -1,0 +1,33 @@
+//! The flags that say who signs tokens.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::auth::{ISSUER_DEFAULT, SigningKey, SigningKeyError};
+
+/// The signing key's file in the data directory.
+const SIGNING_KEY_FILE: &str = "signing-key.pem";
+
+/// Where the installation keeps its own key, and whom it trusts.
+#[derive(Debug, Clone, Args)]
+pub(super) struct KeyArgs {
+    /// Directory that holds all data, made where there is none
+    #[arg(long, env = "DOCKET_DATA", value_name = "DIR", default_value = "./docket-data")]
+    pub(super) data: PathBuf,
+    /// Ed25519 key that signs tokens (PKCS#8 PEM), made where there is none [default: in the data directory]
+    #[arg(long, env = "DOCKET_SIGNING_KEY", value_name = "FILE")]
+    signing_key: Option<PathBuf>,
+    /// The `iss` of every token
+    #[arg(long, env = "DOCKET_ISSUER", value_name = "NAME", default_value = ISSUER_DEFAULT)]
+    pub(super) issuer: String,
+}
+
+impl KeyArgs {
+    /// The installation's own key.
+    pub(super) fn signing_key(&self) -> Result<SigningKey, SigningKeyError> {
+        let in_data = || self.data.join(SIGNING_KEY_FILE);
+        let path = self.signing_key.as_deref().map_or_else(in_data, Path::to_owned);
+        SigningKey::open_or_create(&path)
+    }
+}

@@ -1,0 +1,95 @@
+//! `docket serve`: serves HTTP until told to stop.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::Failure;
+use super::keys::KeyArgs;
+use crate::auth::{KeySet, KeySource, Verifier};
+use crate::gate::Gate;
+use crate::http::Routes;
+use crate::limit::{RateError, RateLimit};
+use crate::operations::{Operations, Readiness};
+use crate::server::{Drained, Server, tls_acceptor};
+use crate::telemetry::{self, LOG_FILTER_DEFAULT, LogFormat};
+use crate::{http, signals};
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// Address and port to serve at
+    #[arg(long, env = "DOCKET_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    #[command(flatten)]
+    keys: KeyArgs,
+    /// Public keys of the issuer of tokens, instead of the installation's own key
+    #[arg(long, env = "DOCKET_JWKS", value_name = "FILE|URL")]
+    jwks: Option<String>,
+    /// Requests of one principal: 100/s, 6000/m, 10000/h, or off
+    #[arg(long, env = "DOCKET_RATE_LIMIT", default_value = "100/s", value_parser = parse_rate)]
+    rate_limit: RateFlag,
+    /// Certificate chain (PEM): serve TLS 1.3 only
+    #[arg(long, env = "DOCKET_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Private key of the certificate (PEM)
+    #[arg(long, env = "DOCKET_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// What is logged, such as `info` or `info,docket::request=debug`
+    #[arg(long, env = "DOCKET_LOG", value_name = "FILTER", default_value = LOG_FILTER_DEFAULT)]
+    log: String,
+    /// How it is logged
+    #[arg(long, env = "DOCKET_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+/// A rate, or none for `off`.
+#[derive(Debug, Clone, Copy)]
+struct RateFlag(Option<RateLimit>);
+
+fn parse_rate(text: &str) -> Result<RateFlag, RateError> {
+    RateLimit::parse(text).map(RateFlag)
+}
+
+pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
+    telemetry::start(&args.log, args.log_format)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(args))
+}
+
+async fn serve(args: ServeArgs) -> Result<(), Failure> {
+    let gate = Arc::new(Gate::new(verifier(&args).await?, args.rate_limit.0));
+    let operations = Arc::new(Operations {
+        metrics: crate::metrics::Metrics::default(),
+        readiness: Readiness::new(Box::new(|| Box::pin(async { Ok(()) }))),
+    });
+    let routes: Routes<Arc<Gate>> = Routes::new();
+    let router = http::router(routes, Arc::clone(&gate), Arc::clone(&operations));
+    let tls = match (&args.tls_cert, &args.tls_key) {
+        (Some(certificate), Some(key)) => Some(tls_acceptor(certificate, key)?),
+        _ => None,
+    };
+    let server = Server::bind(args.listen, tls)
+        .map_err(|error| format!("cannot listen at {}: {error}", args.listen))?;
+    tracing::info!(address = %server.address()?, "listening");
+    let followed = Arc::clone(&gate);
+    tokio::spawn(async move { followed.verifier().follow_keys().await });
+    let drain = signals::drain(move || operations.readiness.drain())?;
+    match server.serve(router, drain).await {
+        Drained::Whole => tracing::info!("stopped"),
+        Drained::Cut(open) => tracing::warn!(open, "stopped with connections still open"),
+    }
+    Ok(())
+}
+
+async fn verifier(args: &ServeArgs) -> Result<Verifier, Failure> {
+    let source = match &args.jwks {
+        Some(place) => KeySource::open(place).await?,
+        None => {
+            let jwks = args.keys.signing_key()?.jwks().to_string();
+            KeySource::fixed(KeySet::parse(jwks.as_bytes())?)
+        }
+    };
+    Ok(Verifier::new(source, args.keys.issuer.as_str()))
+}

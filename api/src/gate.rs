@@ -1,0 +1,45 @@
+//! The gate that every authenticated request passes: verified, then within its rate.
+
+use docket_schemas::Timestamp;
+
+use crate::auth::{Token, Verifier};
+use crate::limit::{RateLimit, RateLimiter};
+use crate::problem::Problem;
+
+/// Admits callers. One per process.
+pub struct Gate {
+    verifier: Verifier,
+    limiter: Option<RateLimiter>,
+}
+
+impl Gate {
+    /// A gate for the verifier's tokens, each caller at `limit`; none is no limit.
+    #[must_use]
+    pub fn new(verifier: Verifier, limit: Option<RateLimit>) -> Self {
+        Self { verifier, limiter: limit.map(RateLimiter::new) }
+    }
+
+    /// Verifies a token's text and counts the request.
+    ///
+    /// # Errors
+    /// 401 `unauthenticated`, 429 `rate_limited`.
+    pub async fn admit(&self, text: &str, now: Timestamp) -> Result<Token, Problem> {
+        let token = match self.verifier.remembered(text, now) {
+            Some(token) => token,
+            None => {
+                let verified = self.verifier.verify(text, now).await;
+                verified.map_err(|error| Problem::unauthenticated(error.to_string()))?
+            }
+        };
+        if let Some(limiter) = &self.limiter {
+            limiter.take(&token.tenant, &token.subject)?;
+        }
+        Ok(token)
+    }
+
+    /// The verifier behind the gate.
+    #[must_use]
+    pub fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+}

@@ -1,0 +1,53 @@
+//! The HTTP door: one endpoint a file, and what they share.
+
+pub mod body;
+mod docs;
+mod fallback;
+pub mod header;
+mod healthz;
+pub mod json;
+mod metrics;
+mod observe;
+mod openapi;
+pub mod path;
+pub mod query;
+mod readyz;
+mod request_id;
+mod routes;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::Method;
+
+use crate::operations::Operations;
+use observe::ObserveLayer;
+pub use openapi::DOCUMENT;
+pub use routes::Routes;
+
+/// The whole door: `routes` with their state, what operators need, answers for everything else, all of it observed.
+#[must_use]
+pub fn router<S>(routes: Routes<S>, state: S, operations: Arc<Operations>) -> Router
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let routes = routes.with_state(state).merge(operator_routes().with_state(operations.clone()));
+    let observed = ObserveLayer::new(operations.metrics.for_routes(routes.table()));
+    routes
+        .into_router()
+        .fallback(fallback::not_found)
+        .method_not_allowed_fallback(fallback::method_not_allowed)
+        .layer(observed)
+}
+
+fn operator_routes() -> Routes<Arc<Operations>> {
+    Routes::new()
+        .on(Method::GET, "/healthz", healthz::get)
+        .on(Method::GET, "/readyz", readyz::get)
+        .on(Method::GET, "/metrics", metrics::get)
+        .on(Method::GET, "/openapi.json", openapi::get)
+        .on(Method::GET, "/docs", docs::get)
+}
+
+#[cfg(test)]
+mod tests;

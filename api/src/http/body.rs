@@ -1,0 +1,129 @@
+//! The body of a request, read within its limits before anyone looks at its content.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::json;
+use crate::problem::{Code, Problem};
+
+/// Largest body, in bytes.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Longest time from the head of a request to the last byte of its body.
+pub const BODY_TIME_MAX: Duration = Duration::from_secs(30);
+/// Most bytes of bodies held at once, over all requests; beyond it callers get 503.
+pub const BODIES_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Bytes of all bodies that are being read or held.
+static BODIES_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+/// A body as it came, or what was wrong with it.
+///
+/// Extracting it never fails, so that a handler may first answer what the caller may not see (404) or not do (403);
+/// its content is looked at by [`Payload::parse`].
+pub struct Payload {
+    content: Result<Bytes, Problem>,
+    media_type: Result<(), Problem>,
+    _share: Option<Share>,
+}
+
+impl Payload {
+    /// The content as JSON of the type `T`.
+    ///
+    /// # Errors
+    /// 415 when it is not `application/json`, 413 when it is larger than [`BODY_BYTES_MAX`], 408 when it did not arrive
+    /// in time, 503 when too much is being read already, 400 when it is not JSON, 422 when it is of another shape.
+    pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
+        self.media_type.clone()?;
+        match &self.content {
+            Ok(content) => json::parse(content),
+            Err(problem) => Err(problem.clone()),
+        }
+    }
+
+    /// The same, but no body at all is `T`'s default.
+    ///
+    /// # Errors
+    /// As [`Payload::parse`].
+    pub fn parse_or_default<'a, T: Deserialize<'a> + Default>(&'a self) -> Result<T, Problem> {
+        match &self.content {
+            Ok(content) if content.is_empty() => Ok(T::default()),
+            _ => self.parse(),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Payload {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Self::Rejection> {
+        let (parts, body) = request.into_parts();
+        let media_type = media_type(&parts.headers);
+        // What has no use is not read: the connection closes behind the answer.
+        let read = match (&media_type, body.size_hint().exact()) {
+            (Err(problem), length) if length != Some(0) => Err(problem.clone()),
+            (_, Some(length)) if length > BODY_BYTES_MAX as u64 => Err(too_large()),
+            (_, length) => match Share::take(length.map_or(BODY_BYTES_MAX, |length| length as usize)) {
+                Some(share) => read(body).await.map(|content| (content, share)),
+                None => Err(Problem::overloaded()),
+            },
+        };
+        Ok(match read {
+            Ok((content, share)) => Self { content: Ok(content), media_type, _share: Some(share) },
+            Err(problem) => Self { content: Err(problem), media_type, _share: None },
+        })
+    }
+}
+
+async fn read(body: Body) -> Result<Bytes, Problem> {
+    match timeout(BODY_TIME_MAX, Limited::new(body, BODY_BYTES_MAX).collect()).await {
+        Err(_) => Err(Problem::new(Code::Timeout).detail("the body did not arrive within 30 seconds")),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        // The connection broke: nobody reads the answer.
+        Ok(Err(_)) => Err(Problem::new(Code::MalformedRequest).detail("the body broke off")),
+        Ok(Ok(content)) => Ok(content.to_bytes()),
+    }
+}
+
+fn too_large() -> Problem {
+    Problem::new(Code::TooLarge)
+        .detail("the body may have at most 1 MiB")
+        .member("limit", BODY_BYTES_MAX)
+}
+
+fn media_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut fields = headers.get_all(header::CONTENT_TYPE).iter();
+    let essence = fields.next().and_then(|field| field.to_str().ok());
+    let essence = essence.and_then(|field| field.split(';').next()).unwrap_or_default();
+    if essence.trim().eq_ignore_ascii_case("application/json") && fields.next().is_none() {
+        return Ok(());
+    }
+    Err(Problem::new(Code::UnsupportedMediaType).detail("send `Content-Type: application/json`"))
+}
+
+/// A part of [`BODIES_BYTES_MAX`], given back when dropped.
+struct Share(usize);
+
+impl Share {
+    fn take(bytes: usize) -> Option<Self> {
+        let before = BODIES_BYTES.fetch_add(bytes, Ordering::Relaxed);
+        let share = Self(bytes);
+        (before + bytes <= BODIES_BYTES_MAX).then_some(share)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        BODIES_BYTES.fetch_sub(self.0, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;

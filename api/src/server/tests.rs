@@ -1,0 +1,96 @@
+//! The server as a connection meets it.
+
+use std::sync::Arc;
+
+use axum::http::Method;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::*;
+use crate::http::body::{BODY_BYTES_MAX, Payload};
+use crate::http::{Routes, router};
+use crate::metrics::Metrics;
+use crate::operations::{Operations, Readiness};
+use crate::problem::Problem;
+
+struct Running {
+    address: SocketAddr,
+    drain: watch::Sender<bool>,
+    served: tokio::task::JoinHandle<Drained>,
+}
+
+async fn echo(payload: Payload) -> Result<String, Problem> {
+    payload.parse::<String>()
+}
+
+async fn slow() -> &'static str {
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    "done"
+}
+
+fn start() -> Running {
+    let readiness = Readiness::new(Box::new(|| Box::pin(async { Ok(()) })));
+    let operations = Arc::new(Operations { metrics: Metrics::default(), readiness });
+    let routes = Routes::new().on(Method::POST, "/echo", echo).on(Method::GET, "/slow", slow);
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), None).unwrap();
+    let address = server.address().unwrap();
+    let (drain, draining) = watch::channel(false);
+    let served = tokio::spawn(server.serve(router(routes, (), operations), draining));
+    Running { address, drain, served }
+}
+
+/// Sends `bytes` and reads until the server closes.
+async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+#[track_caller]
+fn check(answer: &str, status: u16, code: &str) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    assert!(answer.contains("application/problem+json"), "{answer}");
+    assert!(answer.contains(&format!("\"code\":\"{code}\"")), "{answer}");
+}
+
+#[tokio::test]
+async fn too_many_or_too_large_header_fields_get_431_with_a_problem() {
+    let running = start();
+    let many = "x: y\r\n".repeat(10_000);
+    let request = format!("GET /healthz HTTP/1.1\r\nhost: a\r\n{many}\r\n");
+    check(&exchange(running.address, request.as_bytes()).await, 431, "headers_too_large");
+    let large = "y".repeat(100_000);
+    let request = format!("GET /healthz HTTP/1.1\r\nhost: a\r\nx: {large}\r\n\r\n");
+    check(&exchange(running.address, request.as_bytes()).await, 431, "headers_too_large");
+}
+
+#[tokio::test]
+async fn what_is_no_http_gets_400_with_a_problem() {
+    let running = start();
+    check(&exchange(running.address, b"hello\r\n\r\n").await, 400, "malformed_request");
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_while_it_is_still_being_sent() {
+    let running = start();
+    let body = "x".repeat(8 * BODY_BYTES_MAX);
+    let head = "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
+    let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+    check(&exchange(running.address, request.as_bytes()).await, 413, "too_large");
+}
+
+#[tokio::test]
+async fn a_drain_finishes_what_is_in_flight() {
+    let running = start();
+    let request = b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n";
+    let slow = tokio::spawn(exchange(running.address, request));
+    let idle = TcpStream::connect(running.address).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    running.drain.send_replace(true);
+    assert!(slow.await.unwrap().ends_with("done"));
+    assert_eq!(running.served.await.unwrap(), Drained::Whole);
+    drop(idle);
+    assert!(TcpStream::connect(running.address).await.is_err());
+}
