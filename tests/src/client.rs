@@ -30,37 +30,31 @@ impl Client {
     }
 
     /// `GET path`
-    #[must_use]
     pub fn get(&self, path: &str) -> Request {
         self.request(Method::GET, path)
     }
 
     /// `POST path`
-    #[must_use]
     pub fn post(&self, path: &str) -> Request {
         self.request(Method::POST, path)
     }
 
     /// `PATCH path`
-    #[must_use]
     pub fn patch(&self, path: &str) -> Request {
         self.request(Method::PATCH, path)
     }
 
     /// `PUT path`
-    #[must_use]
     pub fn put(&self, path: &str) -> Request {
         self.request(Method::PUT, path)
     }
 
     /// `DELETE path`
-    #[must_use]
     pub fn delete(&self, path: &str) -> Request {
         self.request(Method::DELETE, path)
     }
 
     /// Any method on any path; `path` is sent as it stands, with its query.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> Request {
         let mut builder = hyper::Request::builder().method(method).uri(path);
         builder = builder.header(HOST, self.address.to_string());
