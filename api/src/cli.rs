@@ -78,10 +78,8 @@ mod tests {
     #[test]
     fn a_failure_is_told_with_its_sources() {
         let inner = std::io::Error::other("disk on fire");
-        let failure: Failure = Box::new(crate::auth::SigningKeyError::Io {
-            path: "/data/key".into(),
-            source: inner,
-        });
+        let failure: Failure =
+            Box::new(crate::auth::SigningKeyError::Io { path: "/data/key".into(), source: inner });
         let told = with_sources(&*failure);
         assert_eq!(told, "cannot read or make the signing key /data/key: disk on fire");
     }

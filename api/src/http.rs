@@ -26,7 +26,6 @@ pub use openapi::DOCUMENT;
 pub use routes::Routes;
 
 /// The whole door: `routes` with their state, what operators need, answers for everything else, all of it observed.
-#[must_use]
 pub fn router<S>(routes: Routes<S>, state: S, operations: Arc<Operations>) -> Router
 where
     S: Clone + Send + Sync + 'static,

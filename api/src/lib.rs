@@ -2,17 +2,17 @@
 //! Imports: every crate of this workspace; adapters only in `wire`.
 //! Never: decisions about tickets.
 
-pub mod cli;
-pub mod http;
-pub mod problem;
 pub mod auth;
-pub mod limit;
-pub mod gate;
-pub mod operations;
-pub mod metrics;
-pub mod server;
-pub mod telemetry;
-pub mod signals;
+pub mod cli;
 pub mod clock;
+pub mod gate;
+pub mod http;
+pub mod limit;
+pub mod metrics;
+pub mod operations;
+pub mod problem;
+pub mod server;
+pub mod signals;
+pub mod telemetry;
 #[cfg(test)]
 mod testing;

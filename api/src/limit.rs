@@ -10,6 +10,7 @@ use axum::http::{HeaderName, HeaderValue};
 use docket_schemas::Tenant;
 use parking_lot::Mutex;
 
+use crate::clock;
 use crate::problem::{Code, Problem};
 pub use rate::{RateError, RateLimit};
 
@@ -42,7 +43,7 @@ impl RateLimiter {
     #[must_use]
     pub fn new(limit: RateLimit) -> Self {
         let shards = std::array::from_fn(|_| Mutex::default());
-        Self { limit, started: Instant::now(), hasher: RandomState::new(), shards }
+        Self { limit, started: clock::monotonic(), hasher: RandomState::new(), shards }
     }
 
     /// Takes one request from the principal's bucket.
@@ -88,7 +89,9 @@ fn make_room(shard: &mut HashMap<u64, Nanos>, now: Nanos) {
     shard.retain(|_, full_at| *full_at > now);
     if shard.len() >= SHARD_PRINCIPALS_MAX {
         let victims: Vec<_> = shard.keys().take(SHARD_VICTIMS).copied().collect();
-        shard.retain(|key, _| !victims.contains(key));
+        for victim in victims {
+            shard.remove(&victim);
+        }
     }
 }
 

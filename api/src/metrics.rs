@@ -88,9 +88,8 @@ impl Metrics {
     }
 
     fn method(&self, route: &'static str, method: &'static str) -> MethodMetrics {
-        let count = |status| {
-            self.requests.get_or_create_owned(&RequestLabels { route, method, status })
-        };
+        let count =
+            |status| self.requests.get_or_create_owned(&RequestLabels { route, method, status });
         MethodMetrics {
             route,
             counts: CLASSES.map(count),

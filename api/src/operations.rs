@@ -1,12 +1,13 @@
 //! What operators look at: metrics, and whether the server is ready.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
+use crate::clock;
 use crate::metrics::Metrics;
 
 /// How long the outcome of a probe is used, so that readers cannot make it a load.
@@ -61,7 +62,7 @@ impl Readiness {
             _ => {
                 let probed = timeout(PROBE_TIME_MAX, (self.probe)()).await;
                 let outcome = probed.unwrap_or(Err("the log does not answer"));
-                *last = Some((Instant::now(), outcome));
+                *last = Some((clock::monotonic(), outcome));
                 outcome
             }
         }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use serde::ser::{SerializeMap, Serializer};
 use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 use serde_json::Value;
 
 pub use code::Code;
@@ -129,14 +129,15 @@ impl Problem {
         self
     }
 
-    /// Adds a header field.
+    /// Sets a header field.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.retain(|(earlier, _)| *earlier != name);
         self.0.headers.push((name, value));
         self
     }
 
-    /// Adds `Retry-After`, in seconds rounded up, at least 1.
+    /// Sets `Retry-After`, in seconds rounded up, at least 1.
     #[must_use]
     pub fn retry_after(self, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -223,8 +224,8 @@ mod tests {
         for (millis, seconds) in [(0, "1"), (999, "1"), (1_000, "1"), (1_001, "2")] {
             let problem = Problem::overloaded().retry_after(Duration::from_millis(millis));
             let response = problem.into_response();
-            let last = response.headers().get_all(header::RETRY_AFTER).iter().last();
-            assert_eq!(last.unwrap(), seconds, "{millis} ms");
+            let waits: Vec<_> = response.headers().get_all(header::RETRY_AFTER).iter().collect();
+            assert_eq!(waits, [seconds], "{millis} ms");
         }
     }
 

@@ -34,7 +34,9 @@ pub fn start(filter: &str, format: LogFormat) -> Result<(), FilterError> {
     let parsed = parsed.map_err(|source| FilterError { filter: filter.to_owned(), source })?;
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
-        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+        LogFormat::Text => {
+            lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed()
+        }
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     let _ = tracing_subscriber::registry().with(lines.with_filter(parsed)).try_init();

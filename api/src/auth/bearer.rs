@@ -19,9 +19,9 @@ const SCHEME: &str = "bearer ";
 /// 401 when there is no `Authorization` header, several, or one of another scheme.
 pub fn bearer_text(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut fields = headers.get_all(header::AUTHORIZATION).iter();
-    let field = fields.next().ok_or_else(|| {
-        Problem::unauthenticated("send `Authorization: Bearer <token>`")
-    })?;
+    let field = fields
+        .next()
+        .ok_or_else(|| Problem::unauthenticated("send `Authorization: Bearer <token>`"))?;
     if fields.next().is_some() {
         return Err(Problem::unauthenticated("more than one `Authorization` header"));
     }

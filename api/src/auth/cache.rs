@@ -43,7 +43,9 @@ impl Cache {
         }
         if shard.len() >= SHARD_TOKENS_MAX {
             let victims: Vec<_> = shard.keys().take(SHARD_VICTIMS).copied().collect();
-            victims.iter().for_each(|victim| drop(shard.remove(victim)));
+            for victim in victims {
+                shard.remove(&victim);
+            }
         }
         shard.insert(digest, token);
     }

@@ -20,8 +20,8 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 /// Longest time from connecting to the last byte.
 const FETCH_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// Names a PEM file with certificate authorities to trust besides the built-in ones.
-const CERTIFICATES_VARIABLE: &str = "SSL_CERT_FILE";
+/// The system's certificate authorities on Debian, trusted besides the built-in ones where there is such a file.
+const SYSTEM_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// Why a document could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -76,8 +76,7 @@ async fn get<S>(stream: S, uri: &Uri, bytes_max: usize) -> Result<Bytes, FetchEr
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (mut sender, driver) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(connection)?;
+    let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(connection)?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let authority = uri.authority().ok_or(FetchError::Url)?;
     let host = authority.as_str().rsplit('@').next().unwrap_or_default();
@@ -104,8 +103,7 @@ fn connection(error: impl Into<Cause>) -> FetchError {
 
 fn tls_connector() -> Result<TlsConnector, FetchError> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    if let Some(path) = std::env::var_os(CERTIFICATES_VARIABLE) {
-        let certificates = CertificateDer::pem_file_iter(path).map_err(connection)?;
+    if let Ok(certificates) = CertificateDer::pem_file_iter(SYSTEM_CERTIFICATES) {
         roots.add_parsable_certificates(certificates.filter_map(Result::ok));
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

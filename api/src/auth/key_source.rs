@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::Uri;
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::{FetchError, JwksError, KeySet, fetch};
+use crate::clock;
 
 /// Shortest time between two looks at the source, so that unknown keys cannot make it busy.
 const REFRESH_INTERVAL_MIN: Duration = Duration::from_secs(10);
@@ -90,7 +90,7 @@ impl KeySource {
                     tracing::warn!(error = &error as &dyn std::error::Error, "keys not refreshed");
                 }
             }
-            *looked_at = Some(Instant::now());
+            *looked_at = Some(clock::monotonic());
         }
         self.keys()
     }

@@ -1,6 +1,7 @@
 //! The installation's own Ed25519 key, in a file that is made once.
 
 use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -137,7 +138,7 @@ fn create(path: &Path, content: &str) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = directory.unwrap_or(Path::new("."));
     fs::create_dir_all(directory)?;
-    let draft = directory.join(format!(".signing-key.{}", uuid::Uuid::now_v7()));
+    let draft = directory.join(format!(".signing-key.{}", unguessable()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     let linked = file
         .write_all(content.as_bytes())
@@ -149,6 +150,11 @@ fn create(path: &Path, content: &str) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         linked => linked.and_then(|()| File::open(directory)?.sync_all()),
     }
+}
+
+/// A name that no other process is using for its own draft.
+fn unguessable() -> u64 {
+    RandomState::new().hash_one(std::process::id())
 }
 
 #[cfg(test)]

@@ -179,7 +179,10 @@ fn refused(kind: &ErrorKind) -> TokenError {
         ErrorKind::InvalidSubject => TokenError::Claim("sub"),
         ErrorKind::MissingRequiredClaim(name) | ErrorKind::InvalidClaimFormat(name) => {
             let known = ["exp", "iss", "aud", "sub", "nbf"];
-            known.into_iter().find(|known| known == name).map_or(TokenError::Malformed, TokenError::Claim)
+            known
+                .into_iter()
+                .find(|known| known == name)
+                .map_or(TokenError::Malformed, TokenError::Claim)
         }
         _ => TokenError::Malformed,
     }

@@ -70,10 +70,12 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
         let read = match (&media_type, body.size_hint().exact()) {
             (Err(problem), length) if length != Some(0) => Err(problem.clone()),
             (_, Some(length)) if length > BODY_BYTES_MAX as u64 => Err(too_large()),
-            (_, length) => match Share::take(length.map_or(BODY_BYTES_MAX, |length| length as usize)) {
-                Some(share) => read(body).await.map(|content| (content, share)),
-                None => Err(Problem::overloaded()),
-            },
+            (_, length) => {
+                match Share::take(length.map_or(BODY_BYTES_MAX, |length| length as usize)) {
+                    Some(share) => read(body).await.map(|content| (content, share)),
+                    None => Err(Problem::overloaded()),
+                }
+            }
         };
         Ok(match read {
             Ok((content, share)) => Self { content: Ok(content), media_type, _share: Some(share) },
@@ -84,7 +86,9 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
 
 async fn read(body: Body) -> Result<Bytes, Problem> {
     match timeout(BODY_TIME_MAX, Limited::new(body, BODY_BYTES_MAX).collect()).await {
-        Err(_) => Err(Problem::new(Code::Timeout).detail("the body did not arrive within 30 seconds")),
+        Err(_) => {
+            Err(Problem::new(Code::Timeout).detail("the body did not arrive within 30 seconds"))
+        }
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         // The connection broke: nobody reads the answer.
         Ok(Err(_)) => Err(Problem::new(Code::MalformedRequest).detail("the body broke off")),

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -14,6 +14,7 @@ use futures_util::future::BoxFuture;
 use tower::{Layer, Service};
 
 use super::request_id::RequestIds;
+use crate::clock;
 use crate::metrics::RequestMetrics;
 use crate::problem::{Code, Problem};
 
@@ -67,7 +68,7 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let started = Instant::now();
+        let started = clock::monotonic();
         let method = request.method().clone();
         let matched = request.extensions().get::<MatchedPath>().cloned();
         let shared = Arc::clone(&self.shared);

@@ -56,7 +56,9 @@ fn take<'a, const N: usize>(
     }
     match decoded(value) {
         None => Err(FieldError::new(name, "is not UTF-8")),
-        Some(value) if value.contains('\0') => Err(FieldError::new(name, "contains a NUL character")),
+        Some(value) if value.contains('\0') => {
+            Err(FieldError::new(name, "contains a NUL character"))
+        }
         Some(value) => {
             values[index] = Some(value);
             Ok(())

@@ -59,7 +59,6 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 
     /// The router alone.
-    #[must_use]
     pub fn into_router(self) -> Router<S> {
         self.router
     }

@@ -25,7 +25,11 @@ async fn panics(State(()): State<()>) -> Result<(), Problem> {
     panic!("a bug")
 }
 
-async fn call(operations: &Arc<Operations>, method: &str, path: &str) -> (StatusCode, HeaderMap, String) {
+async fn call(
+    operations: &Arc<Operations>,
+    method: &str,
+    path: &str,
+) -> (StatusCode, HeaderMap, String) {
     let routes = Routes::new().on(Method::GET, "/panics/{id}", panics);
     let router = router(routes, (), Arc::clone(operations));
     let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
@@ -101,7 +105,7 @@ async fn the_document_describes_every_route_of_operators() {
 }
 
 /// The operations of the document whose paths `choose` takes.
-fn documented<'a>(document: &'a Value, choose: fn(&str) -> bool) -> BTreeSet<(String, &'a str)> {
+fn documented(document: &Value, choose: fn(&str) -> bool) -> BTreeSet<(String, &str)> {
     let paths = document["paths"].as_object().unwrap();
     let chosen = paths.iter().filter(|(path, _)| choose(path));
     let operations = chosen.flat_map(|(path, item)| {

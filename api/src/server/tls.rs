@@ -30,8 +30,8 @@ pub fn tls_acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, TlsEr
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
         .map_err(|error| TlsError::File(certificate.to_owned(), error))?;
-    let private = PrivateKeyDer::from_pem_file(key)
-        .map_err(|error| TlsError::File(key.to_owned(), error))?;
+    let private =
+        PrivateKeyDer::from_pem_file(key).map_err(|error| TlsError::File(key.to_owned(), error))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])

@@ -109,7 +109,8 @@ async fn the_algorithm_is_the_keys_and_the_key_is_a_known_one() {
         let text = fixture.sign(&header, &claims);
         assert_eq!(fixture.verifier.verify(&text, now()).await, Err(refusal));
     }
-    let symmetric = jsonwebtoken::Header { alg: jsonwebtoken::Algorithm::HS256, ..fixture.header() };
+    let symmetric =
+        jsonwebtoken::Header { alg: jsonwebtoken::Algorithm::HS256, ..fixture.header() };
     let secret = jsonwebtoken::EncodingKey::from_secret(b"docket");
     let text = jsonwebtoken::encode(&symmetric, &claims, &secret).unwrap();
     assert_eq!(fixture.verifier.verify(&text, now()).await, Err(TokenError::Algorithm));
@@ -124,7 +125,11 @@ async fn a_changed_token_does_not_verify() {
     let mixed = format!("{}.{}.{}", parts[0], other.split('.').nth(1).unwrap(), parts[2]);
     assert_eq!(fixture.verifier.verify(&mixed, now()).await, Err(TokenError::Signature));
     for wrong in ["", "a", "a.b", "a.b.c", "....", &"x".repeat(10_000), "é.é.é"] {
-        assert_eq!(fixture.verifier.verify(wrong, now()).await, Err(TokenError::Malformed), "{wrong}");
+        assert_eq!(
+            fixture.verifier.verify(wrong, now()).await,
+            Err(TokenError::Malformed),
+            "{wrong}"
+        );
     }
 }
 

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt::{self, Display};
 
 use serde::de::{
-    self, DeserializeSeed, Deserializer, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+    self, DeserializeSeed, Deserializer, Expected, IntoDeserializer, MapAccess, SeqAccess,
+    Unexpected, Visitor,
 };
 use serde::forward_to_deserialize_any;
 
@@ -125,13 +126,19 @@ struct Entries<'de> {
 impl<'de> MapAccess<'de> for Entries<'de> {
     type Error = ShapeError;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ShapeError> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, ShapeError> {
         self.value = self.rest.next();
         let Some((key, _)) = &self.value else { return Ok(None) };
         seed.deserialize(key.clone().into_deserializer()).map(Some)
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ShapeError> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, ShapeError> {
         let (key, node) = self.value.take().unwrap_or((Cow::Borrowed(""), Node::Null));
         seed.deserialize(node).map_err(|error| error.under(&Place::Key(key)))
     }
@@ -143,7 +150,10 @@ struct Items<'de>(std::iter::Enumerate<std::vec::IntoIter<Node<'de>>>);
 impl<'de> SeqAccess<'de> for Items<'de> {
     type Error = ShapeError;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ShapeError> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, ShapeError> {
         let Some((index, node)) = self.0.next() else { return Ok(None) };
         let item = seed.deserialize(node).map_err(|error| error.under(&Place::Index(index)));
         item.map(Some)
