@@ -1,1 +1,19 @@
-//! x
+//! Owns: the log, the key store and the bus on PostgreSQL, with their tables and migrations.
+//! Imports: `docket-engine`, `docket-schemas`.
+//! Never: decisions about tickets, keys in clear, events on the bus.
+
+mod connect;
+pub use connect::{CONNECTIONS_MAX_DEFAULT, ConnectError, PostgresOptions};
+mod log;
+pub use log::PostgresLog;
+mod append;
+mod event_row;
+mod failure;
+mod fences;
+mod keys;
+mod look_up;
+mod read;
+mod snapshot;
+pub use keys::PostgresKeyStore;
+mod bus;
+pub use bus::{PostgresBus, WAKE_EVERY};

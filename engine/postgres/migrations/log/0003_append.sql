@@ -1,0 +1,243 @@
+-- The append: one call, one transaction. The order of its steps is what keeps it from deadlocks and its positions
+-- from holes: lock the heads, drop what is stored or behind, decide the slots, and only then number and insert.
+-- Every function is VOLATILE: each of its statements sees what was committed before the lock was granted.
+
+-- Decides a batch unit by unit, over arrays alone: it reads and writes no table.
+-- Rows are numbered from 1; `streams`, `commands` and `slots` are numbers within the batch.
+-- Outcomes: 1 duplicate, 2 behind, 3 slot held, 4 slot free, 5 a command twice in one unit.
+CREATE FUNCTION docket.sift(
+    units int[], partitions smallint[], streams int[], commands int[], expected bigint[],
+    stored boolean[], tails bigint[], heads bigint[],
+    op_rows int[], op_slots int[], op_takes boolean[], event_ids uuid[],
+    INOUT holders uuid[],
+    OUT kept int[], OUT offsets int[],
+    OUT refused int[], OUT outcomes smallint[], OUT refused_rows int[], OUT refused_slots int[],
+    OUT refused_holders uuid[]
+) LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    rows_count int := cardinality(units);
+    ops_count int := cardinality(op_rows);
+    counts int[] := array_fill(0, ARRAY[16]);
+    written boolean[] := array_fill(false, ARRAY[rows_count]);   -- by command: by an earlier unit
+    asked int[] := array_fill(-1, ARRAY[rows_count]);            -- by command: the last unit that named it
+    met int[] := array_fill(-1, ARRAY[rows_count]);              -- by stream: the last unit that touched it
+    lasts bigint[] := array_fill(NULL::bigint, ARRAY[rows_count]); -- by stream: the last position, once written
+    handed_back boolean[] := array_fill(false, ARRAY[rows_count]); -- by stream
+    trial uuid[];
+    unit int;
+    first int := 1;
+    beyond int;
+    op int := 1;
+    outcome smallint;
+    at_row int;
+    at_slot int;
+BEGIN
+    kept := '{}'; refused := '{}'; outcomes := '{}'; refused_rows := '{}'; refused_slots := '{}';
+    refused_holders := '{}';
+    offsets := array_fill(0, ARRAY[rows_count]);
+    WHILE first <= rows_count LOOP
+        unit := units[first];
+        outcome := 0; at_row := 0; at_slot := NULL;
+
+        -- Commands: all rows of the unit before anything else.
+        beyond := first;
+        WHILE beyond <= rows_count AND units[beyond] = unit LOOP
+            IF outcome = 0 THEN
+                IF asked[commands[beyond]] = unit THEN
+                    outcome := 5;
+                ELSIF stored[beyond] OR written[commands[beyond]] THEN
+                    outcome := 1; at_row := beyond - first;
+                END IF;
+                asked[commands[beyond]] := unit;
+            END IF;
+            beyond := beyond + 1;
+        END LOOP;
+
+        -- What each row expects of its stream.
+        IF outcome = 0 THEN
+            FOR i IN first..beyond - 1 LOOP
+                IF handed_back[streams[i]]
+                    OR (expected[i] >= 0 AND (
+                        met[streams[i]] = unit OR coalesce(lasts[streams[i]], tails[i]) <> expected[i]))
+                    OR (expected[i] = -2 AND met[streams[i]] <> unit AND lasts[streams[i]] IS NULL)
+                THEN
+                    outcome := 2;
+                    EXIT;
+                END IF;
+                met[streams[i]] := unit;
+            END LOOP;
+        END IF;
+
+        -- Slots, tried on a copy: all of the unit's steps or none.
+        WHILE op <= ops_count AND op_rows[op] < first LOOP
+            op := op + 1;
+        END LOOP;
+        IF outcome = 0 AND op <= ops_count AND op_rows[op] < beyond THEN
+            trial := holders;
+            WHILE op <= ops_count AND op_rows[op] < beyond LOOP
+                at_slot := op_slots[op];
+                IF op_takes[op] AND trial[at_slot] IS NOT NULL THEN
+                    outcome := 3;
+                    EXIT;
+                ELSIF NOT op_takes[op] AND trial[at_slot] IS NULL THEN
+                    outcome := 4;
+                    EXIT;
+                END IF;
+                trial[at_slot] := CASE WHEN op_takes[op] THEN event_ids[op_rows[op]] END;
+                op := op + 1;
+            END LOOP;
+        END IF;
+
+        IF outcome = 0 THEN
+            IF at_slot IS NOT NULL THEN
+                holders := trial;
+            END IF;
+            FOR i IN first..beyond - 1 LOOP
+                counts[partitions[i] + 1] := counts[partitions[i] + 1] + 1;
+                offsets[i] := counts[partitions[i] + 1];
+                lasts[streams[i]] := heads[partitions[i] + 1] + offsets[i];
+                written[commands[i]] := true;
+                kept := array_append(kept, i);
+            END LOOP;
+        ELSE
+            FOR i IN first..beyond - 1 LOOP
+                handed_back[streams[i]] := true;
+            END LOOP;
+            refused := array_append(refused, unit);
+            outcomes := array_append(outcomes, outcome);
+            refused_rows := array_append(refused_rows, at_row);
+            refused_slots := array_append(refused_slots, at_slot);
+            refused_holders := array_append(refused_holders, trial[at_slot]);
+        END IF;
+        first := beyond;
+    END LOOP;
+END
+$$;
+
+-- Appends a batch. `settled` says that no unit can refuse another: no slots, no command twice, nothing expected
+-- of a stream that the batch itself writes but `Chained`. Then nothing loops unless something is stored or behind.
+--   verdict   0: see `refused`, every other unit is written; 1: the incarnation is old; 2: the epoch is old;
+--             3: no incarnation has begun
+--   heads     by partition, before this batch; a unit's rows stand behind them in order
+--   base      the time of unit 0; unit n has base + n microseconds
+CREATE FUNCTION docket.append(
+    incarnation text, epoch bigint, settled boolean, locks smallint[],
+    -- by row: bookkeeping
+    units int[], streams int[], commands int[], offsets int[], expected bigint[], probes int[],
+    -- by slot operation, then by slot in the order of `slot_locks`
+    op_rows int[], op_slots int[], op_takes boolean[],
+    slot_locks bigint[], slot_tenants text[], slot_keys text[],
+    -- by row: the event
+    partitions smallint[], occurred_ats bigint[], policies int[], stream_kinds smallint[], schemas smallint[],
+    roles smallint[], publics boolean[], observeds boolean[], stream_ids uuid[], event_ids uuid[],
+    command_ids uuid[], tenants text[], types text[], devices text[], datas text[], persons uuid[],
+    principals text[], seqs bigint[], max_ops bigint[], actors uuid[], hashes bytea[], depss bytea[],
+    changes bytea[], request_macs bytea[], key_ids uuid[], sealeds bytea[], slotss text[],
+    external_ids text[], correlation_ids uuid[], causation_ids uuid[],
+    OUT verdict smallint, OUT newest text, OUT newest_epoch bigint, OUT heads bigint[], OUT base bigint,
+    OUT refused int[], OUT outcomes smallint[], OUT refused_rows int[], OUT refused_slots int[],
+    OUT refused_holders uuid[]
+) LANGUAGE plpgsql VOLATILE
+-- The plans are made once a connection and must be right for a log of any size: by index, row by row.
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+    head record;
+    last bigint := 0;
+    rows_count int := cardinality(units);
+    kept int[];
+    stored boolean[];
+    tails bigint[];
+    before uuid[];
+    holders uuid[];
+BEGIN
+    -- 1. Lock the heads, ascending; whoever shuts writers out holds them all.
+    heads := array_fill(0::bigint, ARRAY[16]);
+    FOR head IN
+        SELECT h.partition, h.position, h.recorded_at FROM docket.partition_head h
+        WHERE h.partition = ANY (locks) ORDER BY h.partition FOR UPDATE
+    LOOP
+        heads[head.partition + 1] := head.position;
+        last := greatest(last, head.recorded_at);
+    END LOOP;
+    SELECT m.erasure_epoch, (SELECT i.name FROM docket.incarnation i ORDER BY i.number DESC LIMIT 1)
+    INTO newest_epoch, newest FROM docket.meta m WHERE m.one;
+    verdict := CASE WHEN newest IS NULL THEN 3 WHEN newest <> incarnation THEN 1
+                    WHEN epoch < newest_epoch THEN 2 ELSE 0 END;
+    IF verdict <> 0 THEN
+        RETURN;
+    END IF;
+
+    -- 2. What is stored, what is behind: usually nothing. LIMIT keeps the planner from joining by hash.
+    settled := settled AND NOT EXISTS (
+        SELECT FROM unnest(partitions, command_ids) AS r (partition, command_id)
+        CROSS JOIN LATERAL (
+            SELECT FROM docket.event e
+            WHERE e.partition = r.partition AND e.command_id = r.command_id LIMIT 1) AS e);
+    IF settled AND cardinality(probes) > 0 THEN
+        settled := NOT EXISTS (
+            SELECT FROM unnest(probes) AS i
+            WHERE expected[i] <> coalesce((
+                SELECT e.position FROM docket.event e
+                WHERE e.partition = partitions[i] AND e.stream_id = stream_ids[i]
+                    AND e.tenant = tenants[i] AND e.stream_kind = stream_kinds[i]
+                ORDER BY e.position DESC LIMIT 1), 0));
+    END IF;
+
+    IF settled THEN
+        kept := ARRAY(SELECT generate_series(1, rows_count));
+    ELSE
+        stored := ARRAY(
+            SELECT EXISTS (
+                SELECT FROM docket.event e
+                WHERE e.partition = partitions[i] AND e.command_id = command_ids[i] LIMIT 1)
+            FROM generate_series(1, rows_count) AS i ORDER BY i);
+        tails := ARRAY(
+            SELECT CASE WHEN expected[i] >= 0 THEN
+                coalesce((
+                SELECT e.position FROM docket.event e
+                WHERE e.partition = partitions[i] AND e.stream_id = stream_ids[i]
+                    AND e.tenant = tenants[i] AND e.stream_kind = stream_kinds[i]
+                ORDER BY e.position DESC LIMIT 1), 0) END
+            FROM generate_series(1, rows_count) AS i ORDER BY i);
+        -- 3. Slots: locked by the hash of their names, ascending, then read.
+        PERFORM pg_advisory_xact_lock(slot_lock) FROM unnest(slot_locks) AS slot_lock;
+        before := ARRAY(
+            SELECT (SELECT s.event_id FROM docket.slot s
+                    WHERE s.partition = slot_locks[i] & 15 AND s.tenant = slot_tenants[i] AND s.key = slot_keys[i])
+            FROM generate_subscripts(slot_locks, 1) AS i ORDER BY i);
+        SELECT s.kept, s.offsets, s.holders, s.refused, s.outcomes, s.refused_rows, s.refused_slots, s.refused_holders
+        INTO kept, offsets, holders, refused, outcomes, refused_rows, refused_slots, refused_holders
+        FROM docket.sift(units, partitions, streams, commands, expected, stored, tails, heads,
+                         op_rows, op_slots, op_takes, event_ids, before) AS s;
+        DELETE FROM docket.slot s USING generate_subscripts(slot_locks, 1) AS i
+        WHERE before[i] IS NOT NULL AND holders[i] IS NULL
+            AND s.partition = slot_locks[i] & 15 AND s.tenant = slot_tenants[i] AND s.key = slot_keys[i];
+        INSERT INTO docket.slot AS s (partition, tenant, key, event_id)
+        SELECT slot_locks[i] & 15, slot_tenants[i], slot_keys[i], holders[i]
+        FROM generate_subscripts(slot_locks, 1) AS i
+        WHERE holders[i] IS NOT NULL AND holders[i] IS DISTINCT FROM before[i]
+        ON CONFLICT (partition, tenant, key) DO UPDATE SET event_id = excluded.event_id;
+    END IF;
+
+    -- 4. Only now number, and insert. Subscripts of arrays cost a third of what unnesting as many columns does.
+    base := greatest((extract(epoch FROM clock_timestamp()) * 1000000)::bigint, last + 1);
+    INSERT INTO docket.event (
+        position, recorded_at, occurred_at, policy, partition, stream_kind, schema, role, public, observed_given,
+        stream_id, event_id, command_id, tenant, origin_region, type, device, data, person, principal,
+        seq, max_op, actor, hash, deps, change, request_mac, key_id, sealed, slots, external_id,
+        correlation_id, causation_id)
+    SELECT
+        heads[partitions[i] + 1] + offsets[i], base + units[i], occurred_ats[i], policies[i], partitions[i],
+        stream_kinds[i], schemas[i], roles[i], publics[i], observeds[i], stream_ids[i], event_ids[i],
+        command_ids[i], tenants[i], incarnation, types[i], devices[i], datas[i], persons[i], principals[i],
+        seqs[i], max_ops[i], actors[i], hashes[i], depss[i], changes[i], request_macs[i], key_ids[i], sealeds[i],
+        slotss[i], external_ids[i], correlation_ids[i], causation_ids[i]
+    FROM unnest(kept) AS i;
+    UPDATE docket.partition_head h SET position = h.position + grown.count, recorded_at = base + grown.unit
+    FROM (
+        SELECT partitions[i] AS partition, count(*) AS count, max(units[i]) AS unit
+        FROM unnest(kept) AS i GROUP BY 1
+    ) AS grown
+    WHERE h.partition = grown.partition;
+END
+$$;

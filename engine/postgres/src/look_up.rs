@@ -1,0 +1,73 @@
+//! Looking up single events: by command, by place, by an outside id.
+
+use std::collections::HashMap;
+
+use docket_engine::ports::log::LogError;
+use docket_schemas::{CommandId, Event, EventId, Partition, Position, Tenant, TicketId};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::event_row::{event_columns, stored_position};
+use crate::failure::failed;
+use crate::read::events;
+
+/// For each command that is stored, the event that was accepted first.
+pub(crate) async fn events_of_commands(
+    pool: &PgPool,
+    commands: &[(Partition, CommandId)],
+) -> Result<HashMap<(Partition, CommandId), Event>, LogError> {
+    // No ORDER BY … LIMIT: it would tempt the planner to walk the partition instead of the commands.
+    const QUERY: &str = concat!(
+        "SELECT ",
+        event_columns!(),
+        " FROM unnest($1::smallint[], $2::uuid[]) AS r (partition, command_id)",
+        " JOIN docket.event e ON e.partition = r.partition AND e.command_id = r.command_id"
+    );
+    let partitions = commands.iter().map(|(partition, _)| i16::from(partition.number()));
+    let rows = sqlx::query(QUERY)
+        .bind(partitions.collect::<Vec<_>>())
+        .bind(commands.iter().map(|(_, command)| command.uuid()).collect::<Vec<_>>())
+        .fetch_all(pool)
+        .await;
+    let mut found = events(&rows.map_err(failed)?)?;
+    found.sort_unstable_by_key(|event| std::cmp::Reverse(event.position));
+    Ok(found.into_iter().map(|event| ((event.partition, event.command_id), event)).collect())
+}
+
+pub(crate) async fn event_id_at(
+    pool: &PgPool,
+    partition: Partition,
+    position: Position,
+) -> Result<Option<EventId>, LogError> {
+    let query = "SELECT e.event_id FROM docket.event e WHERE e.partition = $1 AND e.position = $2";
+    let found: Option<Uuid> = sqlx::query_scalar(query)
+        .bind(i16::from(partition.number()))
+        .bind(stored_position(position))
+        .fetch_optional(pool)
+        .await
+        .map_err(failed)?;
+    Ok(found.map(EventId::new))
+}
+
+pub(crate) async fn tickets_by_external_id(
+    pool: &PgPool,
+    tenant: &Tenant,
+    external_id: &str,
+    limit: usize,
+) -> Result<Vec<TicketId>, LogError> {
+    let query = "SELECT e.stream_id FROM docket.event e \
+                 WHERE e.tenant = $1 AND e.external_id = $2 AND e.stream_kind = 1 \
+                 GROUP BY e.stream_id ORDER BY min(e.recorded_at), e.stream_id LIMIT $3";
+    // PostgreSQL's texts hold no NUL, so no stored id does.
+    if external_id.contains('\0') {
+        return Ok(Vec::new());
+    }
+    let found: Vec<Uuid> = sqlx::query_scalar(query)
+        .bind(tenant.as_str())
+        .bind(external_id)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(pool)
+        .await
+        .map_err(failed)?;
+    Ok(found.into_iter().map(TicketId::new).collect())
+}

@@ -1,0 +1,65 @@
+//! The engine's suites, held against PostgreSQL.
+
+#[path = "scratch/database.rs"]
+mod database;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use database::Database;
+use docket_engine::contract::{KeysHarness, LogHarness};
+use docket_engine::ports::keys::KeyStore;
+use docket_engine::ports::log::EventLog;
+use docket_postgres::{PostgresKeyStore, PostgresLog, PostgresOptions};
+use tokio::sync::OnceCell;
+
+/// One database a case, made when it is first asked for.
+#[derive(Default)]
+struct Postgres(OnceCell<Database>);
+
+impl Postgres {
+    async fn url(&self) -> String {
+        self.0.get_or_init(Database::create).await.url()
+    }
+
+    async fn log(&self) -> Arc<dyn EventLog> {
+        let options = PostgresOptions::default();
+        Arc::new(PostgresLog::connect(&self.url().await, &options).await.expect("a log"))
+    }
+
+    async fn keys(&self) -> Arc<dyn KeyStore> {
+        let options = PostgresOptions::default();
+        let keys = PostgresKeyStore::connect(&self.url().await, &options).await;
+        Arc::new(keys.expect("a key store"))
+    }
+}
+
+#[async_trait]
+impl LogHarness for Postgres {
+    async fn fresh(&self) -> Arc<dyn EventLog> {
+        self.log().await
+    }
+
+    async fn second_connection(&self) -> Arc<dyn EventLog> {
+        self.log().await
+    }
+}
+
+#[async_trait]
+impl KeysHarness for Postgres {
+    async fn fresh(&self) -> Arc<dyn KeyStore> {
+        self.keys().await
+    }
+
+    async fn second_connection(&self) -> Arc<dyn KeyStore> {
+        self.keys().await
+    }
+}
+
+mod log {
+    docket_engine::log_contract!(super::Postgres::default());
+}
+
+mod keys {
+    docket_engine::keys_contract!(super::Postgres::default());
+}
