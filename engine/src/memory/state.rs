@@ -15,14 +15,17 @@ use crate::ports::log::{IncarnationStart, Snapshot, StreamRead, Unit};
 /// Which change of which stream: never stored twice.
 pub(super) type Dot = (Tenant, Stream, ActorId, u64);
 
+/// When, where and what was opened; sorts by age.
+type Opening = (Timestamp, Partition, Position, TicketId);
+
 #[derive(Debug, Default)]
 pub(super) struct State {
     partitions: [Vec<Event>; PARTITIONS as usize],
     commands: HashMap<(Partition, CommandId), Position>,
     streams: HashMap<(Tenant, Stream), Vec<Position>>,
     slots: HashMap<(Tenant, SlotKey), EventId>,
-    /// When and where each ticket was opened, by external id.
-    openings: HashMap<(Tenant, String), BTreeSet<(Timestamp, Partition, Position, TicketId)>>,
+    /// By external id.
+    openings: HashMap<(Tenant, String), BTreeSet<Opening>>,
     pub(super) dots: HashSet<Dot>,
     pub(super) snapshots: HashMap<(Tenant, TicketId), Snapshot>,
     pub(super) incarnations: Vec<IncarnationStart>,

@@ -1,8 +1,11 @@
 //! The log's contract, and what is SQLite's own.
 
 use docket_engine::contract::drafts::{
-    append, check_order, draft, eu, opening, started, ticket, units,
+    append, batch, check_order, draft, eu, opening, started, ticket, units,
 };
+use docket_engine::ports::log::LogError;
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use crate::SqliteLog;
 use crate::testing::Directory;
@@ -46,5 +49,23 @@ async fn a_log_that_is_opened_again_goes_on_where_it_was() {
     assert_eq!(log.incarnations().await.unwrap()[0].incarnation, eu(1));
     append(&log, units([opening(draft(ticket(3), 3))])).await;
     assert_eq!(log.heads().await.unwrap().total(), 3);
+    check_order(&log).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_another_process_holds_too_long_is_unavailable_until_it_lets_go() {
+    let directory = Directory::new();
+    let log = started(&directory).await;
+    let file = SqliteConnectOptions::new().filename(directory.file("log.db"));
+    let mut other = SqliteConnection::connect_with(&file).await.unwrap();
+    let holding = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let rows = units([opening(draft(ticket(1), 1))]);
+    let refused = log.append(batch(eu(1), rows.clone())).await.unwrap_err();
+    assert!(matches!(refused, LogError::Unavailable(_)), "{refused:?}");
+    let cause = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(cause.contains("log.db"), "the cause names the file: {cause}");
+    assert_eq!(log.heads().await.unwrap().total(), 0, "readers never wait");
+    holding.rollback().await.unwrap();
+    append(&log, rows).await;
     check_order(&log).await;
 }
