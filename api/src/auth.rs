@@ -2,7 +2,6 @@
 
 mod bearer;
 mod cache;
-mod fetch;
 mod jwks;
 mod key_source;
 mod signing_key;
@@ -13,7 +12,6 @@ use std::sync::Arc;
 use docket_schemas::{Role, Tenant, Timestamp};
 
 pub use bearer::bearer_text;
-pub use fetch::{FetchError, fetch};
 pub use jwks::{JwksError, KeySet};
 pub use key_source::{KeySource, KeySourceError};
 pub use signing_key::{Claims, SigningKey, SigningKeyError};

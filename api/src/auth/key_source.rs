@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::http::Uri;
+use axum::http::{Request, StatusCode, Uri, header};
+use bytes::Bytes;
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
-use super::{FetchError, JwksError, KeySet, fetch};
+use super::{JwksError, KeySet};
+use crate::client::{self, ClientError};
 use crate::clock;
 
 /// Shortest time between two looks at the source, so that unknown keys cannot make it busy.
@@ -33,7 +35,10 @@ pub enum KeySourceError {
     File(PathBuf, #[source] std::io::Error),
     /// The URL does not answer.
     #[error("cannot fetch the key set {0}")]
-    Url(Uri, #[source] FetchError),
+    Url(Uri, #[source] ClientError),
+    /// The URL answers something else than 200. Redirects are not followed.
+    #[error("the key set {0} is answered with {1}")]
+    Status(Uri, StatusCode),
     /// What it answers is of no use.
     #[error("the key set {0} cannot be used")]
     Content(String, #[source] JwksError),
@@ -113,10 +118,68 @@ async fn look(place: &Place) -> Result<KeySet, KeySourceError> {
             (path.display().to_string(), document.into())
         }
         Place::Url(uri) => {
-            let fetched = fetch(uri, JWKS_BYTES_MAX).await;
-            let document = fetched.map_err(|error| KeySourceError::Url(uri.clone(), error))?;
+            let document = fetch(uri).await?;
             (uri.to_string(), document)
         }
     };
     KeySet::parse(&document).map_err(|error| KeySourceError::Content(name, error))
+}
+
+async fn fetch(uri: &Uri) -> Result<Bytes, KeySourceError> {
+    let failed = |error| KeySourceError::Url(uri.clone(), error);
+    let request = Request::get(uri).header(header::ACCEPT, "application/json").body(Bytes::new());
+    let request = request.map_err(|_| failed(ClientError::Url))?;
+    let response = client::send(request, JWKS_BYTES_MAX).await.map_err(failed)?;
+    match response.status() {
+        StatusCode::OK => Ok(response.into_body()),
+        status => Err(KeySourceError::Status(uri.clone(), status)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Method;
+
+    use super::*;
+    use crate::auth::SigningKey;
+    use crate::http::Routes;
+    use crate::server::Server;
+    use crate::testing::TempDir;
+
+    fn jwks(directory: &TempDir, name: &str) -> String {
+        let key = SigningKey::open_or_create(&directory.path().join(name)).unwrap();
+        key.jwks().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_again_but_not_at_once_and_a_broken_one_changes_nothing() {
+        let directory = TempDir::new();
+        let path = directory.path().join("jwks.json");
+        std::fs::write(&path, jwks(&directory, "first")).unwrap();
+        let source = KeySource::open(path.to_str().unwrap()).await.unwrap();
+        let first = source.keys().kids().join(" ");
+        std::fs::write(&path, jwks(&directory, "second")).unwrap();
+        let second = source.refresh().await.kids().join(" ");
+        assert_ne!(first, second);
+        std::fs::write(&path, jwks(&directory, "first")).unwrap();
+        assert_eq!(source.refresh().await.kids().join(" "), second);
+        *source.looked_at.lock().await = None;
+        std::fs::write(&path, "broken").unwrap();
+        assert_eq!(source.refresh().await.kids().join(" "), second);
+    }
+
+    #[tokio::test]
+    async fn a_url_is_fetched_and_anything_but_200_is_an_error() {
+        let directory = TempDir::new();
+        let document = jwks(&directory, "first");
+        let routes = Routes::<()>::new().on(Method::GET, "/jwks", async || document);
+        let server = Server::bind("127.0.0.1:0".parse().unwrap(), None).unwrap();
+        let address = server.address().unwrap();
+        let (_drain, draining) = tokio::sync::watch::channel(false);
+        tokio::spawn(server.serve(routes.into_router(), draining));
+        let source = KeySource::open(&format!("http://{address}/jwks")).await.unwrap();
+        assert_eq!(source.keys().kids().len(), 1);
+        let missing = KeySource::open(&format!("http://{address}/none")).await;
+        assert!(matches!(missing.err(), Some(KeySourceError::Status(_, StatusCode::NOT_FOUND))));
+    }
 }

@@ -42,6 +42,9 @@ pub(super) struct ServeArgs {
     /// How it is logged
     #[arg(long, env = "DOCKET_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
+    /// OpenTelemetry collector that gets traces over HTTP, such as http://localhost:4318 [default: none]
+    #[arg(long, env = "DOCKET_OTLP_ENDPOINT", value_name = "URL")]
+    otlp_endpoint: Option<String>,
 }
 
 /// A rate, or none for `off`.
@@ -53,9 +56,13 @@ fn parse_rate(text: &str) -> Result<RateFlag, RateError> {
 }
 
 pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
-    telemetry::start(&args.log, args.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(args))
+    let endpoint = args.otlp_endpoint.as_deref();
+    let telemetry = telemetry::start(&args.log, args.log_format, endpoint, runtime.handle())?;
+    let served = runtime.block_on(serve(args));
+    // Before the runtime, which carries the last traces.
+    drop(telemetry);
+    served
 }
 
 async fn serve(args: ServeArgs) -> Result<(), Failure> {
