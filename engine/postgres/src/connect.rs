@@ -29,6 +29,10 @@ const SESSION: &str = "SET synchronous_commit = on; SET statement_timeout = 0; \
      SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '10s'; \
      SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off";
 
+/// What a migrating session needs: it may run long, and waits for another node's as long as that takes.
+const MIGRATING_SESSION: &str = "SET synchronous_commit = on; SET statement_timeout = 0; \
+     SET lock_timeout = 0; SET default_transaction_read_only = off";
+
 /// How to connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostgresOptions {
@@ -168,6 +172,8 @@ pub(crate) async fn connect(
 ) -> Result<PgPool, ConnectError> {
     let target = target(url, options)?;
     let mut first = connect_once(&target).await?;
+    let prepared = first.execute(MIGRATING_SESSION).await;
+    prepared.map_err(|source| explain(&target, source))?;
     check_version(&mut first, &target).await?;
     schema.migrate(&mut first).await?;
     first.close().await.map_err(|source| explain(&target, source))?;

@@ -1,7 +1,15 @@
-//! The engine's suites, held against PostgreSQL.
+//! The engine's suites, held against PostgreSQL, with what only a server can get wrong.
 
-#[path = "scratch/database.rs"]
+#[path = "contract/agreement.rs"]
+mod agreement;
+#[path = "contract/connecting.rs"]
+mod connecting;
+#[path = "contract/database.rs"]
 mod database;
+#[path = "contract/lost_answers.rs"]
+mod lost_answers;
+#[path = "contract/waking.rs"]
+mod waking;
 
 use std::sync::Arc;
 

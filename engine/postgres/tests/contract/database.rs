@@ -40,7 +40,6 @@ impl Database {
     }
 
     /// A connection beside the log's own.
-    #[expect(dead_code, reason = "not every test file looks behind the log")]
     pub(crate) async fn connect(&self) -> PgConnection {
         connect(&self.url()).await
     }
