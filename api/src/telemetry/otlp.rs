@@ -59,3 +59,30 @@ impl HttpClient for Client {
         Ok(sent?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Method;
+    use opentelemetry::trace::{Span as _, Tracer as _};
+    use tokio::sync::{mpsc, watch};
+
+    use super::*;
+    use crate::http::Routes;
+    use crate::server::Server;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_span_reaches_the_collector() {
+        let (sender, mut received) = mpsc::unbounded_channel();
+        let collect = async move |body: Bytes| sender.send(body).unwrap();
+        let routes = Routes::<()>::new().on(Method::POST, "/v1/traces", collect);
+        let server = Server::bind("127.0.0.1:0".parse().unwrap(), None).unwrap();
+        let endpoint = format!("http://{}/", server.address().unwrap());
+        let (_drain, draining) = watch::channel(false);
+        tokio::spawn(server.serve(routes.into_router(), draining));
+        let provider = provider(&endpoint, Handle::current()).unwrap();
+        tracer(&provider).start("http.ticket.read").end();
+        tokio::task::spawn_blocking(move || provider.shutdown()).await.unwrap().unwrap();
+        let body = received.recv().await.unwrap();
+        assert!(body.windows(16).any(|window| window == b"http.ticket.read"));
+    }
+}
