@@ -24,15 +24,21 @@ struct Count {
 }
 
 impl Summary {
-    /// Runs one test runner to its end and keeps its closing lines.
-    pub(crate) fn add(&mut self, mut runner: Command, signals: &Signals) -> anyhow::Result<()> {
-        let (success, kept) = command::run_keeping(&mut runner, signals, is_closing)?;
+    /// Runs `cargo nextest` to its end and keeps its closing line.
+    pub(crate) fn nextest(&mut self, mut run: Command, signals: &Signals) -> anyhow::Result<()> {
+        let (success, kept) =
+            command::run_keeping(&mut run, signals, |line| line.contains("Summary ["))?;
         self.failed |= !success;
-        for line in kept {
-            if !self.libtest.add(&line) {
-                self.lines.push(line);
-            }
-        }
+        self.lines.extend(kept);
+        Ok(())
+    }
+
+    /// Runs `cargo test` to its end and sums the closing lines of its binaries.
+    pub(crate) fn libtest(&mut self, mut run: Command, signals: &Signals) -> anyhow::Result<()> {
+        let (success, kept) =
+            command::run_keeping(&mut run, signals, |line| line.starts_with("test result:"))?;
+        self.failed |= !success;
+        kept.iter().for_each(|line| self.libtest.add(line));
         Ok(())
     }
 
@@ -45,7 +51,8 @@ impl Summary {
         if self.libtest.binaries > 0 {
             let Count { binaries, passed, failed, ignored } = &self.libtest;
             println!(
-                "cargo test: {binaries} binaries: {passed} passed, {failed} failed, {ignored} ignored"
+                "cargo test, {binaries} crates and binaries: \
+                 {passed} passed, {failed} failed, {ignored} ignored"
             );
         }
         println!("result: {}", if self.failed { "FAILED" } else { "ok" });
@@ -58,12 +65,9 @@ impl Summary {
 }
 
 impl Count {
-    /// Adds a line `test result: ok. 3 passed; 0 failed; 1 ignored; …`; false for any other line.
-    fn add(&mut self, line: &str) -> bool {
-        let Some((_, counts)) = line.split_once("test result:") else {
-            return false;
-        };
-        let counts = counts.split_once(". ").map_or(counts, |(_, counts)| counts);
+    /// Adds a line `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
+    fn add(&mut self, line: &str) {
+        let counts = line.split_once(". ").map_or(line, |(_, counts)| counts);
         self.binaries += 1;
         for part in counts.split(';') {
             let mut words = part.split_whitespace();
@@ -75,17 +79,12 @@ impl Count {
                 _ => {}
             }
         }
-        true
     }
 }
 
 /// What to tell runners about colours: their output goes through a pipe.
 pub(crate) fn color() -> &'static str {
     if std::io::stderr().is_terminal() { "always" } else { "auto" }
-}
-
-fn is_closing(line: &str) -> bool {
-    line.contains("test result:") || line.contains("Summary") && line.contains("tests run")
 }
 
 #[cfg(test)]
@@ -95,9 +94,8 @@ mod tests {
     #[test]
     fn the_closing_lines_of_several_test_binaries_are_summed() {
         let mut count = Count::default();
-        assert!(count.add("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured"));
-        assert!(count.add("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured"));
-        assert!(!count.add("running 3 tests"));
+        count.add("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured");
+        count.add("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured");
         assert_eq!(count, Count { binaries: 2, passed: 4, failed: 2, ignored: 1 });
     }
 }

@@ -37,14 +37,16 @@ pub(crate) fn run(options: &Options, signals: &Signals) -> anyhow::Result<()> {
 
     let mut summary = Summary::default();
     announce("tests");
-    let runner =
-        prepare(if command::has_cargo("nextest") { nextest(options) } else { plain(options) });
-    summary.add(runner, signals)?;
+    if command::has_cargo("nextest") {
+        summary.nextest(prepare(nextest(options)), signals)?;
+    } else {
+        summary.libtest(prepare(plain(options)), signals)?;
+    }
     if options.filters.is_empty() {
         announce("documentation tests");
         let mut doc = prepare(command::cargo());
         doc.args(["test", "--workspace", "--doc", "--no-fail-fast"]);
-        summary.add(doc, signals)?;
+        summary.libtest(doc, signals)?;
     }
     drop(servers);
     summary.print();
