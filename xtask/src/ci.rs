@@ -35,17 +35,32 @@ pub(crate) fn run_all(signals: &Signals) -> anyhow::Result<()> {
     test::run(&test::Options::default(), signals)
 }
 
+/// With `CI_DENY=1` nothing of it may be skipped.
 fn licences(signals: &Signals) -> anyhow::Result<()> {
-    if !has_cargo("deny") && edge::variable("CI_DENY").is_some_and(|value| value == "1") {
+    let must = edge::variable("CI_DENY").is_some_and(|value| value == "1");
+    if must && !has_cargo("deny") {
         let mut install = cargo();
         install.args(["install", "cargo-deny", "--locked"]);
         run_step("installing cargo-deny", &mut install, signals)?;
     }
     if !has_cargo("deny") {
-        skipped("licences, advisories, sources", "cargo-deny");
+        skipped("licences, bans, sources, advisories", "cargo-deny");
         return Ok(());
     }
-    run_step("licences, advisories, sources", cargo().args(["deny", "check"]), signals)
+    let mut check = cargo();
+    run_step(
+        "licences, bans, sources",
+        check.args(["deny", "check", "licenses", "bans", "sources"]),
+        signals,
+    )?;
+    let fetched = run_step("fetching advisories", cargo().args(["deny", "fetch", "db"]), signals);
+    if !must && fetched.is_err() {
+        signals.check()?;
+        announce("advisories: SKIPPED, the advisory database cannot be reached");
+        return Ok(());
+    }
+    fetched?;
+    run_step("advisories", cargo().args(["deny", "check", "advisories"]), signals)
 }
 
 fn compose_file(signals: &Signals) -> anyhow::Result<()> {
