@@ -16,6 +16,9 @@ pub(crate) struct Options {
     /// A million cases for every property, and the tests that take minutes.
     #[arg(long)]
     long: bool,
+    /// Build and test only these crates instead of the whole workspace.
+    #[arg(long, short)]
+    package: Vec<String>,
     /// Run only tests whose names contain one of these.
     filters: Vec<String>,
 }
@@ -42,7 +45,7 @@ pub(crate) fn run(options: &Options, signals: &Signals) -> anyhow::Result<()> {
     } else {
         summary.libtest(prepare(plain(options)), signals)?;
     }
-    if options.filters.is_empty() {
+    if options.filters.is_empty() && options.package.is_empty() {
         announce("documentation tests");
         let mut doc = prepare(command::cargo());
         doc.args(["test", "--workspace", "--doc", "--no-fail-fast"]);
@@ -72,7 +75,7 @@ pub(crate) fn build_docket(flags: &[&str], signals: &Signals) -> anyhow::Result<
 
 fn nextest(options: &Options) -> Command {
     let mut command = command::cargo();
-    command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+    command.args(["nextest", "run", "--no-fail-fast"]).args(crates(options));
     command.args(["--profile", if options.long { "long" } else { "default" }]);
     command.args(["--color", summary::color()]).args(&options.filters);
     command
@@ -80,8 +83,15 @@ fn nextest(options: &Options) -> Command {
 
 fn plain(options: &Options) -> Command {
     let mut command = command::cargo();
-    command.args(["test", "--workspace", "--no-fail-fast"]);
+    command.args(["test", "--no-fail-fast"]).args(crates(options));
     command.args(["--lib", "--bins", "--tests", "--examples", "--color", summary::color()]);
     command.arg("--").args(&options.filters);
     command
+}
+
+fn crates(options: &Options) -> Vec<&str> {
+    if options.package.is_empty() {
+        return vec!["--workspace"];
+    }
+    options.package.iter().flat_map(|name| ["--package", name.as_str()]).collect()
 }
