@@ -24,10 +24,12 @@ const SERVER_VERSION_MIN: i32 = 150_000;
 
 /// What a session needs, whatever the server's or the role's settings are: a commit is durable, is never cut short
 /// by a timeout that would leave its outcome unknown, and each statement sees what committed before it.
-/// A wait for a lock may end: nothing has been written then.
+/// A wait for a lock may end: nothing has been written then. Every statement is a number of index probes, and its plan,
+/// which may have been made when the tables were empty, shall say so.
 const SESSION: &str = "SET synchronous_commit = on; SET statement_timeout = 0; \
      SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '10s'; \
-     SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off";
+     SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; \
+     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off";
 
 /// What a migrating session needs: it may run long, and waits for another node's as long as that takes.
 const MIGRATING_SESSION: &str = "SET synchronous_commit = on; SET statement_timeout = 0; \

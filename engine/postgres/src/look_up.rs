@@ -16,12 +16,11 @@ pub(crate) async fn events_of_commands(
     pool: &PgPool,
     commands: &[(Partition, CommandId)],
 ) -> Result<HashMap<(Partition, CommandId), Event>, LogError> {
-    // No ORDER BY … LIMIT: it would tempt the planner to walk the partition instead of the commands.
     const QUERY: &str = concat!(
         "SELECT ",
         event_columns!(),
         " FROM unnest($1::smallint[], $2::uuid[]) AS r (partition, command_id)",
-        " JOIN docket.event e ON e.partition = r.partition AND e.command_id = r.command_id"
+        " JOIN docket.event e ON e.command_id = r.command_id AND e.partition + 0 = r.partition"
     );
     let partitions = commands.iter().map(|(partition, _)| i16::from(partition.number()));
     let rows = sqlx::query(QUERY)
@@ -56,7 +55,8 @@ pub(crate) async fn tickets_by_external_id(
     limit: usize,
 ) -> Result<Vec<TicketId>, LogError> {
     let query = "SELECT e.stream_id FROM docket.event e \
-                 WHERE e.tenant = $1 AND e.external_id = $2 AND e.stream_kind = 1 \
+                 WHERE (e.external_id, e.tenant) >= ($2, $1) AND (e.external_id, e.tenant) <= ($2, $1) \
+                 AND e.external_id IS NOT NULL AND e.stream_kind = 1 \
                  GROUP BY e.stream_id ORDER BY min(e.recorded_at), e.stream_id LIMIT $3";
     // PostgreSQL's texts hold no NUL, so no stored id does.
     if external_id.contains('\0') {

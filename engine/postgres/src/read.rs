@@ -20,8 +20,8 @@ pub(crate) async fn stream_events(
         event_columns!(),
         " FROM unnest($1::smallint[], $2::text[], $3::smallint[], $4::uuid[], $5::bigint[])",
         " WITH ORDINALITY AS r (partition, tenant, stream_kind, stream_id, after, number)",
-        " JOIN docket.event e ON e.partition = r.partition AND e.stream_id = r.stream_id",
-        " AND e.position > r.after AND e.tenant = r.tenant AND e.stream_kind = r.stream_kind",
+        " JOIN docket.event e ON e.stream_id = r.stream_id AND e.position > r.after",
+        " AND e.partition + 0 = r.partition AND e.tenant = r.tenant AND e.stream_kind = r.stream_kind",
         " ORDER BY r.number, e.position"
     );
     if reads.is_empty() {
@@ -46,7 +46,7 @@ pub(crate) async fn stream_page(
     const QUERY: &str = concat!(
         "SELECT ",
         event_columns!(),
-        " FROM docket.event e WHERE e.partition = $1 AND e.stream_id = $2 AND e.position > $3",
+        " FROM docket.event e WHERE e.stream_id = $2 AND e.position > $3 AND e.partition + 0 = $1",
         " AND e.tenant = $4 AND e.stream_kind = $5 ORDER BY e.position LIMIT $6"
     );
     let rows = sqlx::query(QUERY)
@@ -85,8 +85,7 @@ pub(crate) async fn partition_events(
 /// A page with the heads of its own snapshot, which bound it.
 ///
 /// The places are found first and the events fetched for the page alone. Comparing whole rows of (tenant, partition,
-/// position) leaves the planner no index but the tenant's, so no other tenant's rows are read; `LIMIT 1` leaves it no
-/// join but by index.
+/// position) leaves the planner no index but the tenant's, so no other tenant's rows are read.
 pub(crate) async fn tenant_events(
     pool: &PgPool,
     tenant: &Tenant,
@@ -109,9 +108,8 @@ pub(crate) async fn tenant_events(
         event_columns!(),
         ", CASE WHEN coalesce(page.number, 1) = 1 THEN heads.positions END",
         " FROM (SELECT array_agg(h.position ORDER BY h.partition) AS positions FROM head h) AS heads",
-        " LEFT JOIN page ON true LEFT JOIN LATERAL (",
-        "  SELECT * FROM docket.event e",
-        "  WHERE e.partition = page.partition AND e.position = page.position LIMIT 1) AS e ON true",
+        " LEFT JOIN page ON true",
+        " LEFT JOIN docket.event e ON e.partition = page.partition AND e.position = page.position",
         " ORDER BY page.number"
     );
     let limit = limit.min(READ_EVENTS_MAX);

@@ -8,6 +8,8 @@ mod connecting;
 mod database;
 #[path = "contract/lost_answers.rs"]
 mod lost_answers;
+#[path = "contract/plans.rs"]
+mod plans;
 #[path = "contract/waking.rs"]
 mod waking;
 

@@ -16,8 +16,8 @@ CREATE TABLE docket_keys.person (
     outside_id bytea NOT NULL,
     -- Null once it was destroyed: the generation has ended.
     wrapped_key bytea,
-    PRIMARY KEY (tenant, person)
+    PRIMARY KEY (person, tenant)
 );
 
-CREATE UNIQUE INDEX person_living ON docket_keys.person (tenant, lookup) WHERE wrapped_key IS NOT NULL;
+CREATE UNIQUE INDEX person_living ON docket_keys.person (lookup, tenant) WHERE wrapped_key IS NOT NULL;
 CREATE INDEX person_by_key ON docket_keys.person (key_id);

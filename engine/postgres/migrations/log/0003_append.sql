@@ -138,8 +138,10 @@ CREATE FUNCTION docket.append(
     OUT refused int[], OUT outcomes smallint[], OUT refused_rows int[], OUT refused_slots int[],
     OUT refused_holders uuid[]
 ) LANGUAGE plpgsql VOLATILE
--- The plans are made once a connection and must be right for a log of any size: by index, row by row.
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
+-- The plans are made once a connection, perhaps on an empty log, and must be right for one of any size: by index, row by
+-- row.
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
     head record;
     last bigint := 0;
@@ -167,18 +169,18 @@ BEGIN
         RETURN;
     END IF;
 
-    -- 2. What is stored, what is behind: usually nothing. LIMIT keeps the planner from joining by hash.
+    -- 2. What is stored, what is behind: usually nothing.
     settled := settled AND NOT EXISTS (
         SELECT FROM unnest(partitions, command_ids) AS r (partition, command_id)
         CROSS JOIN LATERAL (
             SELECT FROM docket.event e
-            WHERE e.partition = r.partition AND e.command_id = r.command_id LIMIT 1) AS e);
+            WHERE e.command_id = r.command_id AND e.partition + 0 = r.partition LIMIT 1) AS e);
     IF settled AND cardinality(probes) > 0 THEN
         settled := NOT EXISTS (
             SELECT FROM unnest(probes) AS i
             WHERE expected[i] <> coalesce((
                 SELECT e.position FROM docket.event e
-                WHERE e.partition = partitions[i] AND e.stream_id = stream_ids[i]
+                WHERE e.stream_id = stream_ids[i] AND e.partition + 0 = partitions[i]
                     AND e.tenant = tenants[i] AND e.stream_kind = stream_kinds[i]
                 ORDER BY e.position DESC LIMIT 1), 0));
     END IF;
@@ -187,15 +189,16 @@ BEGIN
         kept := ARRAY(SELECT generate_series(1, rows_count));
     ELSE
         stored := ARRAY(
-            SELECT EXISTS (
-                SELECT FROM docket.event e
-                WHERE e.partition = partitions[i] AND e.command_id = command_ids[i] LIMIT 1)
+            -- Not EXISTS: the planner could answer that from a hash of the whole table.
+            SELECT coalesce((
+                SELECT true FROM docket.event e
+                WHERE e.command_id = command_ids[i] AND e.partition + 0 = partitions[i] LIMIT 1), false)
             FROM generate_series(1, rows_count) AS i ORDER BY i);
         tails := ARRAY(
             SELECT CASE WHEN expected[i] >= 0 THEN
                 coalesce((
                 SELECT e.position FROM docket.event e
-                WHERE e.partition = partitions[i] AND e.stream_id = stream_ids[i]
+                WHERE e.stream_id = stream_ids[i] AND e.partition + 0 = partitions[i]
                     AND e.tenant = tenants[i] AND e.stream_kind = stream_kinds[i]
                 ORDER BY e.position DESC LIMIT 1), 0) END
             FROM generate_series(1, rows_count) AS i ORDER BY i);
