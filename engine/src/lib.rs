@@ -2,9 +2,24 @@
 //! Imports: `docket-schemas`.
 //! Never: sockets, disks, wall clocks or randomness of its own.
 
-pub mod cursor;
-pub mod ports;
+pub mod actor;
 pub mod append;
-pub mod memory;
+pub mod command;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+
+pub mod cursor;
+pub mod desk;
+pub mod document;
+pub mod genesis;
+pub mod graph;
+pub mod keyring;
+pub mod lanes;
+pub mod layout;
+pub mod memory;
+pub mod policy;
+pub mod ports;
+pub mod resolver;
+pub mod seal;
+pub mod ticket;
+pub mod version;

@@ -1,0 +1,260 @@
+//! The desk: where every write of a node comes together, and every read of a ticket begins.
+//!
+//! A write becomes rows in the appender, which merges what waits into one transaction; a read asks the log for the
+//! ticket's newest events before it answers from memory.
+
+mod answer;
+mod appender;
+mod cache;
+mod past;
+mod start;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use docket_schemas::{Event, Incarnation, Tenant, TicketId};
+use parking_lot::RwLock;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::command::{AuthorError, Authoring, Intent, Opening, Refusal, open};
+use crate::keyring::{Keyring, KeyringError};
+use crate::ports::bus::Bus;
+use crate::ports::clock::Clock;
+use crate::ports::ids::Ids;
+use crate::ports::log::{EventLog, LogError, Unit};
+use crate::ports::witness::Witness;
+use crate::ticket::{FoldError, Ticket};
+pub use answer::Answer;
+use appender::{Job, Reply, Work};
+use cache::Cache;
+pub use past::AsOf;
+pub use start::{StartError, Started, start};
+
+/// Most writes that wait for the appender; beyond it callers are told to come back.
+pub const WAITING_WRITES_MAX: usize = 8_192;
+
+/// How often a write that meets a new incarnation or erasure epoch is prepared again.
+const PREPARE_TRIES_MAX: u32 = 8;
+
+/// Why the desk gives no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// The caller's fault.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The command is stored, for another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// Too many writes wait.
+    #[error("too many writes wait for the log")]
+    Overloaded,
+    /// The log did not answer in time; whether the write was done is unknown, and the same key finds out.
+    #[error("the event log does not answer")]
+    Unavailable(#[source] Arc<LogError>),
+    /// The log holds what cannot be read.
+    #[error("the event log is damaged")]
+    Damaged(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// The key store failed.
+    #[error(transparent)]
+    Keys(#[from] KeyringError),
+    /// The node is going down.
+    #[error("this node is stopping")]
+    Stopping,
+}
+
+impl DeskError {
+    /// The same failure for another caller of the same batch.
+    fn for_another(&self) -> Self {
+        match self {
+            Self::Unavailable(source) => Self::Unavailable(Arc::clone(source)),
+            Self::Damaged(source) => Self::Damaged(Arc::clone(source)),
+            _ => Self::Stopping,
+        }
+    }
+}
+
+impl From<LogError> for DeskError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Unavailable(_) => Self::Unavailable(Arc::new(error)),
+            LogError::Damaged { .. } => Self::Damaged(Arc::new(error)),
+        }
+    }
+}
+
+impl From<FoldError> for DeskError {
+    fn from(error: FoldError) -> Self {
+        Self::Damaged(Arc::new(error))
+    }
+}
+
+impl From<AuthorError> for DeskError {
+    fn from(error: AuthorError) -> Self {
+        match error {
+            AuthorError::Refused(refusal) => Self::Refused(refusal),
+            AuthorError::Fold(error) => error.into(),
+        }
+    }
+}
+
+/// What a desk stands on.
+pub struct Ports {
+    /// The truth.
+    pub log: Arc<dyn EventLog>,
+    /// Persons and keys.
+    pub keyring: Arc<Keyring>,
+    /// Wakes those who follow the log.
+    pub bus: Arc<dyn Bus>,
+    /// Remembers outside the database how far the log had come.
+    pub witness: Arc<dyn Witness>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub ids: Arc<dyn Ids>,
+    /// Told of every append: how long it took, in microseconds, and how many rows it had.
+    pub on_append: Box<dyn Fn(u64, usize) + Send + Sync>,
+}
+
+pub(crate) struct Shared {
+    ports: Ports,
+    cache: Cache,
+    incarnation: RwLock<Incarnation>,
+    erasure_epoch: AtomicU64,
+}
+
+/// A node's one place for writes and reads. Cheap to clone.
+#[derive(Clone)]
+pub struct Desk {
+    shared: Arc<Shared>,
+    submit: mpsc::Sender<Job>,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Desk({})", self.shared.incarnation.read())
+    }
+}
+
+impl Desk {
+    /// The region as it now is.
+    #[must_use]
+    pub fn incarnation(&self) -> Incarnation {
+        self.shared.incarnation.read().clone()
+    }
+
+    /// What it stands on.
+    #[must_use]
+    pub fn ports(&self) -> &Ports {
+        &self.shared.ports
+    }
+
+    /// Opens a ticket, or answers as the first time when the same command was stored before.
+    ///
+    /// # Errors
+    /// See [`DeskError`].
+    pub async fn open(&self, opening: Opening) -> Result<Answer, DeskError> {
+        for _ in 0..PREPARE_TRIES_MAX {
+            let incarnation = self.incarnation();
+            let with = Authoring { incarnation: &incarnation, ids: &*self.shared.ports.ids };
+            let (row, mut ticket) = open(&opening, with)?;
+            let draft = row.draft.clone();
+            let unit = Unit { rows: vec![row] };
+            match self.submit(Work::Prepared(Box::new(unit))).await? {
+                Reply::Done(done) => {
+                    ticket.confirm(&draft, done.placed[0]);
+                    return Answer::first(&mut ticket, done.placed[0], opening.command_id);
+                }
+                Reply::Duplicate(stored) => {
+                    same_request(&stored, opening.request_mac.as_ref())?;
+                    return self.replayed_opening(&stored).await;
+                }
+                Reply::Refused(refusal) => return Err(refusal.into()),
+                Reply::Failed(error) => return Err(error),
+                Reply::Again => {}
+            }
+        }
+        Err(DeskError::Overloaded)
+    }
+
+    /// Does a command on a ticket, or answers as the first time when it was stored before.
+    ///
+    /// # Errors
+    /// See [`DeskError`].
+    pub async fn execute(&self, intent: Intent) -> Result<Answer, DeskError> {
+        let intent = Arc::new(intent);
+        for _ in 0..PREPARE_TRIES_MAX {
+            match self.submit(Work::Intent(Arc::clone(&intent))).await? {
+                Reply::Done(done) => return Answer::of_commit(*done, &intent),
+                Reply::Duplicate(stored) => {
+                    same_request(&stored, intent.request_mac.as_ref())?;
+                    return self.replayed(&stored).await;
+                }
+                Reply::Refused(refusal) => return Err(refusal.into()),
+                Reply::Failed(error) => return Err(error),
+                Reply::Again => {}
+            }
+        }
+        Err(DeskError::Overloaded)
+    }
+
+    async fn submit(&self, work: Work) -> Result<Reply, DeskError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job::new(work, reply);
+        self.submit.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => DeskError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => DeskError::Stopping,
+        })?;
+        answer.await.map_err(|_| DeskError::Stopping)
+    }
+
+    /// Looks at a ticket as it is now; none where there is no such ticket.
+    ///
+    /// # Errors
+    /// When the log fails.
+    pub async fn look<R>(
+        &self,
+        tenant: &Tenant,
+        id: TicketId,
+        look: impl FnOnce(&mut Ticket) -> R + Send,
+    ) -> Result<Option<R>, DeskError> {
+        let entry = self.shared.cache.entry(tenant, id);
+        let mut held = entry.lock().await;
+        let known = held.take().unwrap_or_else(|| Ticket::new(tenant.clone(), id));
+        let mut ticket = known;
+        appender::refresh(&self.shared, &mut ticket).await?;
+        if ticket.facts().is_none() {
+            return Ok(None);
+        }
+        Ok(Some(look(held.insert(ticket))))
+    }
+
+    /// Looks at a ticket as this node last knew it: for what never changes, such as its requester.
+    ///
+    /// # Errors
+    /// When the log fails.
+    pub async fn glance<R>(
+        &self,
+        tenant: &Tenant,
+        id: TicketId,
+        look: impl FnOnce(&mut Ticket) -> R + Send,
+    ) -> Result<Option<R>, DeskError> {
+        let entry = self.shared.cache.entry(tenant, id);
+        {
+            let mut held = entry.lock().await;
+            if let Some(ticket) = held.as_mut() {
+                return Ok(Some(look(ticket)));
+            }
+        }
+        self.look(tenant, id, look).await
+    }
+}
+
+impl Shared {
+    fn epoch(&self) -> u64 {
+        self.erasure_epoch.load(Ordering::Acquire)
+    }
+}
+
+fn same_request(stored: &Event, mac: Option<&docket_schemas::Mac>) -> Result<(), DeskError> {
+    if stored.request_mac.as_ref() == mac { Ok(()) } else { Err(DeskError::KeyReused) }
+}

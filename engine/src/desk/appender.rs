@@ -1,0 +1,126 @@
+//! The appender: merges what waits into one transaction, and authors a ticket's waiting writes one upon another.
+
+mod batch;
+mod settle;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use docket_schemas::{Event, MessageId, Stream, TicketId};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{DeskError, Shared};
+use crate::command::{Intent, Refusal};
+use crate::ports::log::{LogError, Placed, StreamRead, Unit, UnitOutcome};
+use crate::ticket::{Resolved, Ticket};
+use batch::{Assembled, assemble};
+use settle::settle;
+
+/// How long an append that gets no answer is repeated before its callers are told that the outcome is unknown.
+const APPEND_RETRY_FOR: Duration = Duration::from_secs(10);
+/// The first pause between two tries; it doubles up to [`RETRY_PAUSE_MAX`].
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(20);
+/// The longest pause between two tries.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// What a job asks for.
+pub(super) enum Work {
+    /// Rows that depend on nothing but themselves: an opening.
+    Prepared(Box<Unit>),
+    /// A command to be decided on the ticket as it then is.
+    Intent(Arc<Intent>),
+}
+
+/// A write that waits.
+pub(super) struct Job {
+    pub(super) work: Work,
+    pub(super) reply: oneshot::Sender<Reply>,
+    /// The ticket's newest events must be read before this is decided again.
+    pub(super) needs_fresh: bool,
+}
+
+impl Job {
+    pub(super) const fn new(work: Work, reply: oneshot::Sender<Reply>) -> Self {
+        Self { work, reply, needs_fresh: false }
+    }
+}
+
+/// What became of a job.
+pub(super) enum Reply {
+    /// Durable.
+    Done(Box<Done>),
+    /// Stored before.
+    Duplicate(Box<Event>),
+    /// The caller's fault.
+    Refused(Refusal),
+    /// The log's fault.
+    Failed(DeskError),
+    /// Prepare it again: the incarnation or the erasure epoch has changed.
+    Again,
+}
+
+/// A write that is durable.
+pub(super) struct Done {
+    pub(super) placed: Vec<Placed>,
+    pub(super) resolved: Option<Resolved>,
+    pub(super) message: Option<MessageId>,
+    pub(super) follow_up_of: Option<TicketId>,
+}
+
+/// Appends until every desk is dropped and nothing waits.
+pub(super) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
+    let mut waiting: VecDeque<Job> = VecDeque::new();
+    loop {
+        if waiting.is_empty() {
+            match jobs.recv().await {
+                Some(job) => waiting.push_back(job),
+                None => return,
+            }
+        }
+        while waiting.len() < super::WAITING_WRITES_MAX
+            && let Ok(job) = jobs.try_recv()
+        {
+            waiting.push_back(job);
+        }
+        let assembled = assemble(&shared, &mut waiting).await;
+        if assembled.is_empty() {
+            continue;
+        }
+        let outcomes = append(&shared, &assembled).await;
+        settle(&shared, assembled, outcomes, &mut waiting).await;
+    }
+}
+
+/// Appends, and repeats an unknown outcome with the same ids.
+async fn append(shared: &Shared, assembled: &Assembled) -> Result<Vec<UnitOutcome>, LogError> {
+    let mut pause = RETRY_PAUSE_MIN;
+    let mut waited = Duration::ZERO;
+    loop {
+        let began = shared.ports.clock.now();
+        let outcome = shared.ports.log.append(assembled.batch(shared)).await;
+        let took = shared.ports.clock.now().micros().saturating_sub(began.micros());
+        (shared.ports.on_append)(u64::try_from(took).unwrap_or(0), assembled.rows());
+        match outcome {
+            Err(error @ LogError::Unavailable(_)) if waited < APPEND_RETRY_FOR => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "log.append.retried");
+                tokio::time::sleep(pause).await;
+                waited += pause;
+                pause = (pause * 2).min(RETRY_PAUSE_MAX);
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Folds a ticket's events that this node has not seen.
+pub(super) async fn refresh(shared: &Shared, ticket: &mut Ticket) -> Result<(), DeskError> {
+    let read = StreamRead {
+        tenant: ticket.tenant.clone(),
+        stream: Stream::ticket(ticket.id),
+        after: ticket.last_position(),
+    };
+    let events = shared.ports.log.stream_events(&[read]).await?;
+    ticket.apply_all(&events)?;
+    Ok(())
+}

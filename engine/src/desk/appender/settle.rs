@@ -1,0 +1,150 @@
+//! Settling: each write learns what became of it, and tickets keep what is durable.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use docket_schemas::Stream;
+
+use super::batch::{Assembled, Held, Key, Pending};
+use super::{Done, Job, Reply, Shared};
+use crate::desk::DeskError;
+use crate::ports::log::{LogError, Placed, UnitOutcome};
+use crate::ports::witness::Witnessed;
+
+/// Confirms what was appended, hands back what was not, and answers the rest.
+pub(super) async fn settle(
+    shared: &Arc<Shared>,
+    assembled: Assembled,
+    outcomes: Result<Vec<UnitOutcome>, LogError>,
+    waiting: &mut VecDeque<Job>,
+) {
+    let Assembled { pending, mut held } = assembled;
+    let outcomes = match outcomes {
+        Ok(outcomes) => outcomes,
+        Err(error) => return fail(pending, &mut held, error),
+    };
+    witness(shared, &pending, &outcomes);
+    let mut back = VecDeque::new();
+    let mut appended = false;
+    for (pending, outcome) in pending.into_iter().zip(outcomes) {
+        appended |= matches!(outcome, UnitOutcome::Appended(_));
+        if let Some(job) = settle_one(shared, pending, outcome, &mut held).await {
+            back.push_back(job);
+        }
+    }
+    if appended {
+        shared.ports.bus.wake();
+    }
+    back.append(waiting);
+    *waiting = back;
+}
+
+/// Answers one write, or hands its job back.
+async fn settle_one(
+    shared: &Shared,
+    pending: Pending,
+    outcome: UnitOutcome,
+    held: &mut BTreeMap<Key, Held>,
+) -> Option<Job> {
+    let placed = match &outcome {
+        UnitOutcome::Appended(placed) => Some(placed.clone()),
+        UnitOutcome::Duplicate { row, stored }
+            if pending.unit.rows[*row].draft.change == stored.draft.change =>
+        {
+            places(shared, &pending).await
+        }
+        _ => None,
+    };
+    if let Some(placed) = placed {
+        done(pending, placed, held);
+        return None;
+    }
+    forget(&pending, held);
+    let reply = match outcome {
+        UnitOutcome::Behind | UnitOutcome::SlotHeld { .. } | UnitOutcome::SlotFree { .. } => {
+            return Some(pending.job);
+        }
+        UnitOutcome::Duplicate { stored, .. } => Reply::Duplicate(stored),
+        UnitOutcome::Damaged { what } => Reply::Failed(LogError::Damaged { what }.into()),
+        UnitOutcome::EpochOld { current } => {
+            shared.erasure_epoch.store(current, Ordering::Release);
+            shared.ports.keyring.forget();
+            Reply::Again
+        }
+        UnitOutcome::IncarnationOld { current } => {
+            *shared.incarnation.write() = current;
+            Reply::Again
+        }
+        UnitOutcome::Appended(_) => return None,
+    };
+    let _ = pending.job.reply.send(reply);
+    None
+}
+
+/// After the commit and before any acknowledgement.
+fn witness(shared: &Shared, pending: &[Pending], outcomes: &[UnitOutcome]) {
+    let mut reached: BTreeMap<u8, Witnessed> = BTreeMap::new();
+    for (pending, outcome) in pending.iter().zip(outcomes) {
+        let UnitOutcome::Appended(placed) = outcome else { continue };
+        for (row, placed) in pending.unit.rows.iter().zip(placed) {
+            let (partition, position) = (placed.partition, placed.position);
+            let seen = Witnessed { partition, position, event_id: row.draft.event_id };
+            let last = reached.entry(partition.number()).or_insert(seen);
+            if last.position < position {
+                *last = seen;
+            }
+        }
+    }
+    if !reached.is_empty() {
+        shared.ports.witness.record(&reached.into_values().collect::<Vec<_>>());
+    }
+}
+
+fn done(pending: Pending, placed: Vec<Placed>, held: &mut BTreeMap<Key, Held>) {
+    if let Some(entry) = pending.key.as_ref().and_then(|key| held.get_mut(key))
+        && let Some(ticket) = entry.ticket.as_mut()
+    {
+        let own = Stream::ticket(ticket.id);
+        for (row, placed) in pending.unit.rows.iter().zip(&placed) {
+            if row.draft.stream == own {
+                ticket.confirm(&row.draft, *placed);
+            }
+        }
+    }
+    let done = Done {
+        placed,
+        resolved: pending.resolved,
+        message: pending.message,
+        follow_up_of: pending.follow_up_of,
+    };
+    let _ = pending.job.reply.send(Reply::Done(Box::new(done)));
+}
+
+/// A ticket that holds rows which were not appended is read again from the log.
+fn forget(pending: &Pending, held: &mut BTreeMap<Key, Held>) {
+    if let Some(entry) = pending.key.as_ref().and_then(|key| held.get_mut(key)) {
+        *entry.ticket = None;
+    }
+}
+
+/// The places of rows that an earlier try with an unknown outcome had written.
+async fn places(shared: &Shared, pending: &Pending) -> Option<Vec<Placed>> {
+    let mut places = Vec::with_capacity(pending.unit.rows.len());
+    for row in &pending.unit.rows {
+        let partition = row.draft.stream.partition(&row.draft.tenant);
+        let stored =
+            shared.ports.log.event_of_command(partition, row.draft.command_id).await.ok()??;
+        let (position, recorded_at) = (stored.position, stored.recorded_at);
+        places.push(Placed { partition, position, recorded_at });
+    }
+    Some(places)
+}
+
+fn fail(pending: Vec<Pending>, held: &mut BTreeMap<Key, Held>, error: LogError) {
+    let error = DeskError::from(error);
+    for pending in pending {
+        forget(&pending, held);
+        let _ = pending.job.reply.send(Reply::Failed(error.for_another()));
+    }
+}

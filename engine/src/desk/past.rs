@@ -1,0 +1,68 @@
+//! The past: a ticket as it was at a version, a time or a position, rebuilt from the log.
+
+use docket_schemas::{Position, Stream, Tenant, TicketId, Timestamp};
+
+use super::{Desk, DeskError};
+use crate::command::Refusal;
+use crate::graph::head_name;
+use crate::ports::log::StreamRead;
+use crate::ticket::Ticket;
+use crate::version::Version;
+
+/// A point in a ticket's past.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AsOf {
+    /// Exactly the changes of this version.
+    Version(Version),
+    /// What this region's log had recorded by then.
+    Time(Timestamp),
+    /// What stood in the ticket's partition up to here.
+    Position(Position),
+}
+
+impl Desk {
+    /// A ticket as it was; none before it was opened.
+    ///
+    /// # Errors
+    /// [`Refusal::VersionUnknown`] for a version of another ticket; else when the log fails.
+    pub async fn as_of(
+        &self,
+        tenant: &Tenant,
+        id: TicketId,
+        at: &AsOf,
+    ) -> Result<Option<Ticket>, DeskError> {
+        let stream = Stream::ticket(id);
+        let read = StreamRead { tenant: tenant.clone(), stream, after: 0 };
+        let events = self.ports().log.stream_events(&[read]).await?;
+        if events.is_empty() {
+            return Ok(None);
+        }
+        let past = match at {
+            AsOf::Version(version) => {
+                let mut whole = Ticket::new(tenant.clone(), id);
+                whole.apply_all(&events)?;
+                let heads = version.heads(&whole.graph).map_err(|_| Refusal::VersionUnknown)?;
+                Some((whole.graph.past_of(&heads), whole))
+            }
+            AsOf::Time(_) | AsOf::Position(_) => None,
+        };
+        let mut ticket = Ticket::new(tenant.clone(), id);
+        for event in &events {
+            let within = match (at, &past) {
+                (AsOf::Time(time), _) => event.recorded_at <= *time,
+                (AsOf::Position(position), _) => event.position <= *position,
+                (AsOf::Version(_), Some((past, whole))) => {
+                    event.change.as_ref().is_some_and(|change| {
+                        let node = whole.graph.index_of(&head_name(&change.hash));
+                        node.is_some_and(|index| past.holds(&whole.graph.nodes()[index]))
+                    })
+                }
+                (AsOf::Version(_), None) => false,
+            };
+            if within {
+                ticket.apply(event)?;
+            }
+        }
+        Ok(ticket.facts().is_some().then_some(ticket))
+    }
+}

@@ -1,0 +1,206 @@
+//! The resolver: the effective value of concurrent ones, by role and rank, never by clock.
+//!
+//! A pure function of the survivors and of what they had seen, so every replica computes the same; nothing of it is
+//! ever written back.
+
+use docket_schemas::canonical::{json, sha256};
+use docket_schemas::{EventId, Priority, Scalar, Status, TicketType};
+use serde::Serialize;
+
+use crate::graph::{Node, Past};
+use crate::ticket::{Candidate, Conflict, ConflictCandidate, Ticket, UnseenMessage};
+
+/// A value that a register may hold.
+pub trait RegisterValue: Clone + PartialEq + Serialize {
+    /// Reads what stands before the `|`.
+    fn read(text: &str) -> Option<Self>;
+
+    /// Precedence among values of one role; higher wins.
+    fn rank(&self) -> u8 {
+        0
+    }
+
+    /// Whether it beats everything concurrent, whatever the role, and is never folded away.
+    fn is_final(&self) -> bool {
+        false
+    }
+}
+
+impl RegisterValue for Status {
+    fn read(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    fn rank(&self) -> u8 {
+        *self as u8
+    }
+
+    fn is_final(&self) -> bool {
+        *self == Self::Closed
+    }
+}
+
+impl RegisterValue for Priority {
+    fn read(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    fn rank(&self) -> u8 {
+        *self as u8
+    }
+}
+
+impl RegisterValue for Option<TicketType> {
+    fn read(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+}
+
+impl RegisterValue for Option<String> {
+    fn read(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+}
+
+impl RegisterValue for Scalar {
+    fn read(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+}
+
+impl RegisterValue for EventId {
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+/// A survivor with what ranks it.
+#[derive(Debug, Clone)]
+pub struct Ranked<'a, V> {
+    /// The value.
+    pub value: V,
+    /// The change that wrote it.
+    pub node: &'a Node,
+    counter: u64,
+    tie: [u8; 32],
+}
+
+/// What a register shows.
+#[derive(Debug, Clone)]
+pub struct Outcome<'a, V> {
+    /// The effective value.
+    pub effective: V,
+    /// One candidate a principal (and every `closed`), best first.
+    pub ranked: Vec<Ranked<'a, V>>,
+    /// Every survivor, before a principal's were folded.
+    pub survivors: Vec<Ranked<'a, V>>,
+}
+
+/// The effective value of a register; none where nobody ever wrote it.
+#[must_use]
+pub fn resolve<'a, V: RegisterValue>(ticket: &'a Ticket, key: &str) -> Option<Outcome<'a, V>> {
+    let survivors: Vec<Ranked<'a, V>> = ticket
+        .settled()
+        .candidates(key)
+        .iter()
+        .filter_map(|candidate| ranked(ticket, candidate))
+        .collect();
+    let mut ranked = fold_principals(&survivors);
+    ranked.sort_by(|a, b| precedence(b).cmp(&precedence(a)));
+    let effective = ranked.first()?.value.clone();
+    Some(Outcome { effective, ranked, survivors })
+}
+
+fn ranked<'a, V: RegisterValue>(
+    ticket: &'a Ticket,
+    candidate: &Candidate,
+) -> Option<Ranked<'a, V>> {
+    Some(Ranked {
+        value: V::read(&candidate.value)?,
+        node: ticket.graph.of_command(candidate.command)?,
+        counter: candidate.counter,
+        tie: sha256(candidate.command.as_bytes()),
+    })
+}
+
+fn precedence<'r, V: RegisterValue>(
+    ranked: &'r Ranked<'_, V>,
+) -> (bool, u8, u8, u64, &'r [u8; 32]) {
+    let role = ranked.node.role.rank();
+    (ranked.value.is_final(), role, ranked.value.rank(), ranked.counter, &ranked.tie)
+}
+
+/// Of one principal only the newest value stands, by op counter and hash; a final one always stays.
+fn fold_principals<'a, V: RegisterValue>(survivors: &[Ranked<'a, V>]) -> Vec<Ranked<'a, V>> {
+    let newer = |a: &Ranked<'_, V>, b: &Ranked<'_, V>| (a.counter, a.tie) > (b.counter, b.tie);
+    survivors
+        .iter()
+        .filter(|one| {
+            let same = |other: &&Ranked<'_, V>| other.node.principal == one.node.principal;
+            one.value.is_final() || !survivors.iter().filter(same).any(|other| newer(other, one))
+        })
+        .cloned()
+        .collect()
+}
+
+impl<V: RegisterValue> Outcome<'_, V> {
+    /// Whether the candidates disagree.
+    #[must_use]
+    pub fn disagrees(&self) -> bool {
+        self.ranked.iter().any(|other| other.value != self.effective)
+    }
+
+    /// The conflict to show, when the candidates disagree.
+    #[must_use]
+    pub fn conflict(&self, field: &str) -> Option<Conflict> {
+        self.disagrees().then(|| Conflict {
+            field: field.to_owned(),
+            candidates: self.ranked.iter().map(shown).collect(),
+        })
+    }
+}
+
+fn shown<V: RegisterValue>(ranked: &Ranked<'_, V>) -> ConflictCandidate {
+    ConflictCandidate {
+        value: serde_json::from_str(&json(&ranked.value)).unwrap_or_default(),
+        role: ranked.node.role,
+        principal: ranked.node.principal.clone(),
+        event_id: ranked.node.event_id,
+        observed: ranked.node.observed,
+    }
+}
+
+/// The public messages of requester and followers that nobody who wrote the effective status had seen, when that
+/// status says the customer has been answered. Taking the union of the writers' pasts keeps this monotone.
+#[must_use]
+pub fn unseen(ticket: &Ticket, status: &Outcome<'_, Status>) -> Vec<UnseenMessage> {
+    if !matches!(status.effective, Status::Solved | Status::Pending) {
+        return Vec::new();
+    }
+    let mut seen = Past::default();
+    let mut solvers = Vec::new();
+    for survivor in status.survivors.iter().filter(|survivor| survivor.value == status.effective) {
+        seen.join(survivor.node.everything_seen());
+        solvers.push(&survivor.node.principal);
+    }
+    ticket
+        .graph
+        .nodes()
+        .iter()
+        .filter(|node| node.public && !seen.holds(node) && !solvers.contains(&&node.principal))
+        .filter(|node| ticket.is_customer_of(node))
+        .filter_map(|node| {
+            let (author, created_at) = (node.principal.clone(), node.occurred_at);
+            Some(UnseenMessage { id: node.message_id()?, author, created_at })
+        })
+        .collect()
+}
+
+impl Ticket {
+    /// Whether a change was made by the requester or a follower.
+    fn is_customer_of(&self, node: &Node) -> bool {
+        let Some(person) = node.principal.person() else { return false };
+        self.facts().is_some_and(|facts| facts.requester == person)
+            || self.settled().holds(crate::layout::Container::Followers, &person.to_string())
+    }
+}

@@ -1,0 +1,299 @@
+//! A ticket folded from its events: change graph, document, and the facts that cannot conflict.
+
+mod registers;
+mod resolved;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use automerge::Change as AutomergeChange;
+use docket_schemas::{
+    Channel, CommandId, Draft, Event, EventId, Kind, MessageId, Opened, Payload, PayloadError,
+    PersonId, Position, Sealed, SlotKey, SlotOp, Tenant, TicketId, Timestamp,
+};
+
+use crate::document::{Document, DocumentError};
+use crate::graph::ChangeGraph;
+use crate::layout::{Container, writes_of};
+use crate::ports::log::Placed;
+pub use registers::{Candidate, Registers};
+pub use resolved::{Conflict, ConflictCandidate, Resolved, UnseenMessage};
+
+/// A stored event that does not fit the ticket: the log is damaged, or written by a newer release.
+#[derive(Debug, thiserror::Error)]
+pub enum FoldError {
+    /// The payload cannot be read.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// The change cannot be applied.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// A cause is missing, or the first event is no opening.
+    #[error("event {0} does not follow from the events before it")]
+    Causes(EventId),
+}
+
+/// What an opening fixes for good.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// Whose ticket it is.
+    pub requester: PersonId,
+    /// Ticket or chat.
+    pub kind: Kind,
+    /// The way in which it came.
+    pub channel: Channel,
+    /// Its id in another system.
+    pub external_id: Option<String>,
+    /// When it was opened, by the source.
+    pub created_at: Timestamp,
+    /// The closed ticket that it follows up.
+    pub follow_up_of: Option<TicketId>,
+}
+
+/// Who holds a ticket, by the last slot operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// The assignee.
+    pub person: PersonId,
+}
+
+/// One ticket as of some position.
+#[derive(Debug)]
+pub struct Ticket {
+    /// Whose.
+    pub tenant: Tenant,
+    /// Which.
+    pub id: TicketId,
+    /// What every change had seen.
+    pub graph: ChangeGraph,
+    /// The mutable state.
+    pub document: Document,
+    facts: Option<Facts>,
+    holder: Option<Holder>,
+    registers: Registers,
+    subjects: BTreeMap<EventId, Arc<Sealed>>,
+    follow_ups: BTreeMap<CommandId, TicketId>,
+    last_position: Position,
+    updated: Updated,
+    messages: Counted,
+}
+
+/// A figure for staff beside the one for customers.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counted {
+    all: u64,
+    public: u64,
+}
+
+/// The time of the last event, for staff and for customers.
+#[derive(Debug, Clone, Copy, Default)]
+struct Updated {
+    all: Timestamp,
+    public: Timestamp,
+}
+
+impl Ticket {
+    /// A ticket before its first event.
+    #[must_use]
+    pub fn new(tenant: Tenant, id: TicketId) -> Self {
+        Self {
+            document: Document::new(&tenant, id),
+            tenant,
+            id,
+            graph: ChangeGraph::default(),
+            facts: None,
+            holder: None,
+            registers: Registers::default(),
+            subjects: BTreeMap::new(),
+            follow_ups: BTreeMap::new(),
+            last_position: 0,
+            updated: Updated::default(),
+            messages: Counted::default(),
+        }
+    }
+
+    /// What its opening fixed; none before it.
+    #[must_use]
+    pub const fn facts(&self) -> Option<&Facts> {
+        self.facts.as_ref()
+    }
+
+    /// Who holds it.
+    #[must_use]
+    pub const fn holder(&self) -> Option<Holder> {
+        self.holder
+    }
+
+    /// The position of its last event; 0 before the first.
+    #[must_use]
+    pub const fn last_position(&self) -> Position {
+        self.last_position
+    }
+
+    /// The follow-up that a message's command opened.
+    #[must_use]
+    pub fn follow_up_of_command(&self, command: CommandId) -> Option<TicketId> {
+        self.follow_ups.get(&command).copied()
+    }
+
+    /// The newest follow-up.
+    #[must_use]
+    pub const fn follow_ups(&self) -> &BTreeMap<CommandId, TicketId> {
+        &self.follow_ups
+    }
+
+    /// Messages: all of them, and the public ones.
+    #[must_use]
+    pub const fn message_counts(&self) -> (u64, u64) {
+        (self.messages.all, self.messages.public)
+    }
+
+    /// Folds a stored event.
+    ///
+    /// # Errors
+    /// When the event does not fit: see [`FoldError`].
+    pub fn apply(&mut self, event: &Event) -> Result<(), FoldError> {
+        if event.position <= self.last_position {
+            return Ok(());
+        }
+        if let Some(change) = &event.change {
+            self.document.receive(&change.bytes)?;
+        }
+        self.fold(event, event.position, event.recorded_at)?;
+        self.last_position = event.position;
+        Ok(())
+    }
+
+    /// Folds a draft before it is durable, with the change as it was encoded. [`Ticket::confirm`] follows, or the
+    /// ticket is thrown away.
+    ///
+    /// # Errors
+    /// When the draft does not fit.
+    pub fn apply_draft(&mut self, draft: &Draft, change: AutomergeChange) -> Result<(), FoldError> {
+        self.document.receive_encoded(change);
+        self.fold(draft, 0, draft.occurred_at)
+    }
+
+    /// Says where the log put a draft that was folded before.
+    pub fn confirm(&mut self, draft: &Draft, placed: Placed) {
+        if let Some(change) = &draft.change {
+            self.graph.confirm(&change.hash, placed.position, placed.recorded_at);
+        }
+        self.last_position = self.last_position.max(placed.position);
+    }
+
+    fn fold(
+        &mut self,
+        draft: &Draft,
+        position: Position,
+        recorded_at: Timestamp,
+    ) -> Result<(), FoldError> {
+        let payload = draft.payload()?;
+        let opening = matches!(payload, Payload::Opened(_));
+        if opening != self.facts.is_none() {
+            return Err(FoldError::Causes(draft.event_id));
+        }
+        self.graph
+            .add(draft, position, recorded_at)
+            .map_err(|_| FoldError::Causes(draft.event_id))?;
+        let writes = writes_of(draft, &payload);
+        if opening {
+            self.registers.open(&writes, draft);
+        } else {
+            self.registers.touch(&writes);
+        }
+        self.fold_slots(draft, &payload);
+        self.fold_payload(draft, &payload);
+        self.updated.all = draft.occurred_at;
+        if draft.public {
+            self.updated.public = draft.occurred_at;
+        }
+        Ok(())
+    }
+
+    fn fold_payload(&mut self, draft: &Draft, payload: &Payload) {
+        match payload {
+            Payload::Opened(opened) => {
+                self.facts = Some(facts(draft, opened));
+                self.keep_subject(draft);
+                self.count_message(true);
+            }
+            Payload::Changed(changed) if changed.sealed.iter().any(|field| field == "subject") => {
+                self.keep_subject(draft);
+            }
+            Payload::MessageAdded(message) => self.count_message(message.public),
+            Payload::FollowUpOpened(link) => {
+                self.follow_ups.insert(draft.command_id, link.ticket_id);
+            }
+            _ => {}
+        }
+    }
+
+    fn count_message(&mut self, public: bool) {
+        self.messages.all += 1;
+        self.messages.public += u64::from(public);
+    }
+
+    fn keep_subject(&mut self, draft: &Draft) {
+        if let Some(sealed) = &draft.sealed {
+            self.subjects.insert(draft.event_id, Arc::new(sealed.clone()));
+        }
+    }
+
+    /// The assignee is what the last slot operation says, never a register.
+    fn fold_slots(&mut self, draft: &Draft, payload: &Payload) {
+        let claim = SlotKey::claim(self.id);
+        for op in draft.slots.iter().filter(|op| *op.key() == claim) {
+            self.holder = match op {
+                SlotOp::Release(_) => None,
+                SlotOp::Take(_) => assignee_of(payload).map(|person| Holder { person }),
+            };
+        }
+    }
+
+    /// The surviving values of every register and map, read from the document where a change has touched them.
+    ///
+    /// # Errors
+    /// When the document cannot be brought to life.
+    pub fn registers(&mut self) -> Result<&Registers, FoldError> {
+        self.registers.settle(&mut self.document)?;
+        Ok(&self.registers)
+    }
+
+    /// Whether a person is the requester or a follower.
+    ///
+    /// # Errors
+    /// When the document cannot be brought to life.
+    pub fn concerns(&mut self, person: PersonId) -> Result<bool, FoldError> {
+        if self.facts.as_ref().is_some_and(|facts| facts.requester == person) {
+            return Ok(true);
+        }
+        Ok(self.registers()?.holds(Container::Followers, &person.to_string()))
+    }
+
+    /// The message that a command wrote, if it did.
+    #[must_use]
+    pub fn message_of_command(&self, command: CommandId) -> Option<MessageId> {
+        self.graph.of_command(command).and_then(crate::graph::Node::message_id)
+    }
+}
+
+fn facts(draft: &Draft, opened: &Opened) -> Facts {
+    Facts {
+        requester: opened.requester_id,
+        kind: opened.kind.unwrap_or(Kind::Ticket),
+        channel: opened.channel,
+        external_id: opened.external_id.clone(),
+        created_at: draft.occurred_at,
+        follow_up_of: opened.follow_up_of,
+    }
+}
+
+fn assignee_of(payload: &Payload) -> Option<PersonId> {
+    match payload {
+        Payload::Opened(opened) => opened.assignee_id,
+        Payload::Changed(changed) => changed.assignee_id.flatten(),
+        Payload::Claimed(claimed) => Some(claimed.assignee_id),
+        _ => None,
+    }
+}

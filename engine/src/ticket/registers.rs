@@ -1,0 +1,101 @@
+//! The surviving values of a ticket's keys, kept beside the document and read from it again where it changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use docket_schemas::{CommandId, Draft};
+use smol_str::SmolStr;
+
+use crate::document::{Document, DocumentError, Survivor};
+use crate::genesis::GENESIS_MAX_OP;
+use crate::layout::{Action, Container, Write, read_register};
+
+/// A value of a register that no other write has seen and replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The value as JSON, or an event id where the value is sealed.
+    pub value: String,
+    /// The command that wrote it.
+    pub command: CommandId,
+    /// The op counter.
+    pub counter: u64,
+}
+
+/// Every key with its surviving values.
+#[derive(Debug, Default)]
+pub struct Registers {
+    values: BTreeMap<(Container, SmolStr), Vec<Survivor>>,
+    touched: BTreeSet<(Container, SmolStr)>,
+}
+
+impl Registers {
+    /// Takes an opening's values as they are: nothing can be concurrent with a first change.
+    pub(super) fn open(&mut self, writes: &[Write], _: &Draft) {
+        for (write, counter) in writes.iter().zip(GENESIS_MAX_OP + 1..) {
+            if let Action::Put(value) = &write.action {
+                let survivor = Survivor { value: value.clone(), counter };
+                self.values.insert((write.container, write.key.clone()), vec![survivor]);
+            }
+        }
+    }
+
+    /// Marks what a change wrote, to be read from the document when somebody looks.
+    pub(super) fn touch(&mut self, writes: &[Write]) {
+        self.touched.extend(writes.iter().map(|write| (write.container, write.key.clone())));
+    }
+
+    /// Reads what was touched.
+    pub(super) fn settle(&mut self, document: &mut Document) -> Result<(), DocumentError> {
+        while let Some(key) = self.touched.pop_first() {
+            let survivors = document.survivors(key.0, &key.1)?;
+            if survivors.is_empty() {
+                self.values.remove(&key);
+            } else {
+                self.values.insert(key, survivors);
+            }
+        }
+        Ok(())
+    }
+
+    /// The candidates of a register in `fields`.
+    #[must_use]
+    pub fn candidates(&self, key: &str) -> Vec<Candidate> {
+        self.values
+            .get(&(Container::Fields, SmolStr::from(key)))
+            .map(|list| candidates(list))
+            .unwrap_or_default()
+    }
+
+    /// Every register of `fields` with its candidates, by key.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, Vec<Candidate>)> {
+        self.values
+            .iter()
+            .filter(|((container, _), _)| *container == Container::Fields)
+            .map(|((_, key), list)| (key.as_str(), candidates(list)))
+    }
+
+    /// Every key of a map, sorted.
+    pub fn keys(&self, container: Container) -> impl Iterator<Item = &str> {
+        self.values.keys().filter(move |(of, _)| *of == container).map(|(_, key)| key.as_str())
+    }
+
+    /// Whether a map has a key.
+    #[must_use]
+    pub fn holds(&self, container: Container, key: &str) -> bool {
+        self.values.contains_key(&(container, SmolStr::from(key)))
+    }
+}
+
+/// Two cut-off regions may have accepted one command: its writes count as one.
+fn candidates(survivors: &[Survivor]) -> Vec<Candidate> {
+    let mut list: Vec<Candidate> = Vec::with_capacity(survivors.len());
+    for survivor in survivors {
+        let Some((value, command)) = read_register(&survivor.value) else { continue };
+        match list.iter_mut().find(|known| known.command == command) {
+            Some(known) => known.counter = known.counter.max(survivor.counter),
+            None => {
+                list.push(Candidate { value: value.to_owned(), command, counter: survivor.counter })
+            }
+        }
+    }
+    list
+}
