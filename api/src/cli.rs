@@ -1,5 +1,6 @@
 //! The command line: one subcommand a file. Exit codes: 0 done, 1 failed, 2 bad arguments.
 
+mod installation;
 mod keys;
 mod serve;
 mod token;

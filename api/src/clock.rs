@@ -18,3 +18,13 @@ pub fn now() -> Timestamp {
 pub fn monotonic() -> Instant {
     Instant::now()
 }
+
+/// The wall clock as the engine's port.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl docket_engine::ports::clock::Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        now()
+    }
+}

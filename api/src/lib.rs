@@ -8,7 +8,9 @@ pub mod client;
 pub mod clock;
 pub mod gate;
 pub mod http;
+pub mod ids;
 pub mod limit;
+pub mod master_key;
 pub mod metrics;
 pub mod operations;
 pub mod problem;
@@ -17,3 +19,5 @@ pub mod signals;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
+pub mod wire;
+pub mod witness;

@@ -13,6 +13,7 @@ pub mod desk;
 pub mod document;
 pub mod genesis;
 pub mod graph;
+pub mod in_process_bus;
 pub mod keyring;
 pub mod lanes;
 pub mod layout;

@@ -1,0 +1,121 @@
+//! The wiring: which log, key store and bus a process stands on.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use docket_engine::desk::{Ports, Started, start};
+use docket_engine::in_process_bus::InProcessBus;
+use docket_engine::keyring::Keyring;
+use docket_engine::ports::bus::Bus;
+use docket_engine::ports::keys::KeyStore;
+use docket_engine::ports::log::EventLog;
+use docket_postgres::{PostgresBus, PostgresKeyStore, PostgresLog, PostgresOptions};
+use docket_sqlite::{SqliteKeyStore, SqliteLog};
+
+use crate::clock::SystemClock;
+use crate::ids::SystemIds;
+use crate::master_key;
+use crate::witness::WitnessFile;
+
+/// Why a process cannot stand; its sources say how it came to that.
+pub type WireError = Box<dyn Error + Send + Sync>;
+
+/// Where an installation is.
+#[derive(Debug, Clone)]
+pub struct Installation {
+    /// Directory of keys, witnesses, and of the log unless a database is named.
+    pub data: PathBuf,
+    /// PostgreSQL, instead of SQLite in the data directory.
+    pub database_url: Option<String>,
+    /// The key store's database, instead of SQLite in the data directory.
+    pub keys_url: Option<String>,
+    /// The master key's file, instead of the one in the data directory.
+    pub master_key: Option<PathBuf>,
+    /// The region's name.
+    pub region: String,
+}
+
+/// Told of every append: microseconds and rows.
+pub type OnAppend = Box<dyn Fn(u64, usize) + Send + Sync>;
+
+/// Opens an installation and begins to append; `process` names its witness.
+///
+/// # Errors
+/// Naming what was wrong, where, and what to do about it.
+pub async fn open(
+    installation: &Installation,
+    process: &str,
+    on_append: OnAppend,
+) -> Result<Started, WireError> {
+    let data = &installation.data;
+    std::fs::create_dir_all(data)
+        .map_err(|error| format!("cannot make the data directory {}: {error}", data.display()))?;
+    let (log, bus) = log_and_bus(installation).await?;
+    let keyring = Arc::new(keyring(installation, &*log).await?);
+    let witness = WitnessFile::open(data, process).map_err(|error| {
+        format!("cannot write in the data directory {}: {error}", data.display())
+    })?;
+    let ports = Ports {
+        log,
+        keyring,
+        bus,
+        witness: Arc::new(witness),
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+        on_append,
+    };
+    Ok(start(ports, &installation.region).await?)
+}
+
+async fn log_and_bus(
+    installation: &Installation,
+) -> Result<(Arc<dyn EventLog>, Arc<dyn Bus>), WireError> {
+    let Some(url) = &installation.database_url else {
+        let log = SqliteLog::open(installation.data.join("docket.db")).await?;
+        return Ok((Arc::new(log), Arc::new(InProcessBus::default())));
+    };
+    let options = PostgresOptions::default();
+    let log = PostgresLog::connect(url, &options).await?;
+    Ok((Arc::new(log), Arc::new(PostgresBus::connect(url, &options).await?)))
+}
+
+/// A log that names a key store is never given a new one: what it sealed could not be opened.
+async fn keyring(installation: &Installation, log: &dyn EventLog) -> Result<Keyring, WireError> {
+    let named = log.key_store().await?;
+    let file = installation.data.join("keys.db");
+    let missing = |what: &str| -> WireError {
+        format!(
+            "this log was sealed with a key store that is not at {what}: restore it, or name it with --keys or --data"
+        )
+        .into()
+    };
+    let store: Arc<dyn KeyStore> = match &installation.keys_url {
+        Some(url) => {
+            let store = PostgresKeyStore::connect(url, &PostgresOptions::default()).await?;
+            if named.is_some() && store.secrets().await?.is_none() {
+                return Err(missing("the database of --keys"));
+            }
+            Arc::new(store)
+        }
+        None if named.is_some() && !file.exists() => {
+            return Err(missing(&file.display().to_string()));
+        }
+        None => {
+            // The key comes first: a key store without its master key is never made.
+            master_key(installation, &file)?;
+            Arc::new(SqliteKeyStore::open(&file).await?)
+        }
+    };
+    let key = master_key(installation, &file)?;
+    Ok(Keyring::open(store, &key, Arc::new(SystemIds)).await?)
+}
+
+fn master_key(
+    installation: &Installation,
+    store: &Path,
+) -> Result<zeroize::Zeroizing<[u8; docket_engine::seal::KEY_BYTES]>, WireError> {
+    let path =
+        installation.master_key.clone().unwrap_or_else(|| installation.data.join("master.key"));
+    Ok(master_key::open_or_create(&path, store, &SystemIds)?)
+}
