@@ -2,6 +2,7 @@
 
 pub mod body;
 mod docs;
+pub mod events;
 mod fallback;
 pub mod header;
 mod healthz;
@@ -9,11 +10,13 @@ pub mod json;
 mod metrics;
 mod observe;
 mod openapi;
+mod page;
 pub mod path;
 pub mod query;
 mod readyz;
 mod request_id;
 mod routes;
+pub mod tickets;
 
 use std::sync::Arc;
 

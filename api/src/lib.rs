@@ -2,6 +2,7 @@
 //! Imports: every crate of this workspace; adapters only in `wire`.
 //! Never: decisions about tickets.
 
+pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod client;
@@ -13,6 +14,7 @@ pub mod limit;
 pub mod master_key;
 pub mod metrics;
 pub mod operations;
+pub mod present;
 pub mod problem;
 pub mod server;
 pub mod signals;

@@ -45,9 +45,9 @@ impl FieldError {
     pub fn beyond(
         field: impl Into<String>,
         message: impl Into<Cow<'static, str>>,
-        limit: u64,
+        limit: usize,
     ) -> Self {
-        Self { limit: Some(limit), ..Self::new(field, message) }
+        Self { limit: u64::try_from(limit).ok(), ..Self::new(field, message) }
     }
 }
 

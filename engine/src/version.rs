@@ -30,6 +30,12 @@ impl Version {
         Self(names)
     }
 
+    /// The version of one change: its causes and itself.
+    #[must_use]
+    pub fn of_change(hash: &docket_schemas::ChangeHash) -> Self {
+        Self(vec![head_name(hash)])
+    }
+
     /// The changes that are its heads.
     ///
     /// # Errors

@@ -5,17 +5,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use docket_engine::desk::Desk;
 
 use super::Failure;
-use super::keys::KeyArgs;
+use super::installation::InstallationArgs;
+use crate::app::App;
 use crate::auth::{KeySet, KeySource, Verifier};
 use crate::gate::Gate;
-use crate::http::Routes;
 use crate::limit::{RateError, RateLimit};
-use crate::operations::{Operations, Readiness};
+use crate::operations::{Operations, Probe, Readiness};
 use crate::server::{Drained, Server, tls_acceptor};
 use crate::telemetry::{self, LOG_FILTER_DEFAULT, LogFormat};
-use crate::{http, signals};
+use crate::{http, signals, wire};
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -23,7 +24,7 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "DOCKET_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     #[command(flatten)]
-    keys: KeyArgs,
+    installation: InstallationArgs,
     /// Public keys of the issuer of tokens, instead of the installation's own key
     #[arg(long, env = "DOCKET_JWKS", value_name = "FILE|URL")]
     jwks: Option<String>,
@@ -67,12 +68,19 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
 
 async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let gate = Arc::new(Gate::new(verifier(&args).await?, args.rate_limit.0));
-    let operations = Arc::new(Operations {
-        metrics: crate::metrics::Metrics::default(),
-        readiness: Readiness::new(Box::new(|| Box::pin(async { Ok(()) }))),
-    });
-    let routes: Routes<Arc<Gate>> = Routes::new();
-    let router = http::router(routes, Arc::clone(&gate), Arc::clone(&operations));
+    let metrics = crate::metrics::Metrics::default();
+    let seconds = metrics.append_seconds.clone();
+    let on_append = Box::new(move |micros: u64, _| seconds.observe(micros as f64 / 1e6));
+    let installation = args.installation.installation();
+    let started = wire::open(&installation, &args.listen.to_string(), on_append).await?;
+    if started.restored {
+        tracing::warn!(incarnation = %started.desk.incarnation(), "log.restored.found");
+    }
+    let desk = started.desk;
+    let operations = Arc::new(Operations { metrics, readiness: Readiness::new(probe(&desk)) });
+    let app = App { desk, gate: Arc::clone(&gate) };
+    let routes = http::tickets::routes().merge(http::events::routes());
+    let router = http::router(routes, app, Arc::clone(&operations));
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => Some(tls_acceptor(certificate, key)?),
         _ => None,
@@ -90,13 +98,22 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether the log takes the next write.
+fn probe(desk: &Desk) -> Probe {
+    let log = Arc::clone(&desk.ports().log);
+    Box::new(move || {
+        let log = Arc::clone(&log);
+        Box::pin(async move { log.probe_write().await.map_err(|_| "the log takes no writes") })
+    })
+}
+
 async fn verifier(args: &ServeArgs) -> Result<Verifier, Failure> {
     let source = match &args.jwks {
         Some(place) => KeySource::open(place).await?,
         None => {
-            let jwks = args.keys.signing_key()?.jwks().to_string();
+            let jwks = args.installation.keys.signing_key()?.jwks().to_string();
             KeySource::fixed(KeySet::parse(jwks.as_bytes())?)
         }
     };
-    Ok(Verifier::new(source, args.keys.issuer.as_str()))
+    Ok(Verifier::new(source, args.installation.keys.issuer.as_str()))
 }

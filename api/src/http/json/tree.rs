@@ -91,7 +91,7 @@ impl<'de> DeserializeSeed<'de> for Walk<'_> {
         self.findings.values += 1;
         if self.findings.values > JSON_VALUES_MAX {
             let message = "has too many values";
-            let error = FieldError::beyond(self.path.to_string(), message, JSON_VALUES_MAX as u64);
+            let error = FieldError::beyond(self.path.to_string(), message, JSON_VALUES_MAX);
             self.findings.errors.push(error);
             return Err(D::Error::custom(message));
         }

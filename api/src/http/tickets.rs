@@ -1,0 +1,39 @@
+//! `/v1/tickets`: what its endpoints share.
+
+mod add_message;
+mod answer;
+mod claim;
+mod enter;
+mod fields;
+mod find;
+mod followers;
+mod get;
+mod history;
+mod list_messages;
+mod open;
+mod patch;
+mod refusal;
+
+use axum::http::Method;
+
+use super::Routes;
+use crate::app::App;
+pub(super) use enter::check_feed;
+pub(super) use refusal::problem;
+
+/// Every route of tickets.
+#[must_use]
+pub fn routes() -> Routes<App> {
+    Routes::new()
+        .on(Method::POST, "/v1/tickets", open::post)
+        .on(Method::GET, "/v1/tickets", find::get)
+        .on(Method::GET, "/v1/tickets/{id}", get::get)
+        .on(Method::PATCH, "/v1/tickets/{id}", patch::patch)
+        .on(Method::POST, "/v1/tickets/{id}/messages", add_message::post)
+        .on(Method::GET, "/v1/tickets/{id}/messages", list_messages::get)
+        .on(Method::POST, "/v1/tickets/{id}/claim", claim::post)
+        .on(Method::DELETE, "/v1/tickets/{id}/claim", claim::delete)
+        .on(Method::PUT, "/v1/tickets/{id}/followers/{person}", followers::put)
+        .on(Method::DELETE, "/v1/tickets/{id}/followers/{person}", followers::delete)
+        .on(Method::GET, "/v1/tickets/{id}/events", history::get)
+}

@@ -1,0 +1,100 @@
+//! `POST /v1/tickets/{id}/messages`
+
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::Response;
+use docket_engine::command::{Command, NewMessage, Visibility};
+use docket_engine::desk::{Answer, DeskError};
+use docket_engine::policy::Action;
+use docket_schemas::{CommandId, Status, Stream, derivation};
+use serde::{Deserialize, Serialize};
+
+use super::answer::written;
+use super::enter::{Entered, Envelope, enter};
+use super::fields::Checks;
+use super::refusal::{explained, problem};
+use crate::app::App;
+use crate::auth::Token;
+use crate::http::body::Payload;
+use crate::http::path::TicketPath;
+use crate::present::Names;
+use crate::present::message::{MessageView, present};
+use crate::problem::Problem;
+
+/// The body.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AddMessage {
+    body: String,
+    #[serde(default = "public_by_default")]
+    public: bool,
+    #[serde(default)]
+    attachments: Vec<serde_json::Value>,
+    #[serde(default)]
+    status: Option<Status>,
+    #[serde(default)]
+    observed: Option<String>,
+}
+
+const fn public_by_default() -> bool {
+    true
+}
+
+/// The part of a message's command that opens a follow-up.
+const FOLLOW_UP_ORDINAL: u32 = 2;
+
+/// Says something, and perhaps sets a status with it.
+#[tracing::instrument(name = "http.ticket.message.add", skip_all, fields(ticket.id = %ticket.0))]
+pub(super) async fn post(
+    State(app): State<App>,
+    token: Token,
+    ticket: TicketPath,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    payload: Payload,
+) -> Result<Response, Problem> {
+    let entered = enter(&app, &token, ticket.0, Action::AddPublicMessage).await?;
+    let envelope = Envelope::read(&method, &uri, &headers)?;
+    let body: AddMessage = payload.parse()?;
+    let mut checks = Checks::default();
+    checks.body(&body.body);
+    if !body.attachments.is_empty() {
+        checks.wrong("attachments", "must be empty in this release");
+    }
+    checks.finish()?;
+    let message = NewMessage {
+        body: body.body.clone(),
+        visibility: if body.public { Visibility::Public } else { Visibility::Internal },
+        status: body.status,
+    };
+    let observed = body.observed.as_deref();
+    let intent =
+        envelope.intent(&app, &entered, &body, observed, Command::AddMessage(message)).await?;
+    let command = intent.command_id;
+    match app.desk.execute(intent).await {
+        Ok(answer) => {
+            let message = said(&app, &entered, command, &answer).await.map_err(problem)?;
+            written(&app, &entered, StatusCode::CREATED, answer, Some(message)).await
+        }
+        Err(error) => Err(explained(&app, &entered, error).await),
+    }
+}
+
+/// The message as the log holds it, so that a retry answers the same bytes.
+async fn said(
+    app: &App,
+    entered: &Entered,
+    command: CommandId,
+    answer: &Answer,
+) -> Result<MessageView, DeskError> {
+    let tenant = &entered.caller.tenant;
+    let command = match answer.follow_up_of {
+        Some(_) => derivation::part_of_command(command, FOLLOW_UP_ORDINAL),
+        None => command,
+    };
+    let partition = Stream::ticket(answer.ticket.id).partition(tenant);
+    let stored = app.desk.ports().log.event_of_command(partition, command).await?;
+    let stored = stored.ok_or(DeskError::Stopping)?;
+    present(Names { desk: &app.desk, tenant }, &stored).await
+}

@@ -1,0 +1,176 @@
+//! Entering: who the caller is, how they stand to the ticket, and what follows from the request's headers.
+
+use axum::http::{HeaderMap, Method, Uri, header};
+use docket_engine::command::{Caller, Command, Intent, Precondition, Source};
+use docket_engine::policy::{Action, Audience, Relation, Verdict, may};
+use docket_engine::version::Version;
+use docket_schemas::canonical::Fields;
+use docket_schemas::{CommandId, Mac, PersonId, Role, Stream, TicketId, canonical, derivation};
+use serde::Serialize;
+
+use super::refusal::{forbidden, problem};
+use crate::app::App;
+use crate::auth::Token;
+use crate::http::header::{IfMatch, idempotency_key, if_match};
+use crate::problem::{Code, Problem};
+
+/// A caller before a ticket that they may see.
+pub(super) struct Entered {
+    pub(super) caller: Caller,
+    pub(super) ticket: TicketId,
+    pub(super) requester: PersonId,
+    pub(super) audience: Audience,
+}
+
+/// Admits a caller to a ticket: 404 where they may not see it, 403 where they may not do this with it.
+pub(super) async fn enter(
+    app: &App,
+    token: &Token,
+    ticket: TicketId,
+    action: Action,
+) -> Result<Entered, Problem> {
+    let (caller, person) = app.caller(token).await.map_err(problem)?;
+    let stands = |ticket: &mut docket_engine::ticket::Ticket| {
+        let requester = ticket.facts().map(|facts| facts.requester);
+        (requester, ticket.concerns(person.id).unwrap_or(false))
+    };
+    let mut found = app.desk.glance(&caller.tenant, ticket, stands).await.map_err(problem)?;
+    // Somebody may follow since this node last looked.
+    if token.role == Role::Customer && !matches!(found, Some((_, true))) {
+        found = app.desk.look(&caller.tenant, ticket, stands).await.map_err(problem)?;
+    }
+    let (requester, own) = match found {
+        Some((Some(requester), own)) => (Some(requester), own),
+        _ => (None, false),
+    };
+    let relation = if own { Relation::Own } else { Relation::Other };
+    if may(token.role, relation, Action::Read) == Verdict::Forbid {
+        return Err(forbidden("read tickets"));
+    }
+    let Some(requester) = requester else { return Err(Problem::not_found()) };
+    match may(token.role, relation, action) {
+        Verdict::Hide => Err(Problem::not_found()),
+        Verdict::Forbid => Err(forbidden("do this with a ticket")),
+        Verdict::Allow => {
+            Ok(Entered { caller, ticket, requester, audience: Audience::of(token.role) })
+        }
+    }
+}
+
+/// Refuses who may not read the tenant's feed.
+pub(in crate::http) fn check_feed(token: &Token) -> Result<(), Problem> {
+    match may(token.role, Relation::Other, Action::ReadFeed) {
+        Verdict::Allow => Ok(()),
+        _ => Err(forbidden("read the event feed")),
+    }
+}
+
+/// What a write's headers say, before its body is looked at.
+pub(super) struct Envelope<'a> {
+    pub(super) key: Option<&'a str>,
+    precondition: Option<Precondition>,
+    method: &'a Method,
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+}
+
+impl<'a> Envelope<'a> {
+    pub(super) fn read(
+        method: &'a Method,
+        uri: &'a Uri,
+        headers: &'a HeaderMap,
+    ) -> Result<Self, Problem> {
+        let precondition = if_match(headers)?.map(|wanted| match wanted {
+            IfMatch::Any => Precondition::Any,
+            IfMatch::OneOf(versions) => Precondition::OneOf(versions),
+        });
+        Ok(Self { key: idempotency_key(headers)?, precondition, method, uri, headers })
+    }
+
+    /// The command's name: from its key, or new.
+    pub(super) fn command_id(
+        &self,
+        app: &App,
+        caller: &Caller,
+        stream: Option<Stream>,
+    ) -> CommandId {
+        match self.key {
+            None => CommandId::new(app.desk.ports().ids.time_ordered()),
+            Some(key) => derivation::command_of_key(
+                &caller.tenant,
+                caller.role,
+                &caller.principal,
+                stream,
+                key,
+                0,
+            ),
+        }
+    }
+
+    /// Tells a retry from a reused key; none where there is no key that could be reused.
+    pub(super) fn mac<T: Serialize>(&self, app: &App, body: &T) -> Option<Mac> {
+        self.key?;
+        let if_match = self.headers.get(header::IF_MATCH).map(axum::http::HeaderValue::as_bytes);
+        let request = Fields::new("docket/request/1")
+            .field(self.method.as_str())
+            .field(self.uri.path())
+            .field(self.uri.query().unwrap_or_default())
+            .field(canonical::json(body))
+            .optional(if_match)
+            .finish();
+        Some(app.keyring().request_mac(&request))
+    }
+
+    /// A command on a ticket. A version in `If-Match` alone is also what the write was made on.
+    pub(super) async fn intent<T: Serialize>(
+        self,
+        app: &App,
+        entered: &Entered,
+        body: &T,
+        observed: Option<&str>,
+        command: Command,
+    ) -> Result<Intent, Problem> {
+        let caller = entered.caller.clone();
+        let stream = Stream::ticket(entered.ticket);
+        let named = match (&self.precondition, observed) {
+            (_, Some(version)) => Some(parse_version(version)?),
+            (Some(Precondition::OneOf(versions)), None) if versions.len() == 1 => {
+                versions[0].parse::<Version>().ok()
+            }
+            _ => None,
+        };
+        let tenant = &caller.tenant;
+        let keys = app.keyring();
+        let requester = keys.person_by_id(tenant, entered.requester).await;
+        let requester_key =
+            requester.map_err(|error| problem(error.into()))?.and_then(|p| p.key.clone());
+        let author = caller.principal.person().filter(|person| *person != entered.requester);
+        let text_key = match author {
+            Some(author) if caller.role == Role::Customer => {
+                let author = keys.person_by_id(tenant, author).await;
+                author.map_err(|error| problem(error.into()))?.and_then(|p| p.key.clone())
+            }
+            _ => requester_key.clone(),
+        };
+        let now = app.now();
+        Ok(Intent {
+            command_id: self.command_id(app, &caller, Some(stream)),
+            request_mac: self.mac(app, body),
+            caller,
+            ticket: entered.ticket,
+            observed: named,
+            precondition: self.precondition,
+            occurred_at: now,
+            now,
+            source: Source::Live,
+            text_key,
+            requester_key,
+            command,
+        })
+    }
+}
+
+/// A version token as it was given.
+pub(super) fn parse_version(text: &str) -> Result<Version, Problem> {
+    text.parse().map_err(|_| Problem::new(Code::VersionMalformed))
+}

@@ -1,0 +1,128 @@
+//! `GET /v1/tickets/{id}/events`
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use docket_engine::desk::DeskError;
+use docket_engine::graph::head_name;
+use docket_engine::policy::{Action, Audience};
+use docket_engine::ports::log::{READ_EVENTS_MAX, StreamRead};
+use docket_schemas::{Event, Stream};
+use serde_json::{Map, Value, json};
+
+use super::enter::{Entered, enter};
+use super::refusal::problem;
+use crate::app::App;
+use crate::auth::Token;
+use crate::http::page::{events_limit, from_the_start, read_cursor};
+use crate::http::path::TicketPath;
+use crate::http::query::Query;
+use crate::present::Names;
+use crate::present::event::{ChangeBytes, position_of, present, present_to_customer};
+use crate::problem::Problem;
+
+/// The ticket's history, in the feed's shape.
+#[tracing::instrument(name = "http.ticket.events", skip_all, fields(ticket.id = %ticket.0))]
+pub(super) async fn get(
+    State(app): State<App>,
+    token: Token,
+    ticket: TicketPath,
+    query: Query,
+) -> Result<Response, Problem> {
+    let entered = enter(&app, &token, ticket.0, Action::ReadHistory).await?;
+    let [after, limit] = query.params(["after", "limit"])?;
+    let limit = events_limit(limit.as_deref())?;
+    let partition = Stream::ticket(ticket.0).partition(&token.tenant);
+    let from = match after.as_deref().filter(|after| !after.is_empty()) {
+        Some(after) => read_cursor(&app, after).await?,
+        None => from_the_start(&app),
+    };
+    let found =
+        page(&app, &entered, from.positions.get(partition), limit + 1).await.map_err(problem)?;
+    let end_of_stream = found.len() <= limit;
+    let shown = &found[..found.len().min(limit)];
+    let events = views(&app, &entered, shown).await.map_err(problem)?;
+    let incarnation = app.desk.incarnation();
+    let last = shown.last().map(|event| position_of(&incarnation, partition, event.position));
+    let after_cursor = last.unwrap_or(from).to_string();
+    let body =
+        json!({"events": events, "after_cursor": after_cursor, "end_of_stream": end_of_stream});
+    Ok(Json(body).into_response())
+}
+
+async fn page(
+    app: &App,
+    entered: &Entered,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<Event>, DeskError> {
+    let tenant = entered.caller.tenant.clone();
+    let mut read = StreamRead { tenant, stream: Stream::ticket(entered.ticket), after };
+    let mut found = Vec::new();
+    loop {
+        let page = app.desk.ports().log.stream_page(&read, READ_EVENTS_MAX).await?;
+        let Some(last) = page.last() else { return Ok(found) };
+        read.after = last.position;
+        let ended = page.len() < READ_EVENTS_MAX;
+        let visible = |event: &Event| event.public || entered.audience == Audience::Staff;
+        found.extend(page.into_iter().filter(visible));
+        if ended || found.len() >= limit {
+            found.truncate(limit);
+            return Ok(found);
+        }
+    }
+}
+
+async fn views(
+    app: &App,
+    entered: &Entered,
+    events: &[Event],
+) -> Result<Vec<Map<String, Value>>, DeskError> {
+    let tenant = &entered.caller.tenant;
+    let names = Names { desk: &app.desk, tenant };
+    let incarnation = app.desk.incarnation();
+    let vectors = match entered.audience {
+        Audience::Staff => vectors(app, entered, events).await?,
+        Audience::Customer => Vec::new(),
+    };
+    let mut views = Vec::with_capacity(events.len());
+    for (index, event) in events.iter().enumerate() {
+        let cursor = position_of(&incarnation, event.partition, event.position);
+        views.push(match entered.audience {
+            Audience::Customer => present_to_customer(names, event, &cursor).await?,
+            Audience::Staff => {
+                let mut view = present(names, event, &cursor, ChangeBytes::Omit).await?;
+                view.insert("past".to_owned(), vectors.get(index).cloned().unwrap_or_default());
+                view
+            }
+        });
+    }
+    Ok(views)
+}
+
+/// What each event had seen, itself included, as a version vector by actor.
+async fn vectors(app: &App, entered: &Entered, events: &[Event]) -> Result<Vec<Value>, DeskError> {
+    let names: Vec<_> = events
+        .iter()
+        .map(|event| event.change.as_ref().map(|change| head_name(&change.hash)))
+        .collect();
+    let found = app
+        .desk
+        .look(&entered.caller.tenant, entered.ticket, |ticket| {
+            let graph = &ticket.graph;
+            let vector = |index| {
+                let past = graph.past(index);
+                graph
+                    .vector(past)
+                    .map(|(actor, seq)| (actor.to_string(), json!(seq)))
+                    .collect::<Map<_, _>>()
+            };
+            let index = |name: &Option<_>| name.as_ref().and_then(|name| graph.index_of(name));
+            names
+                .iter()
+                .map(|name| index(name).map_or(Value::Null, |i| Value::Object(vector(i))))
+                .collect()
+        })
+        .await?;
+    Ok(found.unwrap_or_default())
+}

@@ -1,0 +1,135 @@
+//! `PATCH /v1/tickets/{id}`
+
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::Response;
+use docket_engine::command::{Command, FieldChange};
+use docket_engine::policy::Action;
+use docket_schemas::{CustomFields, Priority, Status, TicketType};
+use serde::{Deserialize, Serialize};
+
+use super::answer::written;
+use super::enter::{Envelope, enter};
+use super::fields::{Checks, named};
+use super::open::unique;
+use super::refusal::{explained, problem};
+use crate::app::App;
+use crate::auth::Token;
+use crate::http::body::Payload;
+use crate::http::path::TicketPath;
+use crate::problem::{Code, Problem};
+
+/// The body.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PatchTicket {
+    #[serde(default, deserialize_with = "named")]
+    status: Option<Option<Status>>,
+    #[serde(default, deserialize_with = "named")]
+    priority: Option<Option<Priority>>,
+    #[serde(default, rename = "type", deserialize_with = "named")]
+    ticket_type: Option<Option<TicketType>>,
+    #[serde(default, deserialize_with = "named")]
+    subject: Option<Option<String>>,
+    #[serde(default, deserialize_with = "named")]
+    group_id: Option<Option<String>>,
+    #[serde(default, deserialize_with = "named")]
+    assignee_id: Option<Option<String>>,
+    #[serde(default)]
+    add_tags: Vec<String>,
+    #[serde(default)]
+    remove_tags: Vec<String>,
+    #[serde(default)]
+    custom_fields: CustomFields,
+    #[serde(default)]
+    observed: Option<String>,
+}
+
+/// Writes fields.
+#[tracing::instrument(name = "http.ticket.patch", skip_all, fields(ticket.id = %ticket.0))]
+pub(super) async fn patch(
+    State(app): State<App>,
+    token: Token,
+    ticket: TicketPath,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    payload: Payload,
+) -> Result<Response, Problem> {
+    let entered = enter(&app, &token, ticket.0, Action::SetStatus(Status::Open)).await?;
+    let envelope = Envelope::read(&method, &uri, &headers)?;
+    let body: PatchTicket = payload.parse()?;
+    check(&body)?;
+    let assignee = match &body.assignee_id {
+        None => None,
+        Some(None) => Some(None),
+        Some(Some(id)) => {
+            let person = app.keyring().person(&token.tenant, id).await;
+            Some(Some(person.map_err(|error| problem(error.into()))?.id))
+        }
+    };
+    let change = FieldChange {
+        status: body.status.flatten(),
+        priority: body.priority.flatten(),
+        ticket_type: body.ticket_type,
+        group_id: body.group_id.clone(),
+        assignee,
+        subject: body.subject.clone().flatten(),
+        add_tags: unique(body.add_tags.clone()),
+        remove_tags: unique(body.remove_tags.clone()),
+        custom_fields: body.custom_fields.clone(),
+        source_row: None,
+    };
+    let observed = body.observed.as_deref();
+    let command = Command::Change(Box::new(change));
+    let intent = envelope.intent(&app, &entered, &body, observed, command).await?;
+    match app.desk.execute(intent).await {
+        Ok(answer) => written(&app, &entered, StatusCode::OK, answer, None).await,
+        Err(error) => Err(explained(&app, &entered, error).await),
+    }
+}
+
+fn check(body: &PatchTicket) -> Result<(), Problem> {
+    let mut checks = Checks::default();
+    for (field, is_null) in [
+        ("status", body.status == Some(None)),
+        ("priority", body.priority == Some(None)),
+        ("subject", body.subject == Some(None)),
+    ] {
+        if is_null {
+            checks.wrong(field, "cannot be cleared");
+        }
+    }
+    if let Some(Some(subject)) = &body.subject {
+        checks.subject(subject);
+    }
+    if let Some(Some(group)) = &body.group_id {
+        checks.id("group_id", group);
+    }
+    if let Some(Some(assignee)) = &body.assignee_id {
+        checks.id("assignee_id", assignee);
+    }
+    checks.tags("add_tags", &body.add_tags);
+    checks.tags("remove_tags", &body.remove_tags);
+    if body.add_tags.iter().any(|tag| body.remove_tags.contains(tag)) {
+        checks.wrong("remove_tags", "names a tag that `add_tags` names too");
+    }
+    checks.custom_fields(&body.custom_fields);
+    checks.finish()?;
+    if names_nothing(body) {
+        return Err(Problem::new(Code::Invalid).detail("the body names no field to write"));
+    }
+    Ok(())
+}
+
+fn names_nothing(body: &PatchTicket) -> bool {
+    body.status.is_none()
+        && body.priority.is_none()
+        && body.ticket_type.is_none()
+        && body.subject.is_none()
+        && body.group_id.is_none()
+        && body.assignee_id.is_none()
+        && body.add_tags.is_empty()
+        && body.remove_tags.is_empty()
+        && body.custom_fields.is_empty()
+}

@@ -1,0 +1,144 @@
+//! An event as JSON: the same on every door, with less of it for a customer.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use docket_engine::cursor::Cursor;
+use docket_engine::desk::DeskError;
+use docket_engine::genesis::genesis;
+use docket_engine::policy::Audience;
+use docket_engine::version::Version;
+use docket_schemas::{Event, EventType, Incarnation, Status, TicketId};
+use serde_json::{Map, Value, json};
+
+use super::Names;
+
+/// Whether an event comes with the bytes of its Automerge change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeBytes {
+    /// Without.
+    Omit,
+    /// `change`, and with an opening `genesis`, in base64.
+    Include,
+}
+
+/// An event for staff, with its text opened.
+///
+/// # Errors
+/// When the key store fails.
+pub async fn present(
+    names: Names<'_>,
+    event: &Event,
+    cursor: &Cursor,
+    bytes: ChangeBytes,
+) -> Result<Map<String, Value>, DeskError> {
+    let text = text(names, event).await?;
+    let mut view = Map::new();
+    let mut put = |key: &str, value: Value| view.insert(key.to_owned(), value);
+    put("id", json!(event.event_id));
+    put("command_id", json!(event.command_id));
+    put("type", json!(event.event_type.as_str()));
+    put("schema", json!(event.schema));
+    put("tenant", json!(event.tenant));
+    put("stream", json!(event.stream));
+    put("data", names.payload(&event.data).await?);
+    if event.sealed.is_some() && text.is_null() {
+        put("erased", Value::Bool(true));
+    }
+    put("text", text);
+    if let Some(change) = &event.change {
+        put("version", json!(Version::of_change(&change.hash).to_string()));
+        put("actor", json!(change.actor));
+        put("seq", json!(change.seq));
+        put("deps", json!(change.deps));
+        put("hash", json!(change.hash));
+        if bytes == ChangeBytes::Include {
+            put("change", json!(STANDARD.encode(&change.bytes)));
+        }
+    }
+    if bytes == ChangeBytes::Include && event.event_type == EventType::Opened {
+        let genesis = genesis(&event.tenant, TicketId::new(event.stream.id));
+        put("genesis", json!(STANDARD.encode(genesis.raw_bytes())));
+    }
+    put("principal", json!(names.principal(&event.principal).await?));
+    put("role", json!(event.role));
+    put("device", json!(event.device));
+    put("policy", json!(event.policy));
+    put("observed", json!(event.observed));
+    put("partition", json!(event.partition));
+    put("position", json!(event.position));
+    put("origin", origin(event));
+    put("occurred_at", json!(event.occurred_at));
+    put("recorded_at", json!(event.recorded_at));
+    put("correlation_id", json!(event.correlation_id.unwrap_or(event.command_id)));
+    put("causation_id", json!(event.causation_id));
+    put("cursor", json!(cursor.to_string()));
+    Ok(view)
+}
+
+fn origin(event: &Event) -> Value {
+    json!({
+        "region": event.origin.region,
+        "partition": event.origin.partition,
+        "position": event.origin.position,
+        "recorded_at": event.origin.recorded_at,
+    })
+}
+
+async fn text(names: Names<'_>, event: &Event) -> Result<Value, DeskError> {
+    match &event.sealed {
+        Some(sealed) => Ok(names.open(event.event_id, sealed).await?.unwrap_or_default()),
+        None => Ok(Value::Null),
+    }
+}
+
+/// Payload fields of the public part.
+const PUBLIC_DATA: [&str; 8] =
+    ["status", "priority", "type", "requester_id", "assignee_id", "channel", "public", "sealed"];
+
+/// A public event for a customer of its ticket.
+///
+/// # Errors
+/// When the key store fails.
+pub async fn present_to_customer(
+    names: Names<'_>,
+    event: &Event,
+    cursor: &Cursor,
+) -> Result<Map<String, Value>, DeskError> {
+    let whole = present(names, event, cursor, ChangeBytes::Omit).await?;
+    let shown = [
+        "id",
+        "type",
+        "stream",
+        "data",
+        "text",
+        "version",
+        "principal",
+        "role",
+        "occurred_at",
+        "recorded_at",
+        "cursor",
+    ];
+    let mut view: Map<String, Value> =
+        whole.into_iter().filter(|(key, _)| shown.contains(&key.as_str())).collect();
+    if let Some(data) = view.get_mut("data").and_then(Value::as_object_mut) {
+        data.retain(|key, _| PUBLIC_DATA.contains(&key.as_str()) || key == "ticket_id");
+        if let Some(status) =
+            data.get("status").and_then(|s| serde_json::from_value::<Status>(s.clone()).ok())
+        {
+            data.insert("status".to_owned(), json!(Audience::Customer.status(status)));
+        }
+    }
+    Ok(view)
+}
+
+/// The place of one event within its own partition: a position to read on from, or to wait for.
+#[must_use]
+pub fn position_of(
+    incarnation: &Incarnation,
+    partition: docket_schemas::Partition,
+    position: u64,
+) -> Cursor {
+    let mut positions = docket_engine::cursor::Positions::START;
+    positions.set(partition, position);
+    Cursor { incarnation: incarnation.clone(), positions }
+}

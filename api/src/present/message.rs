@@ -1,0 +1,52 @@
+//! A message as JSON.
+
+use docket_engine::desk::DeskError;
+use docket_schemas::{
+    Event, EventType, MessageId, MessageText, Role, TicketId, Timestamp, derivation,
+};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Names;
+
+/// The member `message` of an answer, or one of `messages`.
+#[derive(Debug, Serialize)]
+pub struct MessageView {
+    id: MessageId,
+    ticket_id: TicketId,
+    author_id: String,
+    role: Role,
+    public: bool,
+    body: Option<String>,
+    created_at: Timestamp,
+    redacted: bool,
+    attachments: Vec<Value>,
+}
+
+/// Whether an event is a message, and whether a customer may see it.
+#[must_use]
+pub fn is_message(event: &Event) -> bool {
+    matches!(event.event_type, EventType::Opened | EventType::MessageAdded)
+}
+
+/// The message that an event wrote. Its body is null once its author's or requester's key was destroyed.
+///
+/// # Errors
+/// When the key store fails.
+pub async fn present(names: Names<'_>, event: &Event) -> Result<MessageView, DeskError> {
+    let text: Option<MessageText> = match &event.sealed {
+        Some(sealed) => names.open(event.event_id, sealed).await?,
+        None => None,
+    };
+    Ok(MessageView {
+        id: derivation::message_of(event.command_id),
+        ticket_id: TicketId::new(event.stream.id),
+        author_id: names.principal(&event.principal).await?,
+        role: event.role,
+        public: event.public,
+        body: text.map(|text| text.body),
+        created_at: event.occurred_at,
+        redacted: false,
+        attachments: Vec::new(),
+    })
+}

@@ -1,0 +1,65 @@
+//! Names: the ids that callers use for the persons that the log knows, and the texts that keys open.
+
+use docket_engine::desk::{Desk, DeskError};
+use docket_schemas::{EventId, PersonId, Principal, SCHEMA_VERSION, Sealed, Tenant};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Looks persons and keys of one tenant up.
+#[derive(Clone, Copy)]
+pub struct Names<'a> {
+    /// Behind which the keyring is.
+    pub desk: &'a Desk,
+    /// Whose persons.
+    pub tenant: &'a Tenant,
+}
+
+impl Names<'_> {
+    /// The id that callers use; the log's own where the key store does not know the person.
+    ///
+    /// # Errors
+    /// When the key store fails.
+    pub async fn person(&self, id: PersonId) -> Result<String, DeskError> {
+        let person = self.desk.ports().keyring.person_by_id(self.tenant, id).await?;
+        Ok(person.map_or_else(|| id.to_string(), |person| person.outside_id.as_ref().to_owned()))
+    }
+
+    /// A principal as callers know it.
+    ///
+    /// # Errors
+    /// When the key store fails.
+    pub async fn principal(&self, principal: &Principal) -> Result<String, DeskError> {
+        match principal {
+            Principal::Person(id) => self.person(*id).await,
+            Principal::Docket(name) => Ok(name.as_ref().to_owned()),
+        }
+    }
+
+    /// The sealed text of an event; none once its key was destroyed.
+    ///
+    /// # Errors
+    /// When the key store fails.
+    pub async fn open<T: DeserializeOwned>(
+        &self,
+        event: EventId,
+        sealed: &Sealed,
+    ) -> Result<Option<T>, DeskError> {
+        let key = self.desk.ports().keyring.key(sealed.key_id).await?;
+        Ok(key.and_then(|key| key.open(self.tenant, event, SCHEMA_VERSION, sealed).ok()))
+    }
+
+    /// Replaces the persons in an event's payload by the ids that callers use.
+    ///
+    /// # Errors
+    /// When the key store fails.
+    pub async fn payload(&self, data: &str) -> Result<Value, DeskError> {
+        let mut value: Value = serde_json::from_str(data).unwrap_or_default();
+        for field in ["requester_id", "assignee_id", "person_id"] {
+            let Some(slot) = value.get_mut(field) else { continue };
+            if let Some(id) = slot.as_str().and_then(|text| text.parse().ok()) {
+                *slot = Value::String(self.person(id).await?);
+            }
+        }
+        Ok(value)
+    }
+}
