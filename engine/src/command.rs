@@ -5,6 +5,7 @@ mod claim;
 mod decide;
 mod message;
 mod open;
+mod replay;
 mod status;
 
 use std::sync::Arc;
@@ -157,14 +158,11 @@ pub enum Visibility {
 /// An event of another log, to be authored again.
 #[derive(Debug, Clone)]
 pub struct Replayed {
-    /// The fact.
-    pub payload: Payload,
-    /// The personal part, opened.
-    pub text: Option<serde_json::Value>,
-    /// Whether a customer may see it.
-    pub public: bool,
-    /// Whether its version was given there.
-    pub observed: Observed,
+    payload: Payload,
+    text: Option<serde_json::Value>,
+    public: bool,
+    observed: Observed,
+    causation_id: Option<CommandId>,
 }
 
 /// What authoring needs besides the ticket.

@@ -7,10 +7,11 @@ use docket_schemas::{
 use super::author::{AuthorError, AuthoredRow, Step, author, joined_heads};
 use super::claim::{Manner, release, take};
 use super::message::{self, text_key};
+use super::replay::{replay, touches_public};
 use super::status::{check_fresh, check_status};
 use super::{
-    Authoring, CUSTOM_FIELDS_MAX, Command, FieldChange, Intent, Precondition, Refusal, Replayed,
-    Source, TAGS_MAX, assignment,
+    Authoring, CUSTOM_FIELDS_MAX, Command, FieldChange, Intent, Precondition, Refusal, Source,
+    TAGS_MAX,
 };
 use crate::actor::Writer;
 use crate::graph::{NodeIndex, Past};
@@ -82,7 +83,11 @@ fn scene<'a>(
         return Err(Refusal::NotFound.into());
     }
     let relation = relation(ticket, intent.caller.principal.person())?;
-    match may(intent.caller.role, relation, Action::Read) {
+    let verdict = match intent.source {
+        Source::Live => may(intent.caller.role, relation, Action::Read),
+        Source::Import => Verdict::Allow,
+    };
+    match verdict {
         Verdict::Allow => {}
         Verdict::Forbid => return Err(Refusal::forbidden("read tickets").into()),
         Verdict::Hide => return Err(Refusal::NotFound.into()),
@@ -163,8 +168,10 @@ fn fields(
             Some((serde_json::to_value(text).expect("string keys only"), text_key(intent)?))
         }
     };
-    let payload = Payload::Changed(Box::new(changed(change)));
-    let step = Step { slots, text, ..scene.step(intent, payload, touches_public(change)) };
+    let changed = changed(change);
+    let public = touches_public(&changed);
+    let payload = Payload::Changed(Box::new(changed));
+    let step = Step { slots, text, ..scene.step(intent, payload, public) };
     Ok(Decided { rows: vec![author(ticket, step, &scene.seen, scene.with)?], follow_up: None })
 }
 
@@ -177,15 +184,6 @@ fn changes_more_than_status(change: &FieldChange) -> bool {
         || !change.add_tags.is_empty()
         || !change.remove_tags.is_empty()
         || !change.custom_fields.is_empty()
-}
-
-/// Whether it writes anything in the public part.
-const fn touches_public(change: &FieldChange) -> bool {
-    change.status.is_some()
-        || change.priority.is_some()
-        || change.ticket_type.is_some()
-        || change.assignee.is_some()
-        || change.subject.is_some()
 }
 
 fn changed(change: &FieldChange) -> Changed {
@@ -237,30 +235,6 @@ fn claim(
     scene.allow(intent, Action::Claim, "claim a ticket")?;
     let slots = take(ticket, intent, scene.relation, assignee, Manner::Claim)?;
     scene.one(ticket, intent, Payload::Claimed(Claimed { assignee_id: assignee }), slots)
-}
-
-/// Writes an event as another log had it; what it does to the claim slot follows from who holds it here.
-fn replay(
-    ticket: &mut Ticket,
-    intent: &Intent,
-    scene: &Scene<'_>,
-    replayed: &Replayed,
-) -> Result<Decided, AuthorError> {
-    let assignee = match &replayed.payload {
-        Payload::Changed(changed) => changed.assignee_id,
-        Payload::Claimed(claimed) => Some(Some(claimed.assignee_id)),
-        Payload::Released(_) => Some(None),
-        _ => None,
-    };
-    let holder = ticket.holder().map(|holder| holder.person);
-    let slots = assignee.map(|next| assignment(ticket.id, holder, next)).unwrap_or_default();
-    let text = match &replayed.text {
-        Some(text) => Some((text.clone(), text_key(intent)?)),
-        None => None,
-    };
-    let step = scene.step(intent, replayed.payload.clone(), replayed.public);
-    let step = Step { slots, text, observed: replayed.observed, ..step };
-    Ok(Decided { rows: vec![author(ticket, step, &scene.seen, scene.with)?], follow_up: None })
 }
 
 impl Scene<'_> {

@@ -24,7 +24,7 @@ pub struct Opening {
     pub occurred_at: Timestamp,
     /// The fact.
     pub opened: Opened,
-    /// The personal part.
+    /// The personal part; nothing is sealed where it says nothing, as after an erasure.
     pub text: OpeningText,
     /// The requester's key.
     pub key: Arc<DataKey>,
@@ -46,14 +46,15 @@ impl Opening {
 /// Never for an opening that was parsed; the type is shared with other commands.
 pub fn open(opening: &Opening, with: Authoring<'_>) -> Result<(AuthoredRow, Ticket), AuthorError> {
     let mut ticket = Ticket::new(opening.caller.tenant.clone(), opening.ticket());
-    let text = serde_json::to_value(&opening.text).expect("a text has string keys only");
+    let said = opening.text != OpeningText { subject: "".into(), body: "".into(), requester: None };
+    let text = || serde_json::to_value(&opening.text).expect("a text has string keys only");
     let step = Step {
         caller: &opening.caller,
         command_id: opening.command_id,
         request_mac: opening.request_mac,
         slots: assignment(ticket.id, None, opening.opened.assignee_id),
         payload: Payload::Opened(Box::new(opening.opened.clone())),
-        text: Some((text, &opening.key)),
+        text: said.then(|| (text(), &*opening.key)),
         public: true,
         observed: Observed::Assumed,
         occurred_at: opening.occurred_at,
