@@ -1,5 +1,6 @@
 //! The command line: one subcommand a file. Exit codes: 0 done, 1 failed, 2 bad arguments.
 
+mod export;
 mod installation;
 mod keys;
 mod serve;
@@ -24,6 +25,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a tenant's events as NDJSON, or their digests
+    Export(export::ExportArgs),
     /// Serve HTTP until told to stop
     Serve(serve::ServeArgs),
     /// Print a token signed with the installation's own key
@@ -35,6 +38,7 @@ enum Command {
 pub fn main() -> ExitCode {
     // Ends the process with 2 where the arguments are wrong, with 0 after help.
     let outcome = match Cli::parse().command {
+        Command::Export(args) => export::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Token(args) => token::run(&args),
     };

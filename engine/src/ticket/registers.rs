@@ -78,6 +78,20 @@ impl Registers {
         self.values.keys().filter(move |(of, _)| *of == container).map(|(_, key)| key.as_str())
     }
 
+    /// Every key with its surviving values and their op counters, sorted: for comparing replicas.
+    #[must_use]
+    pub fn dump(&self) -> Vec<(&'static str, &str, Vec<(&str, u64)>)> {
+        self.values
+            .iter()
+            .map(|((container, key), survivors)| {
+                let mut values: Vec<_> =
+                    survivors.iter().map(|one| (one.value.as_str(), one.counter)).collect();
+                values.sort_unstable();
+                (container.name(), key.as_str(), values)
+            })
+            .collect()
+    }
+
     /// Whether a map has a key.
     #[must_use]
     pub fn holds(&self, container: Container, key: &str) -> bool {

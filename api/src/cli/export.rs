@@ -1,0 +1,57 @@
+//! `docket export`: a tenant's events as NDJSON on stdout, or their digests.
+
+use std::io::{BufWriter, Write as _};
+
+use clap::Args;
+use docket_engine::cursor::{Cursor, Positions};
+use docket_schemas::Tenant;
+
+use super::Failure;
+use super::installation::InstallationArgs;
+use crate::export::{AtEnd, Export, digests, export};
+use crate::present::event::ChangeBytes;
+use crate::wire;
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    #[command(flatten)]
+    installation: InstallationArgs,
+    /// Whose events
+    #[arg(long, env = "DOCKET_TENANT", default_value = "default")]
+    tenant: Tenant,
+    /// Only events beyond this cursor
+    #[arg(long, env = "DOCKET_AFTER", value_name = "CURSOR")]
+    after: Option<Cursor>,
+    /// Wait for more at the end
+    #[arg(long, env = "DOCKET_FOLLOW", conflicts_with = "digest")]
+    follow: bool,
+    /// With the bytes of the Automerge changes, in base64
+    #[arg(long, env = "DOCKET_CHANGES")]
+    changes: bool,
+    /// Print the replica digest and the content digest instead
+    #[arg(long, env = "DOCKET_DIGEST")]
+    digest: bool,
+}
+
+pub(super) fn run(args: ExportArgs) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(write_out(args))
+}
+
+async fn write_out(args: ExportArgs) -> Result<(), Failure> {
+    let installation = args.installation.installation();
+    let desk = wire::open(&installation, "export", Box::new(|_, _| {})).await?.desk;
+    let mut out = BufWriter::new(std::io::stdout());
+    if args.digest {
+        let digests = digests(&desk, &args.tenant).await?;
+        writeln!(out, "replica {}\ncontent {}\nevents {}", digests.replica, digests.content, digests.events)?;
+        return Ok(out.flush()?);
+    }
+    let what = Export {
+        tenant: args.tenant,
+        after: args.after.map_or(Positions::START, |cursor| cursor.positions),
+        changes: if args.changes { ChangeBytes::Include } else { ChangeBytes::Omit },
+        at_end: if args.follow { AtEnd::Follow } else { AtEnd::Stop },
+    };
+    Ok(export(&desk, &what, &mut out).await?)
+}
