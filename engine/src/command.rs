@@ -226,6 +226,12 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Nothing can be sealed for a person whose key was destroyed.
+    pub(crate) fn erased() -> Self {
+        let message = "has been erased".to_owned();
+        Self::Invalid { field: "requester", message, limit: None }
+    }
+
     fn forbidden(what: &str) -> Self {
         Self::Forbidden { what: what.to_owned() }
     }

@@ -23,6 +23,7 @@ use crate::ports::clock::Clock;
 use crate::ports::ids::Ids;
 use crate::ports::log::{EventLog, LogError, Unit};
 use crate::ports::witness::Witness;
+use crate::seal::DataKey;
 use crate::ticket::{FoldError, Ticket};
 pub use answer::Answer;
 use appender::{Job, Reply, Work};
@@ -153,13 +154,16 @@ impl Desk {
     /// # Errors
     /// See [`DeskError`].
     pub async fn open(&self, opening: Opening) -> Result<Answer, DeskError> {
+        let mut opening = opening;
         for _ in 0..PREPARE_TRIES_MAX {
+            let epoch = self.shared.epoch();
+            opening.key = self.living(&opening.key).await?.ok_or_else(Refusal::erased)?;
             let incarnation = self.incarnation();
             let with = Authoring { incarnation: &incarnation, ids: &*self.shared.ports.ids };
             let (row, mut ticket) = open(&opening, with)?;
             let draft = row.draft.clone();
             let unit = Unit { rows: vec![row] };
-            match self.submit(Work::Prepared(Box::new(unit))).await? {
+            match self.submit(Work::Prepared(Box::new(unit), incarnation), epoch).await? {
                 Reply::Done(done) => {
                     ticket.confirm(&draft, done.placed[0]);
                     return Answer::first(&mut ticket, done.placed[0], opening.command_id);
@@ -181,9 +185,11 @@ impl Desk {
     /// # Errors
     /// See [`DeskError`].
     pub async fn execute(&self, intent: Intent) -> Result<Answer, DeskError> {
-        let intent = Arc::new(intent);
+        let mut intent = Arc::new(intent);
         for _ in 0..PREPARE_TRIES_MAX {
-            match self.submit(Work::Intent(Arc::clone(&intent))).await? {
+            let epoch = self.shared.epoch();
+            self.renew_keys(&mut intent).await?;
+            match self.submit(Work::Intent(Arc::clone(&intent)), epoch).await? {
                 Reply::Done(done) => return Answer::of_commit(*done, &intent),
                 Reply::Duplicate(stored) => {
                     same_request(&stored, intent.request_mac.as_ref())?;
@@ -197,9 +203,35 @@ impl Desk {
         Err(DeskError::Overloaded)
     }
 
-    async fn submit(&self, work: Work) -> Result<Reply, DeskError> {
+    /// Puts the keys of the present erasure epoch into an intent; one that was destroyed is taken out.
+    async fn renew_keys(&self, intent: &mut Arc<Intent>) -> Result<(), DeskError> {
+        let (text, requester) = (intent.text_key.clone(), intent.requester_key.clone());
+        let same = |old: &Option<Arc<DataKey>>, new: &Option<Arc<DataKey>>| match (old, new) {
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+            (old, new) => old.is_none() && new.is_none(),
+        };
+        let mut living = [None, None];
+        for (living, key) in living.iter_mut().zip([&text, &requester]) {
+            if let Some(key) = key {
+                *living = self.living(key).await?;
+            }
+        }
+        let [text_key, requester_key] = living;
+        if !same(&text, &text_key) || !same(&requester, &requester_key) {
+            let intent = Arc::make_mut(intent);
+            (intent.text_key, intent.requester_key) = (text_key, requester_key);
+        }
+        Ok(())
+    }
+
+    /// A key as the key store now has it; none once it was destroyed.
+    async fn living(&self, key: &DataKey) -> Result<Option<Arc<DataKey>>, DeskError> {
+        Ok(self.ports().keyring.key(key.id()).await?)
+    }
+
+    async fn submit(&self, work: Work, epoch: u64) -> Result<Reply, DeskError> {
         let (reply, answer) = oneshot::channel();
-        let job = Job::new(work, reply);
+        let job = Job::new(work, epoch, reply);
         self.submit.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => DeskError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => DeskError::Stopping,
@@ -241,7 +273,7 @@ impl Desk {
         let entry = self.shared.cache.entry(tenant, id);
         {
             let mut held = entry.lock().await;
-            if let Some(ticket) = held.as_mut() {
+            if let Some(ticket) = held.as_mut().filter(|ticket| ticket.facts().is_some()) {
                 return Ok(Some(look(ticket)));
             }
         }

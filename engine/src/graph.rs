@@ -140,7 +140,7 @@ impl ChangeGraph {
             match self.by_hash.get(&head_name(dep)) {
                 Some(&index) => past.join(&self.nodes[index].past),
                 // The genesis is the only cause that is no event, and only a first change names it.
-                None if self.nodes.is_empty() || change.deps.len() == 1 => {}
+                None if self.nodes.is_empty() && change.deps.len() == 1 => {}
                 None => return Err(UnknownHead),
             }
         }

@@ -22,5 +22,9 @@ pub mod policy;
 pub mod ports;
 pub mod resolver;
 pub mod seal;
+#[cfg(any(test, feature = "contract"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 pub mod ticket;
 pub mod version;

@@ -183,7 +183,7 @@ pub fn unseen(ticket: &Ticket, status: &Outcome<'_, Status>) -> Vec<UnseenMessag
         seen.join(survivor.node.everything_seen());
         solvers.push(&survivor.node.principal);
     }
-    ticket
+    let mut messages: Vec<UnseenMessage> = ticket
         .graph
         .nodes()
         .iter()
@@ -193,7 +193,10 @@ pub fn unseen(ticket: &Ticket, status: &Outcome<'_, Status>) -> Vec<UnseenMessag
             let (author, created_at) = (node.principal.clone(), node.occurred_at);
             Some(UnseenMessage { id: node.message_id()?, author, created_at })
         })
-        .collect()
+        .collect();
+    // Not in the order in which this log accepted them, which is another in every region.
+    messages.sort_by_key(|message| (message.created_at, message.id));
+    messages
 }
 
 impl Ticket {

@@ -85,7 +85,7 @@ struct Counted {
     public: u64,
 }
 
-/// The time of the last event, for staff and for customers.
+/// The latest time of an event, for staff and for customers.
 #[derive(Debug, Clone, Copy, Default)]
 struct Updated {
     all: Timestamp,
@@ -107,7 +107,10 @@ impl Ticket {
             subjects: BTreeMap::new(),
             follow_ups: BTreeMap::new(),
             last_position: 0,
-            updated: Updated::default(),
+            updated: Updated {
+                all: Timestamp::from_micros(i64::MIN),
+                public: Timestamp::from_micros(i64::MIN),
+            },
             messages: Counted::default(),
         }
     }
@@ -204,9 +207,10 @@ impl Ticket {
         }
         self.fold_slots(draft, &payload);
         self.fold_payload(draft, &payload);
-        self.updated.all = draft.occurred_at;
+        // The latest, not the last: every region accepts in an order of its own.
+        self.updated.all = self.updated.all.max(draft.occurred_at);
         if draft.public {
-            self.updated.public = draft.occurred_at;
+            self.updated.public = self.updated.public.max(draft.occurred_at);
         }
         Ok(())
     }

@@ -25,8 +25,8 @@ pub(super) fn take(
 ) -> Result<Vec<SlotOp>, Refusal> {
     let holder = ticket.holder().map(|holder| holder.person);
     let free_or_same = holder.is_none_or(|holder| holder == assignee);
-    let own = holder == intent.caller.principal.person();
-    if !free_or_same && !(own && manner == Manner::Assign) {
+    let hands_on = manner == Manner::Assign && holder == intent.caller.principal.person();
+    if !free_or_same && !hands_on {
         take_over(intent, relation, holder)?;
     }
     Ok(assignment(ticket.id, holder, Some(assignee)))

@@ -1,7 +1,9 @@
 //! Decisions: whether a command may be done on a ticket as it stands, and the rows that do it.
 
+use std::collections::BTreeSet;
+
 use docket_schemas::{
-    Changed, Claimed, Followed, Observed, Payload, PersonId, Released, SlotOp, SubjectText,
+    Changed, Claimed, Followed, Observed, Payload, PersonId, Released, Scalar, SlotOp, SubjectText,
 };
 
 use super::author::{AuthorError, AuthoredRow, Step, author, joined_heads};
@@ -18,6 +20,7 @@ use crate::graph::{NodeIndex, Past};
 use crate::lanes::place;
 use crate::layout::Container;
 use crate::policy::{Action, Audience, Relation, Verdict, may};
+use crate::resolver::resolve;
 use crate::ticket::Ticket;
 use crate::version::Version;
 
@@ -82,6 +85,8 @@ fn scene<'a>(
     if ticket.facts().is_none() {
         return Err(Refusal::NotFound.into());
     }
+    // Every decision below reads the registers as the ticket's last event left them.
+    ticket.registers()?;
     let relation = relation(ticket, intent.caller.principal.person())?;
     let verdict = match intent.source {
         Source::Live => may(intent.caller.role, relation, Action::Read),
@@ -202,26 +207,31 @@ fn changed(change: &FieldChange) -> Changed {
 }
 
 /// Limits are checked at admission; concurrent writes that merge may exceed them.
-fn check_counts(ticket: &mut Ticket, change: &FieldChange) -> Result<(), AuthorError> {
-    let registers = ticket.registers()?;
+fn check_counts(ticket: &Ticket, change: &FieldChange) -> Result<(), Refusal> {
     let beyond = |field, max: usize| Refusal::Invalid {
         field,
         message: format!("would give the ticket more than {max}"),
         limit: Some(max),
     };
-    let new_tags =
-        change.add_tags.iter().filter(|tag| !registers.holds(Container::Tags, tag)).count();
-    let gone =
-        change.remove_tags.iter().filter(|tag| registers.holds(Container::Tags, tag)).count();
-    if new_tags > 0 && registers.keys(Container::Tags).count() + new_tags - gone > TAGS_MAX {
-        return Err(beyond("add_tags", TAGS_MAX).into());
+    let present: BTreeSet<&str> = ticket.settled().keys(Container::Tags).collect();
+    let added: BTreeSet<&str> = change.add_tags.iter().map(String::as_str).collect();
+    let removed: BTreeSet<&str> = change.remove_tags.iter().map(String::as_str).collect();
+    // A tag that is added and removed at once stays: add wins.
+    let kept = present.difference(&removed).chain(&added).collect::<BTreeSet<_>>().len();
+    if !added.is_subset(&present) && kept > TAGS_MAX {
+        return Err(beyond("add_tags", TAGS_MAX));
     }
-    let custom = |key: &str| registers.holds(Container::Fields, &crate::layout::custom_key(key));
-    let new_fields = change.custom_fields.keys().filter(|key| !custom(key)).count();
-    let present =
-        registers.keys(Container::Fields).filter(|key| key.starts_with("custom.")).count();
-    if new_fields > 0 && present + new_fields > CUSTOM_FIELDS_MAX {
-        return Err(beyond("custom_fields", CUSTOM_FIELDS_MAX).into());
+    let is_set = |key: &str| {
+        let key = crate::layout::custom_key(key);
+        resolve::<Scalar>(ticket, &key).is_some_and(|field| field.effective != Scalar::Null)
+    };
+    let fields = ticket.settled().keys(Container::Fields);
+    let fields = fields.filter_map(|key| key.strip_prefix("custom."));
+    let stay = fields.filter(|key| !change.custom_fields.contains_key(*key) && is_set(key)).count();
+    let written = change.custom_fields.iter().filter(|(_, value)| **value != Scalar::Null);
+    let (new, old): (Vec<_>, Vec<_>) = written.partition(|(key, _)| !is_set(key));
+    if !new.is_empty() && stay + old.len() + new.len() > CUSTOM_FIELDS_MAX {
+        return Err(beyond("custom_fields", CUSTOM_FIELDS_MAX));
     }
     Ok(())
 }

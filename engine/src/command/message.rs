@@ -56,11 +56,7 @@ pub(super) fn add(
 }
 
 pub(super) fn text_key(intent: &Intent) -> Result<&DataKey, Refusal> {
-    intent.text_key.as_deref().ok_or_else(|| Refusal::Invalid {
-        field: "requester",
-        message: "has been erased".to_owned(),
-        limit: None,
-    })
+    intent.text_key.as_deref().ok_or_else(Refusal::erased)
 }
 
 /// A public message on a lone `closed` makes a ticket whose id derives from the message's command.

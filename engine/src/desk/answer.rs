@@ -42,7 +42,11 @@ impl Answer {
     }
 
     pub(super) fn of_commit(done: Done, intent: &Intent) -> Result<Self, DeskError> {
-        let placed = *done.placed.last().ok_or(DeskError::Stopping)?;
+        let placed = match done.follow_up_of {
+            Some(_) => done.placed.get(FOLLOW_UP_ROW),
+            None => done.placed.last(),
+        };
+        let placed = *placed.ok_or(DeskError::Stopping)?;
         let resolved = done.resolved.ok_or(DeskError::Stopping)?;
         let message = match (&intent.command, done.message) {
             (Command::AddMessage(_), message) => message,
@@ -57,6 +61,9 @@ impl Answer {
         })
     }
 }
+
+/// Where in its unit a follow-up is opened: after the link on the closed ticket.
+const FOLLOW_UP_ROW: usize = 1;
 
 /// The parts that a command's rows may have on one ticket.
 const PART_ORDINALS: [u32; 2] = [1, 1_000];

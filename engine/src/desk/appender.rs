@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket_schemas::{Event, MessageId, Stream, TicketId};
+use docket_schemas::{Event, Incarnation, MessageId, Stream, TicketId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{DeskError, Shared};
@@ -26,8 +26,8 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// What a job asks for.
 pub(super) enum Work {
-    /// Rows that depend on nothing but themselves: an opening.
-    Prepared(Box<Unit>),
+    /// Rows that depend on nothing but themselves and the incarnation that they were authored under: an opening.
+    Prepared(Box<Unit>, Incarnation),
     /// A command to be decided on the ticket as it then is.
     Intent(Arc<Intent>),
 }
@@ -35,14 +35,16 @@ pub(super) enum Work {
 /// A write that waits.
 pub(super) struct Job {
     pub(super) work: Work,
+    /// The erasure epoch of its keys.
+    pub(super) epoch: u64,
     pub(super) reply: oneshot::Sender<Reply>,
     /// The ticket's newest events must be read before this is decided again.
     pub(super) needs_fresh: bool,
 }
 
 impl Job {
-    pub(super) const fn new(work: Work, reply: oneshot::Sender<Reply>) -> Self {
-        Self { work, reply, needs_fresh: false }
+    pub(super) const fn new(work: Work, epoch: u64, reply: oneshot::Sender<Reply>) -> Self {
+        Self { work, epoch, reply, needs_fresh: false }
     }
 }
 
@@ -87,28 +89,37 @@ pub(super) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
         if assembled.is_empty() {
             continue;
         }
-        let outcomes = append(&shared, &assembled).await;
-        settle(&shared, assembled, outcomes, &mut waiting).await;
+        let sent = append(&shared, &assembled).await;
+        settle(&shared, assembled, sent, &mut waiting).await;
     }
 }
 
+/// What the log answered.
+struct Sent {
+    outcomes: Result<Vec<UnitOutcome>, LogError>,
+    /// How often the batch was sent; more than once, its own rows may answer as duplicates.
+    tries: u32,
+}
+
 /// Appends, and repeats an unknown outcome with the same ids.
-async fn append(shared: &Shared, assembled: &Assembled) -> Result<Vec<UnitOutcome>, LogError> {
+async fn append(shared: &Shared, assembled: &Assembled) -> Sent {
+    let mut tries = 0;
     let mut pause = RETRY_PAUSE_MIN;
     let mut waited = Duration::ZERO;
     loop {
         let began = shared.ports.clock.now();
-        let outcome = shared.ports.log.append(assembled.batch(shared)).await;
+        let outcomes = shared.ports.log.append(assembled.batch(shared)).await;
+        tries += 1;
         let took = shared.ports.clock.now().micros().saturating_sub(began.micros());
         (shared.ports.on_append)(u64::try_from(took).unwrap_or(0), assembled.rows());
-        match outcome {
+        match outcomes {
             Err(error @ LogError::Unavailable(_)) if waited < APPEND_RETRY_FOR => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "log.append.retried");
                 tokio::time::sleep(pause).await;
                 waited += pause;
                 pause = (pause * 2).min(RETRY_PAUSE_MAX);
             }
-            outcome => return outcome,
+            outcomes => return Sent { outcomes, tries },
         }
     }
 }

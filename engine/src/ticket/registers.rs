@@ -20,6 +20,9 @@ pub struct Candidate {
     pub counter: u64,
 }
 
+/// A key with its container and its surviving values, each with its op counter.
+pub type DumpedKey<'a> = (&'static str, &'a str, Vec<(&'a str, u64)>);
+
 /// Every key with its surviving values.
 #[derive(Debug, Default)]
 pub struct Registers {
@@ -80,7 +83,7 @@ impl Registers {
 
     /// Every key with its surviving values and their op counters, sorted: for comparing replicas.
     #[must_use]
-    pub fn dump(&self) -> Vec<(&'static str, &str, Vec<(&str, u64)>)> {
+    pub fn dump(&self) -> Vec<DumpedKey<'_>> {
         self.values
             .iter()
             .map(|((container, key), survivors)| {

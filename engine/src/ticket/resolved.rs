@@ -83,7 +83,7 @@ pub struct Resolved {
     pub external_id: Option<String>,
     /// When it was opened.
     pub created_at: Timestamp,
-    /// When its last event happened.
+    /// The latest time at which one of its events happened.
     pub updated_at: Timestamp,
     /// The same among what a customer may see.
     pub public_updated_at: Timestamp,

@@ -26,6 +26,8 @@ pub(super) struct Held {
     fresh: bool,
     /// Holds rows of this batch that are not durable.
     undurable: bool,
+    /// Why it cannot be read.
+    damage: Option<DeskError>,
 }
 
 /// A job with the unit that was authored for it.
@@ -76,7 +78,7 @@ pub(super) async fn assemble(shared: &Arc<Shared>, waiting: &mut VecDeque<Job>) 
     let mut rows = 0;
     let mut back = VecDeque::new();
     for job in jobs {
-        let needs = if matches!(job.work, Work::Prepared(_)) { 1 } else { ROWS_PER_COMMAND_MAX };
+        let needs = if matches!(job.work, Work::Prepared(..)) { 1 } else { ROWS_PER_COMMAND_MAX };
         if rows + needs > APPEND_BATCH_ROWS_MAX {
             back.push_back(job);
             continue;
@@ -99,7 +101,7 @@ pub(super) async fn assemble(shared: &Arc<Shared>, waiting: &mut VecDeque<Job>) 
 fn fail_intents(jobs: Vec<Job>, error: DeskError, waiting: &mut VecDeque<Job>) {
     for job in jobs {
         match job.work {
-            Work::Prepared(_) => waiting.push_back(job),
+            Work::Prepared(..) => waiting.push_back(job),
             Work::Intent(_) => {
                 let _ = job.reply.send(Reply::Failed(error.for_another()));
             }
@@ -119,7 +121,8 @@ async fn hold(
         let key = (intent.caller.tenant.clone(), intent.ticket);
         if !held.contains_key(&key) {
             let ticket = shared.cache.entry(&key.0, key.1).lock_owned().await;
-            held.insert(key.clone(), Held { ticket, fresh: false, undurable: false });
+            let held_now = Held { ticket, fresh: false, undurable: false, damage: None };
+            held.insert(key.clone(), held_now);
         }
         let loaded = held[&key].ticket.as_ref().map(Ticket::last_position);
         if loaded.is_none() || job.needs_fresh {
@@ -144,8 +147,9 @@ async fn hold(
         let entry = held.get_mut(&key).expect("locked above");
         let ticket = entry.ticket.get_or_insert_with(|| Ticket::new(key.0.clone(), key.1));
         if let Err(error) = ticket.apply_all(run) {
+            tracing::error!(ticket.id = %key.1, error = &error as &dyn std::error::Error, "ticket.damaged");
             *entry.ticket = None;
-            return Err(error.into());
+            entry.damage = Some(error.into());
         }
         entry.fresh = true;
     }
@@ -159,8 +163,17 @@ enum Authored {
 }
 
 fn author(shared: &Shared, job: Job, held: &mut BTreeMap<Key, Held>) -> Authored {
+    let incarnation = shared.incarnation.read().clone();
+    let authored_under = match &job.work {
+        Work::Prepared(_, authored_under) => Some(authored_under),
+        Work::Intent(_) => None,
+    };
+    if job.epoch != shared.epoch() || authored_under.is_some_and(|under| *under != incarnation) {
+        let _ = job.reply.send(Reply::Again);
+        return Authored::Answered;
+    }
     let intent = match &job.work {
-        Work::Prepared(unit) => {
+        Work::Prepared(unit, _) => {
             let unit = (**unit).clone();
             let (resolved, message, follow_up_of) = (None, None, None);
             return Authored::Ready(Box::new(Pending {
@@ -176,6 +189,10 @@ fn author(shared: &Shared, job: Job, held: &mut BTreeMap<Key, Held>) -> Authored
     };
     let key = (intent.caller.tenant.clone(), intent.ticket);
     let Some(entry) = held.get_mut(&key) else { return Authored::Later(job) };
+    if let Some(damage) = &entry.damage {
+        let _ = job.reply.send(Reply::Failed(damage.for_another()));
+        return Authored::Answered;
+    }
     // None where an earlier write of this batch failed half-way: the next batch reads the ticket again.
     let Some(ticket) = entry.ticket.as_mut() else { return Authored::Later(job) };
     if let Some(node) = ticket.graph.of_command(intent.command_id) {
@@ -183,7 +200,6 @@ fn author(shared: &Shared, job: Job, held: &mut BTreeMap<Key, Held>) -> Authored
         return if durable { answer_stored(shared, job, intent) } else { Authored::Later(job) };
     }
     let changes = ticket.graph.nodes().len();
-    let incarnation = shared.incarnation.read().clone();
     let with = Authoring { incarnation: &incarnation, ids: &*shared.ports.ids };
     let outcome = decide(ticket, &intent, with)
         .and_then(|decided| Ok((ticket.resolve().map_err(AuthorError::from)?, decided)));

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use docket_schemas::Stream;
 
 use super::batch::{Assembled, Held, Key, Pending};
-use super::{Done, Job, Reply, Shared};
+use super::{Done, Job, Reply, Sent, Shared};
 use crate::desk::DeskError;
 use crate::ports::log::{LogError, Placed, UnitOutcome};
 use crate::ports::witness::Witnessed;
@@ -16,20 +16,23 @@ use crate::ports::witness::Witnessed;
 pub(super) async fn settle(
     shared: &Arc<Shared>,
     assembled: Assembled,
-    outcomes: Result<Vec<UnitOutcome>, LogError>,
+    sent: Sent,
     waiting: &mut VecDeque<Job>,
 ) {
     let Assembled { pending, mut held } = assembled;
-    let outcomes = match outcomes {
+    let mut outcomes = match sent.outcomes {
         Ok(outcomes) => outcomes,
         Err(error) => return fail(pending, &mut held, error),
     };
+    if sent.tries > 1 {
+        find_own(shared, &pending, &mut outcomes).await;
+    }
     witness(shared, &pending, &outcomes);
     let mut back = VecDeque::new();
     let mut appended = false;
     for (pending, outcome) in pending.into_iter().zip(outcomes) {
         appended |= matches!(outcome, UnitOutcome::Appended(_));
-        if let Some(job) = settle_one(shared, pending, outcome, &mut held).await {
+        if let Some(job) = settle_one(shared, pending, outcome, &mut held) {
             back.push_back(job);
         }
     }
@@ -41,42 +44,35 @@ pub(super) async fn settle(
 }
 
 /// Answers one write, or hands its job back.
-async fn settle_one(
+fn settle_one(
     shared: &Shared,
     pending: Pending,
     outcome: UnitOutcome,
     held: &mut BTreeMap<Key, Held>,
 ) -> Option<Job> {
-    let placed = match &outcome {
-        UnitOutcome::Appended(placed) => Some(placed.clone()),
-        UnitOutcome::Duplicate { row, stored }
-            if pending.unit.rows[*row].draft.change == stored.draft.change =>
-        {
-            places(shared, &pending).await
-        }
-        _ => None,
-    };
-    if let Some(placed) = placed {
-        done(pending, placed, held);
-        return None;
+    if !matches!(outcome, UnitOutcome::Appended(_)) {
+        forget(&pending, held);
     }
-    forget(&pending, held);
     let reply = match outcome {
+        UnitOutcome::Appended(placed) => {
+            done(pending, placed, held);
+            return None;
+        }
         UnitOutcome::Behind | UnitOutcome::SlotHeld { .. } | UnitOutcome::SlotFree { .. } => {
             return Some(pending.job);
         }
         UnitOutcome::Duplicate { stored, .. } => Reply::Duplicate(stored),
         UnitOutcome::Damaged { what } => Reply::Failed(LogError::Damaged { what }.into()),
         UnitOutcome::EpochOld { current } => {
-            shared.erasure_epoch.store(current, Ordering::Release);
+            // In this order: who reads the new epoch finds no key of the old one.
             shared.ports.keyring.forget();
+            shared.erasure_epoch.store(current, Ordering::Release);
             Reply::Again
         }
         UnitOutcome::IncarnationOld { current } => {
             *shared.incarnation.write() = current;
             Reply::Again
         }
-        UnitOutcome::Appended(_) => return None,
     };
     let _ = pending.job.reply.send(reply);
     None
@@ -125,6 +121,19 @@ fn done(pending: Pending, placed: Vec<Placed>, held: &mut BTreeMap<Key, Held>) {
 fn forget(pending: &Pending, held: &mut BTreeMap<Key, Held>) {
     if let Some(entry) = pending.key.as_ref().and_then(|key| held.get_mut(key)) {
         *entry.ticket = None;
+    }
+}
+
+/// After an unknown outcome, units that answer as duplicates of themselves were appended by an earlier try.
+async fn find_own(shared: &Shared, pending: &[Pending], outcomes: &mut [UnitOutcome]) {
+    for (pending, outcome) in pending.iter().zip(outcomes) {
+        let UnitOutcome::Duplicate { row, stored } = &*outcome else { continue };
+        if pending.unit.rows[*row].draft.change != stored.draft.change {
+            continue;
+        }
+        if let Some(placed) = places(shared, pending).await {
+            *outcome = UnitOutcome::Appended(placed);
+        }
     }
 }
 

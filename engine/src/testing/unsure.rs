@@ -1,0 +1,155 @@
+//! A log that loses answers: it writes, and says that it does not know.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use docket_schemas::{
+    CommandId, Event, EventId, Incarnation, Partition, Position, Tenant, TicketId,
+};
+use uuid::Uuid;
+
+use crate::cursor::Positions;
+use crate::ports::log::{
+    Batch, EventLog, IncarnationStart, LogError, Page, Snapshot, StreamRead, UnitOutcome,
+};
+
+/// A log in front of another whose next answers to appends are lost.
+pub struct UnsureLog {
+    inner: Arc<dyn EventLog>,
+    lost_answers: AtomicUsize,
+}
+
+impl std::fmt::Debug for UnsureLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "UnsureLog({} to lose)", self.lost_answers.load(Ordering::SeqCst))
+    }
+}
+
+impl UnsureLog {
+    /// In front of `inner`; loses nothing yet.
+    #[must_use]
+    pub fn new(inner: Arc<dyn EventLog>) -> Self {
+        Self { inner, lost_answers: AtomicUsize::new(0) }
+    }
+
+    /// The answers of the next `count` appends are lost; what they append is appended.
+    pub fn lose(&self, count: usize) {
+        self.lost_answers.store(count, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl EventLog for UnsureLog {
+    async fn append(&self, batch: Batch) -> Result<Vec<UnitOutcome>, LogError> {
+        let outcomes = self.inner.append(batch).await?;
+        let fewer = |left: usize| left.checked_sub(1);
+        match self.lost_answers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer) {
+            Ok(_) => Err(LogError::Unavailable("the answer was lost".into())),
+            Err(_) => Ok(outcomes),
+        }
+    }
+
+    async fn stream_events(&self, reads: &[StreamRead]) -> Result<Vec<Event>, LogError> {
+        self.inner.stream_events(reads).await
+    }
+
+    async fn stream_page(&self, read: &StreamRead, limit: usize) -> Result<Vec<Event>, LogError> {
+        self.inner.stream_page(read, limit).await
+    }
+
+    async fn event_of_command(
+        &self,
+        partition: Partition,
+        command: CommandId,
+    ) -> Result<Option<Event>, LogError> {
+        self.inner.event_of_command(partition, command).await
+    }
+
+    async fn partition_events(
+        &self,
+        partition: Partition,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Event>, LogError> {
+        self.inner.partition_events(partition, after, limit).await
+    }
+
+    async fn tenant_events(
+        &self,
+        tenant: &Tenant,
+        after: &Positions,
+        limit: usize,
+    ) -> Result<Page, LogError> {
+        self.inner.tenant_events(tenant, after, limit).await
+    }
+
+    async fn heads(&self) -> Result<Positions, LogError> {
+        self.inner.heads().await
+    }
+
+    async fn event_id_at(
+        &self,
+        partition: Partition,
+        position: Position,
+    ) -> Result<Option<EventId>, LogError> {
+        self.inner.event_id_at(partition, position).await
+    }
+
+    async fn tickets_by_external_id(
+        &self,
+        tenant: &Tenant,
+        external_id: &str,
+        limit: usize,
+    ) -> Result<Vec<TicketId>, LogError> {
+        self.inner.tickets_by_external_id(tenant, external_id, limit).await
+    }
+
+    async fn snapshots(
+        &self,
+        tickets: &[(Tenant, TicketId)],
+    ) -> Result<Vec<(Tenant, TicketId, Snapshot)>, LogError> {
+        self.inner.snapshots(tickets).await
+    }
+
+    async fn save_snapshot(
+        &self,
+        tenant: &Tenant,
+        ticket: TicketId,
+        snapshot: Snapshot,
+    ) -> Result<(), LogError> {
+        self.inner.save_snapshot(tenant, ticket, snapshot).await
+    }
+
+    async fn incarnations(&self) -> Result<Vec<IncarnationStart>, LogError> {
+        self.inner.incarnations().await
+    }
+
+    async fn begin_incarnation(
+        &self,
+        newest: Option<&Incarnation>,
+        next: &Incarnation,
+    ) -> Result<Incarnation, LogError> {
+        self.inner.begin_incarnation(newest, next).await
+    }
+
+    async fn key_store(&self) -> Result<Option<Uuid>, LogError> {
+        self.inner.key_store().await
+    }
+
+    async fn name_key_store(&self, id: Uuid) -> Result<Uuid, LogError> {
+        self.inner.name_key_store(id).await
+    }
+
+    async fn erasure_epoch(&self) -> Result<u64, LogError> {
+        self.inner.erasure_epoch().await
+    }
+
+    async fn raise_erasure_epoch(&self) -> Result<u64, LogError> {
+        self.inner.raise_erasure_epoch().await
+    }
+
+    async fn probe_write(&self) -> Result<(), LogError> {
+        self.inner.probe_write().await
+    }
+}

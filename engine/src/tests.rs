@@ -1,0 +1,7 @@
+//! Proofs of the engine as a whole: scenes, the desk under races, merge laws, golden files.
+
+mod desk;
+mod limits;
+mod races;
+mod scene;
+mod unsure;

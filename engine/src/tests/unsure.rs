@@ -1,0 +1,154 @@
+//! Unknown outcomes, restored logs, erasures meanwhile: what a node does when the ground moves.
+
+use std::sync::Arc;
+
+use docket_schemas::{Incarnation, Role, Status, Stream};
+
+use crate::command::Command;
+use crate::desk::{DeskError, Ports, StartError, start};
+use crate::keyring::Keyring;
+use crate::memory::{MemoryKeyStore, MemoryLog};
+use crate::ports::witness::Witness as _;
+use crate::testing::{CountedIds, Office, UnsureLog, digest};
+
+async fn unsure() -> (Office, Arc<UnsureLog>) {
+    let log = Arc::new(UnsureLog::new(Arc::new(MemoryLog::new())));
+    (Office::over(log.clone()).await, log)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_whose_answer_is_lost_is_found_again_and_not_doubled() {
+    let (office, log) = unsure().await;
+    let desk = office.desk().await;
+    log.lose(2);
+    let opening = office.opening().await;
+    let opened = desk.open(opening.clone()).await.unwrap();
+    let agent = office.caller(Role::Agent, "ann").await;
+    let woken = *crate::ports::bus::Bus::woken(&*office.bus).borrow();
+    log.lose(3);
+    let submit = Command::reply_as("Fixed.", Some(Status::Solved));
+    let intent = office.intent(&agent, opened.ticket.id, submit).await;
+    let first = desk.execute(intent.clone()).await.unwrap();
+    assert_eq!(first.ticket.status, Status::Solved);
+    assert!(*crate::ports::bus::Bus::woken(&*office.bus).borrow() > woken, "readers are woken");
+    let events = office.events(opened.ticket.id).await;
+    assert_eq!(events.len(), 3);
+    assert_eq!(first.placed.position, events[2].position);
+    let noted = office.witness.recall().unwrap();
+    assert!(noted.iter().any(|seen| seen.event_id == events[2].event_id), "witnessed");
+    for desk in [&desk, &office.desk().await] {
+        let again = desk.execute(intent.clone()).await.unwrap();
+        assert_eq!(digest(&again.ticket), digest(&first.ticket));
+        let again = desk.open(opening.clone()).await.unwrap();
+        assert_eq!(digest(&again.ticket), digest(&opened.ticket));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_stays_unknown_says_so_and_its_retry_finds_it() {
+    let (office, log) = unsure().await;
+    let desk = office.desk().await;
+    let opened = desk.open(office.opening().await).await.unwrap().ticket;
+    let agent = office.caller(Role::Agent, "ann").await;
+    log.lose(usize::MAX);
+    let intent = office.intent(&agent, opened.id, Command::status(Status::Hold)).await;
+    let unknown = desk.execute(intent.clone()).await;
+    assert!(matches!(unknown, Err(DeskError::Unavailable(_))), "{unknown:?}");
+    log.lose(0);
+    let found = desk.execute(intent).await.unwrap();
+    assert!(found.replayed);
+    assert_eq!(found.ticket.status, Status::Hold);
+    assert_eq!(office.events(opened.id).await.len(), 2);
+    let next = office.intent(&agent, opened.id, Command::status(Status::Open)).await;
+    assert_eq!(desk.execute(next).await.unwrap().ticket.conflicts, Vec::new());
+}
+
+#[tokio::test]
+async fn a_node_that_meets_a_new_incarnation_writes_under_it() {
+    let office = Office::new().await;
+    let desk = office.desk().await;
+    let opened = desk.open(office.opening().await).await.unwrap().ticket;
+    let agent = office.caller(Role::Agent, "ann").await;
+    let before = office.intent(&agent, opened.id, Command::status(Status::Open)).await;
+    let answered = desk.execute(before.clone()).await.unwrap();
+    let next = |number| Incarnation::new("eu", number).unwrap();
+    office.log.begin_incarnation(Some(&next(1)), &next(2)).await.unwrap();
+
+    let intents = [Command::reply("Hello"), Command::status(Status::Hold), Command::note("n")];
+    let mut sent = Vec::new();
+    for command in intents {
+        let intent = office.intent(&agent, opened.id, command).await;
+        let desk = desk.clone();
+        sent.push(tokio::spawn(async move { desk.execute(intent).await }));
+    }
+    let fresh = office.opening().await;
+    let (desk_2, opening) = (desk.clone(), fresh.clone());
+    sent.push(tokio::spawn(async move { desk_2.open(opening).await }));
+    for one in sent {
+        one.await.unwrap().unwrap();
+    }
+    assert_eq!(desk.incarnation(), next(2));
+    let mut events = office.events(opened.id).await.split_off(2);
+    events.extend(office.events(fresh.ticket()).await);
+    assert_eq!(events.len(), 4);
+    for event in events {
+        assert_eq!(event.origin.region, next(2));
+        let derived = docket_schemas::derivation::event_of(event.command_id, &next(2));
+        assert_eq!(event.event_id, derived, "authored under the incarnation that stores it");
+    }
+    let again = desk.execute(before).await.unwrap();
+    assert_eq!(digest(&again.ticket), digest(&answered.ticket), "whatever incarnation stored it");
+}
+
+#[tokio::test]
+async fn a_node_that_meets_a_new_erasure_epoch_seals_again() {
+    let office = Office::new().await;
+    let desk = office.desk().await;
+    let opened = desk.open(office.opening().await).await.unwrap().ticket;
+    office.log.raise_erasure_epoch().await.unwrap();
+    let agent = office.caller(Role::Agent, "ann").await;
+    let intent = office.intent(&agent, opened.id, Command::reply("Hello")).await;
+    desk.execute(intent).await.unwrap();
+    desk.open(office.opening().await).await.unwrap();
+    assert_eq!(office.events(opened.id).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_log_behind_its_witness_begins_the_next_incarnation() {
+    let office = Office::new().await;
+    let started = office.node().await;
+    assert!(!started.restored);
+    let opened = started.desk.open(office.opening().await).await.unwrap().ticket;
+    let again = office.node().await;
+    assert!(!again.restored);
+    assert_eq!(again.desk.incarnation().as_str(), "eu.1");
+
+    let restored = Office { log: Arc::new(MemoryLog::new()), ..office };
+    let node = restored.node().await;
+    assert!(node.restored);
+    assert_eq!(node.desk.incarnation().as_str(), "eu.2");
+    let partition = Stream::ticket(opened.id).partition(&restored.tenant);
+    assert_eq!(restored.log.heads().await.unwrap().get(partition), 0);
+}
+
+#[tokio::test]
+async fn a_log_of_another_region_or_key_store_is_not_served() {
+    let office = Office::new().await;
+    office.node().await;
+    let elsewhere = start(office.ports(), "us").await;
+    assert!(matches!(elsewhere, Err(StartError::OtherRegion { .. })), "{elsewhere:?}");
+    let ids = Arc::new(CountedIds::seeded(8));
+    let stranger = Keyring::open(Arc::new(MemoryKeyStore::new()), &[9; 32], ids).await.unwrap();
+    let ports = Ports { keyring: Arc::new(stranger), ..office.ports() };
+    let unreadable = start(ports, "eu").await;
+    assert!(matches!(unreadable, Err(StartError::OtherKeyStore { .. })), "{unreadable:?}");
+}
+
+#[tokio::test]
+async fn the_appender_ends_when_the_last_desk_is_dropped() {
+    let office = Office::new().await;
+    let node = office.node().await;
+    node.desk.open(office.opening().await).await.unwrap();
+    drop(node.desk);
+    node.appender.await.unwrap();
+}
