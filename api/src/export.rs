@@ -54,7 +54,11 @@ pub enum ExportError {
 ///
 /// # Errors
 /// See [`ExportError`].
-pub async fn export(desk: &Desk, what: &Export, out: &mut (impl Write + Send)) -> Result<(), ExportError> {
+pub async fn export(
+    desk: &Desk,
+    what: &Export,
+    out: &mut (impl Write + Send),
+) -> Result<(), ExportError> {
     let names = Names { desk, tenant: &what.tenant };
     let mut cursor = Cursor { incarnation: desk.incarnation(), positions: what.after };
     loop {

@@ -7,6 +7,7 @@ pub mod auth;
 pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod demo;
 pub mod export;
 pub mod gate;
 pub mod http;

@@ -44,7 +44,11 @@ async fn write_out(args: ExportArgs) -> Result<(), Failure> {
     let mut out = BufWriter::new(std::io::stdout());
     if args.digest {
         let digests = digests(&desk, &args.tenant).await?;
-        writeln!(out, "replica {}\ncontent {}\nevents {}", digests.replica, digests.content, digests.events)?;
+        writeln!(
+            out,
+            "replica {}\ncontent {}\nevents {}",
+            digests.replica, digests.content, digests.events
+        )?;
         return Ok(out.flush()?);
     }
     let what = Export {

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use docket_schemas::{Role, Tenant};
 
-use crate::auth::{ISSUER_DEFAULT, SigningKey, SigningKeyError};
+use crate::auth::{AUDIENCE, Claims, ISSUER_DEFAULT, SigningKey, SigningKeyError};
+use crate::clock;
 
 /// The signing key's file in the data directory.
 const SIGNING_KEY_FILE: &str = "signing-key.pem";
@@ -30,4 +32,20 @@ impl KeyArgs {
         let path = self.signing_key.as_deref().map_or_else(in_data, Path::to_owned);
         SigningKey::open_or_create(&path)
     }
+
+    /// A token for a day, signed with the installation's own key.
+    pub(super) fn demo_token(
+        &self,
+        role: Role,
+        subject: &str,
+        tenant: &Tenant,
+    ) -> Result<String, SigningKeyError> {
+        let now = u64::try_from(clock::now().seconds()).unwrap_or_default();
+        let (iss, exp) = (self.issuer.as_str(), now + DEMO_TOKEN_SECONDS);
+        let claims = Claims { iss, aud: AUDIENCE, sub: subject, exp, tenant, role, device: "demo" };
+        self.signing_key()?.sign(&claims)
+    }
 }
+
+/// How long the tokens of the demo are valid.
+const DEMO_TOKEN_SECONDS: u64 = 24 * 3_600;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use docket_engine::desk::Desk;
+use docket_schemas::{Role, Tenant};
 
 use super::Failure;
 use super::installation::InstallationArgs;
@@ -16,7 +17,7 @@ use crate::limit::{RateError, RateLimit};
 use crate::operations::{Operations, Probe, Readiness};
 use crate::server::{Drained, Server, tls_acceptor};
 use crate::telemetry::{self, LOG_FILTER_DEFAULT, LogFormat};
-use crate::{http, signals, wire};
+use crate::{demo, http, signals, wire};
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -28,6 +29,9 @@ pub(super) struct ServeArgs {
     /// Public keys of the issuer of tokens, instead of the installation's own key
     #[arg(long, env = "DOCKET_JWKS", value_name = "FILE|URL")]
     jwks: Option<String>,
+    /// Load a small made-up help desk, and print a token for each role
+    #[arg(long, env = "DOCKET_DEMO")]
+    demo: bool,
     /// Requests of one principal: 100/s, 6000/m, 10000/h, or off
     #[arg(long, env = "DOCKET_RATE_LIMIT", default_value = "100/s", value_parser = parse_rate)]
     rate_limit: RateFlag,
@@ -80,14 +84,18 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let operations = Arc::new(Operations { metrics, readiness: Readiness::new(probe(&desk)) });
     let app = App { desk, gate: Arc::clone(&gate) };
     let routes = http::tickets::routes().merge(http::events::routes());
-    let router = http::router(routes, app, Arc::clone(&operations));
+    let router = http::router(routes, app.clone(), Arc::clone(&operations));
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => Some(tls_acceptor(certificate, key)?),
         _ => None,
     };
     let server = Server::bind(args.listen, tls)
         .map_err(|error| format!("cannot listen at {}: {error}", args.listen))?;
-    tracing::info!(address = %server.address()?, "listening");
+    let address = server.address()?;
+    tracing::info!(%address, "listening");
+    if args.demo {
+        demo(&args, &app, address).await?;
+    }
     let followed = Arc::clone(&gate);
     tokio::spawn(async move { followed.verifier().follow_keys().await });
     let drain = signals::drain(move || operations.readiness.drain())?;
@@ -95,6 +103,28 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
         Drained::Whole => tracing::info!("stopped"),
         Drained::Cut(open) => tracing::warn!(open, "stopped with connections still open"),
     }
+    Ok(())
+}
+
+/// Loads the demo and says how to look at it.
+async fn demo(args: &ServeArgs, app: &App, address: SocketAddr) -> Result<(), Failure> {
+    let tenant: Tenant = "default".parse()?;
+    let tickets = demo::load(&app.desk, &tenant).await?;
+    let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
+    println!("\n{tickets} demo tickets are loaded. Open {scheme}://{address}/docs\n");
+    let sign = |role, subject: &str| args.installation.keys.demo_token(role, subject, &tenant);
+    for (role, subject) in [
+        (Role::Admin, demo::ADMIN),
+        (Role::Agent, demo::AGENT),
+        (Role::Customer, demo::CUSTOMER),
+        (Role::Auditor, demo::AUDITOR),
+    ] {
+        println!("{role} `{subject}`:\n{}\n", sign(role, subject)?);
+    }
+    let token = sign(Role::Agent, demo::AGENT)?;
+    println!(
+        "curl -s -H 'Authorization: Bearer {token}' '{scheme}://{address}/v1/events?limit=3'\n"
+    );
     Ok(())
 }
 

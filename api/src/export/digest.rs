@@ -67,7 +67,11 @@ pub async fn digests(desk: &Desk, tenant: &Tenant) -> Result<Digests, DeskError>
         replica = replica.field(dump);
         content = content.field(resolved);
     }
-    Ok(Digests { replica: hex::encode(replica.finish()), content: hex::encode(content.finish()), events })
+    Ok(Digests {
+        replica: hex::encode(replica.finish()),
+        content: hex::encode(content.finish()),
+        events,
+    })
 }
 
 async fn fact(
