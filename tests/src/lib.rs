@@ -14,4 +14,6 @@ mod folder;
 pub use folder::Folder;
 mod edge;
 pub use edge::{eventually, is_long, nats_url, unique};
+mod backend;
 mod binary;
+pub use backend::Backend;

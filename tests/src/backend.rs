@@ -1,0 +1,38 @@
+//! Both backends: the same test runs on SQLite and on PostgreSQL.
+
+use crate::{Database, Site};
+
+/// A fresh installation on one backend, and the database that goes with it.
+pub struct Backend {
+    /// Where nodes are started.
+    pub site: Site,
+    database: Option<Database>,
+}
+
+impl Backend {
+    /// SQLite in a data directory.
+    #[must_use]
+    pub fn sqlite() -> Self {
+        Self { site: Site::embedded().with("rate-limit", "off"), database: None }
+    }
+
+    /// A PostgreSQL database of its own.
+    pub async fn postgres() -> Self {
+        let database = Database::create().await;
+        let site = Site::on(&database).with("rate-limit", "off");
+        Self { site, database: Some(database) }
+    }
+
+    /// Every row of one of the log's PostgreSQL tables as text.
+    ///
+    /// # Panics
+    /// On SQLite, or when the table cannot be read.
+    pub async fn rows(&self, table: &str) -> String {
+        let database = self.database.as_ref().expect("a PostgreSQL backend");
+        let statement =
+            format!("SELECT coalesce(string_agg(t::text, E'\\n'), '') FROM docket.{table} t");
+        let mut connection = database.connect().await;
+        let row = sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(statement));
+        row.fetch_one(&mut connection).await.expect("a table of the log")
+    }
+}
