@@ -1,7 +1,10 @@
 //! Proofs of the engine as a whole: scenes, the desk under races, merge laws, golden files.
 
 mod desk;
+mod laws;
 mod limits;
+mod merge;
 mod races;
 mod scene;
 mod unsure;
+mod world;

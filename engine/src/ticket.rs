@@ -16,7 +16,7 @@ use crate::document::{Document, DocumentError};
 use crate::graph::ChangeGraph;
 use crate::layout::{Container, writes_of};
 use crate::ports::log::Placed;
-pub use registers::{Candidate, Registers};
+pub use registers::{Candidate, DumpedKey, Registers};
 pub use resolved::{Conflict, ConflictCandidate, Resolved, UnseenMessage};
 
 /// A stored event that does not fit the ticket: the log is damaged, or written by a newer release.

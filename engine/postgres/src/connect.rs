@@ -26,7 +26,7 @@ const SERVER_VERSION_MIN: i32 = 150_000;
 /// by a timeout that would leave its outcome unknown, and each statement sees what committed before it.
 /// A wait for a lock may end: nothing has been written then. Every statement is a number of index probes, and its plan,
 /// which may have been made when the tables were empty, shall say so.
-const SESSION: &str = "SET synchronous_commit = on; SET statement_timeout = 0; \
+pub(crate) const SESSION: &str = "SET synchronous_commit = on; SET statement_timeout = 0; \
      SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '10s'; \
      SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; \
      SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off";

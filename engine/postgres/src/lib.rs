@@ -7,6 +7,7 @@ pub use connect::{CONNECTIONS_MAX_DEFAULT, ConnectError, PostgresOptions};
 mod log;
 pub use log::PostgresLog;
 mod append;
+pub mod bench;
 mod event_row;
 mod failure;
 mod fences;

@@ -1,0 +1,138 @@
+//! Merging: whatever was written where, and in whatever causal order it arrives, every replica ends the same.
+
+use std::collections::BTreeSet;
+
+use automerge::{Automerge, Change, ObjId, ReadDoc as _};
+use docket_schemas::Event;
+use proptest::prelude::*;
+
+use super::world::{World, cases, hash_of, merged, steps};
+use crate::genesis::{GENESIS_ACTOR, genesis};
+use crate::layout::Container;
+use crate::ticket::Ticket;
+
+/// Every key of every container with its surviving values and op counters, read from a document.
+fn read(document: &Automerge) -> Vec<(&'static str, String, Vec<(String, u64)>)> {
+    let mut all = Vec::new();
+    for container in Container::ALL {
+        let object = ObjId::Id(container.counter(), GENESIS_ACTOR.into(), 0);
+        for key in document.keys(&object) {
+            let mut values: Vec<_> = document
+                .get_all(&object, key.as_str())
+                .unwrap()
+                .into_iter()
+                .map(|(value, id)| match id {
+                    ObjId::Id(counter, ..) => (value.as_str().unwrap().to_owned(), counter),
+                    ObjId::Root => panic!("a scalar has an op"),
+                })
+                .collect();
+            values.sort_unstable();
+            all.push((container.name(), key, values));
+        }
+    }
+    all.sort();
+    all
+}
+
+fn cached(ticket: &mut Ticket) -> Vec<(&'static str, String, Vec<(String, u64)>)> {
+    let owned = |values: Vec<(&str, u64)>| {
+        values.into_iter().map(|(value, counter)| (value.to_owned(), counter)).collect()
+    };
+    let dump = ticket.registers().unwrap().dump();
+    let mut all: Vec<_> =
+        dump.into_iter().map(|(map, key, values)| (map, key.to_owned(), owned(values))).collect();
+    all.sort();
+    all
+}
+
+fn heads(ticket: &Ticket) -> BTreeSet<[u8; 32]> {
+    ticket.graph.heads().iter().map(|&head| ticket.graph.nodes()[head].hash.0).collect()
+}
+
+fn document_heads(document: &Automerge) -> BTreeSet<[u8; 32]> {
+    document.get_heads().into_iter().map(|hash| hash.0).collect()
+}
+
+fn change_of(event: &Event) -> Change {
+    Change::try_from(event.change.as_ref().unwrap().bytes.as_slice()).unwrap()
+}
+
+/// A replica that looks after every event, and another document that is saved and loaded after every event.
+fn careful_replica(world: &World, events: &[Event]) -> Ticket {
+    let mut ticket = world.empty();
+    let mut document = Automerge::new().with_actor(GENESIS_ACTOR.into());
+    document.apply_changes([genesis(&ticket.tenant, ticket.id)]).unwrap();
+    for event in events {
+        ticket.apply(event).unwrap();
+        let change = change_of(event);
+        assert_eq!(
+            change.message(),
+            Some(event.draft.commitment().as_str()),
+            "it commits to its event"
+        );
+        assert_eq!(change.max_op(), event.change.as_ref().unwrap().max_op);
+        document.apply_changes([change]).unwrap();
+        document = Automerge::load(&document.save()).expect("what was saved always loads");
+        assert_eq!(cached(&mut ticket), read(&document), "registers are what the document holds");
+        assert_eq!(heads(&ticket), document_heads(&document));
+    }
+    ticket
+}
+
+fn lazy_replica(world: &World, events: &[Event]) -> Ticket {
+    let mut ticket = world.empty();
+    ticket.apply_all(events).unwrap();
+    ticket
+}
+
+proptest! {
+    #![proptest_config(cases(50))]
+
+    #[test]
+    fn replicas_that_got_the_same_events_in_any_causal_order_are_the_same(
+        steps in steps(),
+        order in any::<[u64; 2]>(),
+    ) {
+        let mut world = World::after(&steps);
+        let careful = careful_replica(&world, &world.shuffled(order[0]));
+        let lazy = lazy_replica(&world, &world.shuffled(order[1]));
+        let mut replicas = vec![careful, lazy];
+        replicas.extend(world.regions.drain(..).map(|region| region.ticket));
+        let first = (merged(&mut replicas[0]), cached(&mut replicas[0]), heads(&replicas[0]));
+        for replica in &mut replicas[1..] {
+            prop_assert_eq!(&first.0, &merged(replica));
+            prop_assert_eq!(&first.1, &cached(replica));
+            prop_assert_eq!(&first.2, &heads(replica));
+            let document = replica.document.live().unwrap();
+            prop_assert_eq!(&first.1, &read(document));
+            prop_assert_eq!(&first.2, &document_heads(document));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(15))]
+
+    #[test]
+    fn every_actors_changes_are_a_chain_and_every_dot_is_used_once(steps in steps()) {
+        let world = World::after(&steps);
+        let mut dots = BTreeSet::new();
+        let mut last = std::collections::HashMap::new();
+        for event in &world.regions[0].events {
+            let change = event.change.as_ref().unwrap();
+            prop_assert!(dots.insert((change.actor, change.seq)));
+            let seq = last.entry(change.actor).or_insert(0);
+            prop_assert_eq!(change.seq, *seq + 1);
+            *seq = change.seq;
+            prop_assert!(change.deps.is_sorted());
+        }
+        let graph = &world.regions[0].ticket.graph;
+        for node in graph.nodes() {
+            let actor = graph.actor_of(node);
+            let (_, seen) = graph.vector(node.everything_seen()).find(|(one, _)| *one == actor).unwrap();
+            prop_assert_eq!(seen, node.seq, "a writer has seen its lane up to itself");
+        }
+        let known: BTreeSet<_> = world.regions[1].events.iter().map(hash_of).collect();
+        prop_assert_eq!(known.len(), world.regions[0].events.len());
+    }
+}
