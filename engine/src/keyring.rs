@@ -154,6 +154,22 @@ impl Keyring {
         self.admit(stored)
     }
 
+    /// Makes persons of all whom nobody knows yet, in one durable write: for those who bring many.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn introduce(
+        &self,
+        tenant: &Tenant,
+        outside_ids: &[String],
+    ) -> Result<(), KeyringError> {
+        let made = outside_ids.iter().map(|id| self.make(tenant, id, self.lookup(tenant, id)));
+        for standing in self.store.add_persons(&made.collect::<Vec<_>>()).await? {
+            self.admit(standing)?;
+        }
+        Ok(())
+    }
+
     /// The person whom the log knows by `id`.
     ///
     /// # Errors

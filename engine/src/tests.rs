@@ -1,6 +1,7 @@
 //! Proofs of the engine as a whole: scenes, the desk under races, merge laws, golden files.
 
 mod desk;
+mod golden;
 mod laws;
 mod limits;
 mod merge;
