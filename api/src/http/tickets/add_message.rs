@@ -1,7 +1,7 @@
 //! `POST /v1/tickets/{id}/messages`
 
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 use docket_engine::command::{Command, NewMessage, Visibility};
 use docket_engine::desk::{Answer, DeskError};
@@ -10,7 +10,7 @@ use docket_schemas::{CommandId, Status, Stream, derivation};
 use serde::{Deserialize, Serialize};
 
 use super::answer::written;
-use super::enter::{Entered, Envelope, enter};
+use super::enter::{Entered, Envelope, Head, enter};
 use super::fields::Checks;
 use super::refusal::{explained, problem};
 use crate::app::App;
@@ -49,13 +49,11 @@ pub(super) async fn post(
     State(app): State<App>,
     token: Token,
     ticket: TicketPath,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    head: Head,
     payload: Payload,
 ) -> Result<Response, Problem> {
     let entered = enter(&app, &token, ticket.0, Action::AddPublicMessage).await?;
-    let envelope = Envelope::read(&method, &uri, &headers)?;
+    let envelope = Envelope::read(&head)?;
     let body: AddMessage = payload.parse()?;
     let mut checks = Checks::default();
     checks.body(&body.body);

@@ -1,7 +1,7 @@
 //! `POST` and `DELETE /v1/tickets/{id}/claim`
 
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 use docket_engine::command::Command;
 use docket_engine::policy::Action;
@@ -9,7 +9,7 @@ use docket_schemas::Principal;
 use serde::{Deserialize, Serialize};
 
 use super::answer::written;
-use super::enter::{Envelope, enter};
+use super::enter::{Envelope, Head, enter};
 use super::fields::Checks;
 use super::refusal::{explained, problem};
 use crate::app::App;
@@ -32,13 +32,11 @@ pub(super) async fn post(
     State(app): State<App>,
     token: Token,
     ticket: TicketPath,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    head: Head,
     payload: Payload,
 ) -> Result<Response, Problem> {
     let entered = enter(&app, &token, ticket.0, Action::Claim).await?;
-    let envelope = Envelope::read(&method, &uri, &headers)?;
+    let envelope = Envelope::read(&head)?;
     let body: ClaimTicket = payload.parse_or_default()?;
     let assignee = match (&body.assignee_id, &entered.caller.principal) {
         (Some(id), _) => {
@@ -63,12 +61,10 @@ pub(super) async fn delete(
     State(app): State<App>,
     token: Token,
     ticket: TicketPath,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    head: Head,
 ) -> Result<Response, Problem> {
     let entered = enter(&app, &token, ticket.0, Action::Claim).await?;
-    let envelope = Envelope::read(&method, &uri, &headers)?;
+    let envelope = Envelope::read(&head)?;
     let intent = envelope.intent(&app, &entered, &(), None, Command::Release).await?;
     match app.desk.execute(intent).await {
         Ok(answer) => written(&app, &entered, StatusCode::OK, answer, None).await,

@@ -1,5 +1,7 @@
 //! Entering: who the caller is, how they stand to the ticket, and what follows from the request's headers.
 
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri, header};
 use docket_engine::command::{Caller, Command, Intent, Precondition, Source};
 use docket_engine::policy::{Action, Audience, Relation, Verdict, may};
@@ -65,26 +67,36 @@ pub(in crate::http) fn check_feed(token: &Token) -> Result<(), Problem> {
     }
 }
 
+/// The head of a request. Extracting it never fails; [`Envelope::read`] looks at it.
+pub(super) struct Head {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Head {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let Parts { method, uri, headers, .. } = parts;
+        Ok(Self { method: method.clone(), uri: uri.clone(), headers: headers.clone() })
+    }
+}
+
 /// What a write's headers say, before its body is looked at.
 pub(super) struct Envelope<'a> {
-    pub(super) key: Option<&'a str>,
+    key: Option<&'a str>,
     precondition: Option<Precondition>,
-    method: &'a Method,
-    uri: &'a Uri,
-    headers: &'a HeaderMap,
+    head: &'a Head,
 }
 
 impl<'a> Envelope<'a> {
-    pub(super) fn read(
-        method: &'a Method,
-        uri: &'a Uri,
-        headers: &'a HeaderMap,
-    ) -> Result<Self, Problem> {
-        let precondition = if_match(headers)?.map(|wanted| match wanted {
+    pub(super) fn read(head: &'a Head) -> Result<Self, Problem> {
+        let precondition = if_match(&head.headers)?.map(|wanted| match wanted {
             IfMatch::Any => Precondition::Any,
             IfMatch::OneOf(versions) => Precondition::OneOf(versions),
         });
-        Ok(Self { key: idempotency_key(headers)?, precondition, method, uri, headers })
+        Ok(Self { key: idempotency_key(&head.headers)?, precondition, head })
     }
 
     /// The command's name: from its key, or new.
@@ -110,11 +122,12 @@ impl<'a> Envelope<'a> {
     /// Tells a retry from a reused key; none where there is no key that could be reused.
     pub(super) fn mac<T: Serialize>(&self, app: &App, body: &T) -> Option<Mac> {
         self.key?;
-        let if_match = self.headers.get(header::IF_MATCH).map(axum::http::HeaderValue::as_bytes);
+        let if_match =
+            self.head.headers.get(header::IF_MATCH).map(axum::http::HeaderValue::as_bytes);
         let request = Fields::new("docket/request/1")
-            .field(self.method.as_str())
-            .field(self.uri.path())
-            .field(self.uri.query().unwrap_or_default())
+            .field(self.head.method.as_str())
+            .field(self.head.uri.path())
+            .field(self.head.uri.query().unwrap_or_default())
             .field(canonical::json(body))
             .optional(if_match)
             .finish();

@@ -1,14 +1,14 @@
 //! `PUT` and `DELETE /v1/tickets/{id}/followers/{person}`
 
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 use docket_engine::command::Command;
 use docket_engine::policy::Action;
 use docket_schemas::PersonId;
 
 use super::answer::written;
-use super::enter::{Envelope, enter};
+use super::enter::{Envelope, Head, enter};
 use super::fields::Checks;
 use super::refusal::{explained, problem};
 use crate::app::App;
@@ -22,11 +22,9 @@ pub(super) async fn put(
     State(app): State<App>,
     token: Token,
     path: FollowerPath,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    head: Head,
 ) -> Result<Response, Problem> {
-    change(&app, &token, &path, Envelope::read(&method, &uri, &headers), Command::Follow).await
+    change(&app, &token, &path, Envelope::read(&head), Command::Follow).await
 }
 
 /// Has a person follow it no more.
@@ -35,11 +33,9 @@ pub(super) async fn delete(
     State(app): State<App>,
     token: Token,
     path: FollowerPath,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    head: Head,
 ) -> Result<Response, Problem> {
-    change(&app, &token, &path, Envelope::read(&method, &uri, &headers), Command::Unfollow).await
+    change(&app, &token, &path, Envelope::read(&head), Command::Unfollow).await
 }
 
 async fn change(

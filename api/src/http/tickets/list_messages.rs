@@ -44,7 +44,7 @@ pub(super) async fn get(
     for event in found.iter().take(size) {
         messages.push(present(names, event).await.map_err(problem)?);
     }
-    let last = found.iter().take(size).last().filter(|_| has_more);
+    let last = found[..found.len().min(size)].last().filter(|_| has_more);
     let cursor = last
         .map(|event| position_of(&app.desk.incarnation(), partition, event.position).to_string());
     let meta = json!({"has_more": has_more, "after_cursor": cursor});

@@ -1,7 +1,7 @@
 //! `POST /v1/tickets`
 
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 use docket_engine::command::Opening;
 use docket_engine::policy::{Action, Audience, Relation, Verdict, may};
@@ -11,7 +11,7 @@ use docket_schemas::{
 use serde::{Deserialize, Serialize};
 
 use super::answer::written;
-use super::enter::{Entered, Envelope};
+use super::enter::{Entered, Envelope, Head};
 use super::fields::Checks;
 use super::refusal::{forbidden, problem};
 use crate::app::App;
@@ -57,15 +57,13 @@ struct Requester {
 pub(super) async fn post(
     State(app): State<App>,
     token: Token,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    head: Head,
     payload: Payload,
 ) -> Result<Response, Problem> {
     if may(token.role, Relation::Other, Action::OpenOwn) != Verdict::Allow {
         return Err(forbidden("open tickets"));
     }
-    let envelope = Envelope::read(&method, &uri, &headers)?;
+    let envelope = Envelope::read(&head)?;
     let body: OpenTicket = payload.parse()?;
     check(&body, &token)?;
     let (caller, person) = app.caller(&token).await.map_err(problem)?;

@@ -1,7 +1,7 @@
 //! `PATCH /v1/tickets/{id}`
 
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 use docket_engine::command::{Command, FieldChange};
 use docket_engine::policy::Action;
@@ -9,7 +9,7 @@ use docket_schemas::{CustomFields, Priority, Status, TicketType};
 use serde::{Deserialize, Serialize};
 
 use super::answer::written;
-use super::enter::{Envelope, enter};
+use super::enter::{Envelope, Head, enter};
 use super::fields::{Checks, named};
 use super::open::unique;
 use super::refusal::{explained, problem};
@@ -51,13 +51,11 @@ pub(super) async fn patch(
     State(app): State<App>,
     token: Token,
     ticket: TicketPath,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    head: Head,
     payload: Payload,
 ) -> Result<Response, Problem> {
     let entered = enter(&app, &token, ticket.0, Action::SetStatus(Status::Open)).await?;
-    let envelope = Envelope::read(&method, &uri, &headers)?;
+    let envelope = Envelope::read(&head)?;
     let body: PatchTicket = payload.parse()?;
     check(&body)?;
     let assignee = match &body.assignee_id {
