@@ -1,6 +1,7 @@
 //! The command line: one subcommand a file. Exit codes: 0 done, 1 failed, 2 bad arguments.
 
 mod export;
+mod import;
 mod installation;
 mod keys;
 mod serve;
@@ -27,6 +28,8 @@ struct Cli {
 enum Command {
     /// Write a tenant's events as NDJSON, or their digests
     Export(export::ExportArgs),
+    /// Bring tickets of another system in from a file; a second run writes only what is missing
+    Import(import::ImportArgs),
     /// Serve HTTP until told to stop
     Serve(serve::ServeArgs),
     /// Print a token signed with the installation's own key
@@ -39,6 +42,7 @@ pub fn main() -> ExitCode {
     // Ends the process with 2 where the arguments are wrong, with 0 after help.
     let outcome = match Cli::parse().command {
         Command::Export(args) => export::run(args),
+        Command::Import(args) => import::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Token(args) => token::run(&args),
     };
@@ -72,7 +76,8 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         for subcommand in command.get_subcommands().filter(|c| c.get_name() != "help") {
-            for argument in subcommand.get_arguments().filter(|a| a.get_long() != Some("help")) {
+            let named = |a: &&clap::Arg| !a.is_positional() && a.get_long() != Some("help");
+            for argument in subcommand.get_arguments().filter(named) {
                 let long = argument.get_long().unwrap_or_else(|| panic!("{argument:?}"));
                 let variable = format!("DOCKET_{}", long.to_uppercase().replace('-', "_"));
                 assert_eq!(argument.get_env().unwrap().to_str(), Some(variable.as_str()));

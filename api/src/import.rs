@@ -201,8 +201,7 @@ impl Import {
     fn open(&self) -> Result<Box<dyn Steps>, ImportError> {
         let file = File::open(&self.file).map_err(|source| self.unreadable(source))?;
         let lines = Lines::new(file);
-        let header =
-            |what: String| ImportError::Header { path: self.file.clone(), what };
+        let header = |what: String| ImportError::Header { path: self.file.clone(), what };
         Ok(match self.format {
             Format::ServicenowCsv => {
                 let log = IncidentLog::open(lines, self.tenant());

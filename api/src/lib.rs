@@ -12,6 +12,7 @@ pub mod export;
 pub mod gate;
 pub mod http;
 pub mod ids;
+pub mod import;
 pub mod limit;
 pub mod master_key;
 pub mod metrics;

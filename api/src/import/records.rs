@@ -47,7 +47,8 @@ impl Records {
         let Some((_, Gathered::Whole(bytes))) = gather(&mut lines)? else {
             return Ok(Err("has no first line with the names of its columns".to_owned()));
         };
-        let Ok(names) = split(&bytes).into_iter().map(String::from_utf8).collect::<Result<Vec<_>, _>>()
+        let Ok(names) =
+            split(&bytes).into_iter().map(String::from_utf8).collect::<Result<Vec<_>, _>>()
         else {
             return Ok(Err("the names of its columns are not UTF-8".to_owned()));
         };
@@ -123,19 +124,22 @@ fn gather(lines: &mut Lines) -> io::Result<Option<(u64, Gathered)>> {
     let mut place = Place::default().after(&bytes);
     let mut more: Vec<Line> = Vec::new();
     while place == Place::Quoted {
-        let next = lines.next()?.filter(|line| {
-            !line.is_overlong() && bytes.len() + line.bytes.len() <= LINE_BYTES_MAX
-        });
-        let Some(line) = next else {
-            lines.give_back(more.into_iter());
-            let what = "has a quote that is never closed";
-            return Ok(Some((first.number, Gathered::Broken(what, first.bytes))));
-        };
+        let Some(line) = lines.next()? else { return Ok(Some(unclosed(lines, first, more))) };
+        if line.is_overlong() || bytes.len() + line.bytes.len() > LINE_BYTES_MAX {
+            more.push(line);
+            return Ok(Some(unclosed(lines, first, more)));
+        }
         place = place.after(&line.bytes);
         bytes.extend_from_slice(&line.bytes);
         more.push(line);
     }
     Ok(Some((first.number, Gathered::Whole(bytes))))
+}
+
+/// Only the first line is lost to the quote; those after it are read as rows of their own.
+fn unclosed(lines: &mut Lines, first: Line, more: Vec<Line>) -> (u64, Gathered) {
+    lines.give_back(more.into_iter());
+    (first.number, Gathered::Broken("has a quote that is never closed", first.bytes))
 }
 
 /// Where in a record a reader stands, as the `csv` crate sees it.
@@ -212,7 +216,10 @@ mod tests {
 
     #[test]
     fn a_quote_within_a_field_and_a_lone_carriage_return_are_text() {
-        assert_eq!(read("a,b\n5\" disk,x\ry\n1,2\n"), [row(2, &["5\" disk", "x\ry"]), row(3, &["1", "2"])]);
+        assert_eq!(
+            read("a,b\n5\" disk,x\ry\n1,2\n"),
+            [row(2, &["5\" disk", "x\ry"]), row(3, &["1", "2"])]
+        );
     }
 
     #[test]

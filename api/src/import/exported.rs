@@ -1,0 +1,212 @@
+//! `ndjson`: the events that `docket export` prints, an event a line, each to be authored again.
+//!
+//! Command ids stay, and with them the ids of tickets and messages. Hashes do not: they cover sealed bytes, which are
+//! others here. So what an event was made on is carried over by the commands behind its causes.
+
+use std::collections::HashMap;
+use std::io;
+
+use docket_schemas::{
+    ChangeHash, CommandId, EventType, Observed, OpeningText, Payload, Role, StreamKind, Tenant,
+    TicketId, derivation, upcast::upcast,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::bad_row::{BadRow, Faults};
+use super::lines::Lines;
+use super::step::{Action, Author, ForeignEvent, NewTicket, Step, Uniqueness, Who, nobody};
+use super::{Row, Steps};
+
+/// The names of Docket's own principals; they write as bots. Anybody else is a person.
+const OWN_PRINCIPALS: [&str; 2] = ["import", "docket"];
+
+/// Reads an export.
+pub(super) struct Exported {
+    lines: Lines,
+    tenant: Option<Tenant>,
+    /// The commands of the changes read so far, by the first half of their hashes there.
+    commands: HashMap<[u8; 16], CommandId>,
+}
+
+impl Exported {
+    pub(super) fn new(lines: Lines, tenant: Option<Tenant>) -> Self {
+        Self { lines, tenant, commands: HashMap::new() }
+    }
+
+    fn step(&mut self, line: u64, text: &[u8]) -> Result<Step, BadRow> {
+        let object = serde_json::from_slice(text)
+            .map_err(|error| BadRow::new(line, "event", format!("is no JSON object: {error}")))?;
+        let mut members = Members { object, faults: Faults::default() };
+        let hash: Option<ChangeHash> = members.take("hash");
+        let step = self.read(line, &mut members);
+        let step = members.faults.finish(line, step)?;
+        if let Some(hash) = hash {
+            self.commands.insert(name(&hash), step.command_id);
+        }
+        Ok(step)
+    }
+
+    fn read(&self, line: u64, members: &mut Members) -> Option<Step> {
+        let command_id: Option<CommandId> = members.take("command_id");
+        let stream: Option<StreamName> = members.take("stream");
+        let payload = members.payload();
+        let author = members.author();
+        let occurred_at = members.take("occurred_at");
+        let tenant = members.take("tenant");
+        let (command_id, stream, payload) = (command_id?, stream?, payload?);
+        let ticket = TicketId::new(stream.id);
+        if stream.kind != StreamKind::Ticket {
+            return members.fault("stream", "is not a ticket's");
+        }
+        let opens = matches!(payload.fact, Payload::Opened(_));
+        if opens && derivation::ticket_of(command_id) != ticket {
+            return members.fault("stream", "is not the ticket that the command opens");
+        }
+        let action = match payload.fact {
+            Payload::Opened(opened) => Action::Open(Box::new(NewTicket {
+                requester: payload.requester?,
+                assignee: payload.person,
+                external_id_is: Uniqueness::Free,
+                opened: *opened,
+                text: members.opening_text()?,
+            })),
+            fact => Action::Replay(Box::new(ForeignEvent {
+                payload: fact,
+                person: payload.person,
+                text: members.optional("text")?,
+                observed: members.optional("observed")?.unwrap_or(Observed::Assumed),
+                causes: self.causes(members)?,
+            })),
+        };
+        Some(Step {
+            line,
+            tenant: self.tenant.clone().or(tenant)?,
+            ticket,
+            command_id,
+            author: author?,
+            occurred_at: Some(occurred_at?),
+            causation_id: members.optional("causation_id")?,
+            action,
+        })
+    }
+
+    fn causes(&self, members: &mut Members) -> Option<Vec<CommandId>> {
+        let hashes: Vec<ChangeHash> = members.take("deps")?;
+        let known = |hash| self.commands.get(&name(hash)).copied();
+        match hashes.iter().map(known).collect::<Option<Vec<_>>>() {
+            Some(causes) if !causes.is_empty() => Some(causes),
+            _ => members.fault("deps", "names a change that no good line before this one holds"),
+        }
+    }
+}
+
+impl Steps for Exported {
+    fn next(&mut self) -> io::Result<Option<Row>> {
+        let line = loop {
+            let Some(line) = self.lines.next()? else { return Ok(None) };
+            if line.is_overlong() || !line.bytes.trim_ascii().is_empty() {
+                break line;
+            }
+        };
+        if line.is_overlong() {
+            return Ok(Some(Row::Bad(BadRow::new(line.number, "event", "is longer than 2 MiB"))));
+        }
+        Ok(Some(match self.step(line.number, &line.bytes) {
+            Ok(step) => Row::Step(Box::new(step)),
+            Err(bad) => Row::Bad(bad),
+        }))
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.lines.bytes_read()
+    }
+}
+
+fn name(hash: &ChangeHash) -> [u8; 16] {
+    hash.0.first_chunk().copied().unwrap_or_default()
+}
+
+#[derive(serde::Deserialize)]
+struct StreamName {
+    kind: StreamKind,
+    id: Uuid,
+}
+
+/// A payload without its persons, who stand beside it as callers name them.
+struct Facts {
+    fact: Payload,
+    requester: Option<String>,
+    /// `assignee_id` or `person_id`.
+    person: Option<String>,
+}
+
+/// The members of one event.
+struct Members {
+    object: Map<String, Value>,
+    faults: Faults,
+}
+
+impl Members {
+    /// A member that must be there.
+    fn take<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        let value = self.object.remove(name).ok_or_else(|| "is missing".to_owned());
+        let read = value.and_then(|value| serde_json::from_value(value).map_err(|e| e.to_string()));
+        self.faults.take(name, read)
+    }
+
+    /// A member that may be null or absent; the outer none is a fault.
+    fn optional<T: DeserializeOwned>(&mut self, name: &str) -> Option<Option<T>> {
+        match self.object.remove(name) {
+            None | Some(Value::Null) => Some(None),
+            Some(value) => {
+                self.faults.take(name, serde_json::from_value(value).map_err(|e| e.to_string()))
+            }
+        }
+    }
+
+    fn fault<T>(&mut self, name: &str, what: &str) -> Option<T> {
+        self.faults.take(name, Err(what.to_owned()))
+    }
+
+    fn payload(&mut self) -> Option<Facts> {
+        let kind: String = self.take("type")?;
+        let kind = EventType::parse(&kind).ok_or_else(|| format!("`{kind}` is unknown"));
+        let kind = self.faults.take("type", kind);
+        let schema: Option<u16> = self.take("schema");
+        let mut data: Value = self.take("data")?;
+        let mut person = |name| {
+            let slot = data.get_mut(name).filter(|slot| slot.is_string())?;
+            let nobody = Value::String(nobody().to_string());
+            std::mem::replace(slot, nobody).as_str().map(str::to_owned)
+        };
+        let requester = person("requester_id");
+        let person = person("assignee_id").or_else(|| person("person_id"));
+        let (kind, schema) = (kind?, schema?);
+        let fact = upcast(kind, schema, &data.to_string())
+            .and_then(|data| Payload::read(kind, &data))
+            .map_err(|error| match std::error::Error::source(&error) {
+                Some(source) => format!("{error}: {source}"),
+                None => error.to_string(),
+            });
+        Some(Facts { fact: self.faults.take("data", fact)?, requester, person })
+    }
+
+    /// None and null where the text was erased: an empty text is not sealed.
+    fn opening_text(&mut self) -> Option<OpeningText> {
+        let erased =
+            || OpeningText { subject: String::new(), body: String::new(), requester: None };
+        Some(self.optional("text")?.unwrap_or_else(erased))
+    }
+
+    fn author(&mut self) -> Option<Author> {
+        let principal: Option<String> = self.take("principal");
+        let role: Option<Role> = self.take("role");
+        let device: Option<String> = self.take("device");
+        let (principal, role, device) = (principal?, role?, device?);
+        let own = role == Role::Bot && OWN_PRINCIPALS.contains(&principal.as_str());
+        let who = if own { Who::Docket(principal.into()) } else { Who::Person(principal) };
+        Some(Author { who, role, device: device.into() })
+    }
+}

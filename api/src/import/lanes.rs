@@ -1,0 +1,64 @@
+//! Lanes: many tickets at once, and the rows of one ticket strictly one after another.
+
+use std::sync::Arc;
+
+use docket_engine::desk::{Desk, DeskError};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::scribe::Scribe;
+use super::step::Step;
+use super::tally::Tally;
+
+/// Tickets that are written at the same time: enough that one transaction carries many.
+const LANES: usize = 128;
+
+/// Steps that wait on one lane before the reader waits.
+const LANE_STEPS_MAX: usize = 16;
+
+/// The lanes of one import.
+pub(super) struct Lanes {
+    lanes: Vec<mpsc::Sender<Box<Step>>>,
+    scribes: JoinSet<Result<(), DeskError>>,
+}
+
+/// The step's lane has failed.
+#[derive(Debug)]
+pub(super) struct LaneClosed;
+
+impl Lanes {
+    pub(super) fn start(desk: &Desk, tally: &Arc<Tally>) -> Self {
+        let mut scribes = JoinSet::new();
+        let lanes = (0..LANES).map(|_| {
+            let (lane, steps) = mpsc::channel(LANE_STEPS_MAX);
+            let scribe = Scribe::new(desk.clone(), Arc::clone(tally));
+            scribes.spawn(run(scribe, steps));
+            lane
+        });
+        Self { lanes: lanes.collect(), scribes }
+    }
+
+    /// Puts a step on its ticket's lane, when there is room on it.
+    pub(super) async fn give(&self, step: Box<Step>) -> Result<(), LaneClosed> {
+        let [.., high, low] = *step.ticket.as_bytes();
+        let lane = usize::from(u16::from_be_bytes([high, low])) % LANES;
+        self.lanes[lane].send(step).await.map_err(|_| LaneClosed)
+    }
+
+    /// Waits until every step that was given is done, or a lane has failed.
+    pub(super) async fn finish(mut self) -> Result<(), DeskError> {
+        self.lanes.clear();
+        let mut outcome = Ok(());
+        while let Some(ended) = self.scribes.join_next().await {
+            outcome = outcome.and(ended.unwrap_or(Err(DeskError::Stopping)));
+        }
+        outcome
+    }
+}
+
+async fn run(mut scribe: Scribe, mut steps: mpsc::Receiver<Box<Step>>) -> Result<(), DeskError> {
+    while let Some(step) = steps.recv().await {
+        scribe.write(*step).await?;
+    }
+    Ok(())
+}

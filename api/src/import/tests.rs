@@ -1,0 +1,1 @@
+//! Imports of small files into installations of their own.
