@@ -7,6 +7,7 @@ mod answer;
 mod appender;
 mod cache;
 mod past;
+mod snapshots;
 mod start;
 
 use std::sync::Arc;
@@ -251,9 +252,15 @@ impl Desk {
     ) -> Result<Option<R>, DeskError> {
         let entry = self.shared.cache.entry(tenant, id);
         let mut held = entry.lock().await;
-        let known = held.take().unwrap_or_else(|| Ticket::new(tenant.clone(), id));
-        let mut ticket = known;
+        let mut ticket = match held.take() {
+            Some(ticket) => ticket,
+            None => {
+                let restored = snapshots::restore(&self.shared, &[(tenant.clone(), id)]).await?;
+                restored.into_values().next().unwrap_or_else(|| Ticket::new(tenant.clone(), id))
+            }
+        };
         appender::refresh(&self.shared, &mut ticket).await?;
+        snapshots::keep(&self.shared, &mut ticket);
         if ticket.facts().is_none() {
             return Ok(None);
         }

@@ -15,7 +15,7 @@ use crate::layout::{Action, Container, Write};
 pub struct DocumentError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 /// One of the values that no other write has seen and replaced.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Survivor {
     /// The scalar string.
     pub value: String,
@@ -27,6 +27,7 @@ pub struct Survivor {
 #[derive(Debug)]
 pub struct Document {
     live: Option<Automerge>,
+    saved: Option<Vec<u8>>,
     waiting: Vec<Change>,
     genesis_hash: ChangeHash,
 }
@@ -36,7 +37,23 @@ impl Document {
     #[must_use]
     pub fn new(tenant: &Tenant, ticket: TicketId) -> Self {
         let genesis = genesis(tenant, ticket);
-        Self { live: None, genesis_hash: ChangeHash(genesis.hash().0), waiting: vec![genesis] }
+        let genesis_hash = ChangeHash(genesis.hash().0);
+        Self { live: None, saved: None, genesis_hash, waiting: vec![genesis] }
+    }
+
+    /// The document as it was saved, loaded only when a register is needed.
+    #[must_use]
+    pub fn restore(tenant: &Tenant, ticket: TicketId, saved: Vec<u8>) -> Self {
+        let genesis_hash = ChangeHash(genesis(tenant, ticket).hash().0);
+        Self { live: None, saved: Some(saved), genesis_hash, waiting: Vec::new() }
+    }
+
+    /// The document as bytes for [`Document::restore`].
+    ///
+    /// # Errors
+    /// When Automerge refuses a change.
+    pub fn save(&mut self) -> Result<Vec<u8>, DocumentError> {
+        Ok(self.live()?.save())
     }
 
     /// The genesis' hash.
@@ -71,6 +88,10 @@ impl Document {
     /// # Errors
     /// When Automerge refuses a change.
     pub fn live(&mut self) -> Result<&Automerge, DocumentError> {
+        if let Some(saved) = self.saved.take() {
+            let loaded = Automerge::load(&saved).map_err(|error| DocumentError(error.into()))?;
+            self.live = Some(loaded.with_actor(GENESIS_ACTOR.into()));
+        }
         let live =
             self.live.get_or_insert_with(|| Automerge::new().with_actor(GENESIS_ACTOR.into()));
         if !self.waiting.is_empty() {

@@ -6,12 +6,13 @@ use docket_schemas::{
     ActorId, ChangeHash, CommandId, Draft, EventId, EventType, MessageId, Observed, Position,
     Principal, Role, Timestamp, derivation,
 };
+use serde::{Deserialize, Serialize};
 
 /// A change's index in its graph, in the order in which this log accepted them.
 pub type NodeIndex = usize;
 
 /// What one change is, and what it had seen.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Node {
     /// The change's name.
     pub hash: ChangeHash,
@@ -66,7 +67,7 @@ impl Node {
 
 /// A causally closed set of changes, as a version vector: for each actor the last sequence number that is in it.
 /// Every actor's changes are a chain, so the vector is exact.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Past(Vec<u64>);
 
 impl Past {
@@ -96,13 +97,18 @@ impl Past {
 pub struct UnknownHead;
 
 /// Every change of one ticket, oldest first.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ChangeGraph {
     actors: Vec<ActorId>,
+    #[serde(skip)]
     actor_index: HashMap<ActorId, usize>,
     nodes: Vec<Node>,
+    #[serde(skip)]
     by_hash: HashMap<[u8; HEAD_BYTES], NodeIndex>,
+    #[serde(skip)]
     by_command: HashMap<CommandId, NodeIndex>,
+    /// Further changes of commands that cut-off regions accepted too.
+    twins: HashMap<CommandId, Vec<NodeIndex>>,
     last_of_actor: Vec<NodeIndex>,
     heads: Vec<NodeIndex>,
     public_heads: Vec<NodeIndex>,
@@ -139,8 +145,8 @@ impl ChangeGraph {
         for dep in &change.deps {
             match self.by_hash.get(&head_name(dep)) {
                 Some(&index) => past.join(&self.nodes[index].past),
-                // The genesis is the only cause that is no event, and only a first change names it.
-                None if self.nodes.is_empty() && change.deps.len() == 1 => {}
+                // The genesis is the only cause that is no event, and only an opening names it.
+                None if draft.event_type == EventType::Opened && change.deps.len() == 1 => {}
                 None => return Err(UnknownHead),
             }
         }
@@ -162,7 +168,9 @@ impl ChangeGraph {
         self.max_op = self.max_op.max(change.max_op);
         self.last_of_actor[actor] = index;
         self.by_hash.insert(head_name(&change.hash), index);
-        self.by_command.entry(draft.command_id).or_insert(index);
+        if *self.by_command.entry(draft.command_id).or_insert(index) != index {
+            self.twins.entry(draft.command_id).or_default().push(index);
+        }
         self.nodes.push(Node {
             hash: change.hash,
             actor,
@@ -181,6 +189,15 @@ impl ChangeGraph {
             past,
         });
         Ok(())
+    }
+
+    /// Builds the look-ups again, which a snapshot leaves out.
+    pub(crate) fn reindex(&mut self) {
+        self.actor_index = self.actors.iter().copied().zip(0..).collect();
+        for (index, node) in self.nodes.iter().enumerate() {
+            self.by_hash.insert(head_name(&node.hash), index);
+            self.by_command.entry(node.command_id).or_insert(index);
+        }
     }
 
     /// Says where the log put a change that was added before it was durable.
@@ -223,7 +240,25 @@ impl ChangeGraph {
         self.max_op
     }
 
-    /// The change of a command.
+    /// Every change of a command: cut-off regions may each have accepted it.
+    pub fn copies_of(&self, command: CommandId) -> impl Iterator<Item = &Node> {
+        let twins = self.twins.get(&command).into_iter().flatten();
+        self.by_command.get(&command).into_iter().chain(twins).map(|&index| &self.nodes[index])
+    }
+
+    /// The one of a command's changes that stands for all of them, the same in every region.
+    #[must_use]
+    pub fn named_by(&self, command: CommandId) -> Option<&Node> {
+        self.copies_of(command).min_by_key(|node| node.event_id)
+    }
+
+    /// Whether any change of a command is in `past`.
+    #[must_use]
+    pub fn has_seen(&self, past: &Past, command: CommandId) -> bool {
+        self.copies_of(command).any(|node| past.holds(node))
+    }
+
+    /// The change of a command that this log accepted first.
     #[must_use]
     pub fn of_command(&self, command: CommandId) -> Option<&Node> {
         self.by_command.get(&command).map(|&index| &self.nodes[index])

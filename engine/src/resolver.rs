@@ -117,7 +117,7 @@ fn ranked<'a, V: RegisterValue>(
 ) -> Option<Ranked<'a, V>> {
     Some(Ranked {
         value: V::read(&candidate.value)?,
-        node: ticket.graph.of_command(candidate.command)?,
+        node: ticket.graph.named_by(candidate.command)?,
         counter: candidate.counter,
         tie: sha256(candidate.command.as_bytes()),
     })
@@ -180,7 +180,9 @@ pub fn unseen(ticket: &Ticket, status: &Outcome<'_, Status>) -> Vec<UnseenMessag
     let mut seen = Past::default();
     let mut solvers = Vec::new();
     for survivor in status.survivors.iter().filter(|survivor| survivor.value == status.effective) {
-        seen.join(survivor.node.everything_seen());
+        for copy in ticket.graph.copies_of(survivor.node.command_id) {
+            seen.join(copy.everything_seen());
+        }
         solvers.push(&survivor.node.principal);
     }
     let mut messages: Vec<UnseenMessage> = ticket
@@ -189,6 +191,8 @@ pub fn unseen(ticket: &Ticket, status: &Outcome<'_, Status>) -> Vec<UnseenMessag
         .iter()
         .filter(|node| node.public && !seen.holds(node) && !solvers.contains(&&node.principal))
         .filter(|node| ticket.is_customer_of(node))
+        .filter(|node| !ticket.graph.has_seen(&seen, node.command_id))
+        .filter(|node| is_named(ticket, node))
         .filter_map(|node| {
             let (author, created_at) = (node.principal.clone(), node.occurred_at);
             Some(UnseenMessage { id: node.message_id()?, author, created_at })
@@ -197,6 +201,11 @@ pub fn unseen(ticket: &Ticket, status: &Outcome<'_, Status>) -> Vec<UnseenMessag
     // Not in the order in which this log accepted them, which is another in every region.
     messages.sort_by_key(|message| (message.created_at, message.id));
     messages
+}
+
+/// Whether a change stands for all that its command made in several regions.
+fn is_named(ticket: &Ticket, node: &Node) -> bool {
+    ticket.graph.named_by(node.command_id).is_some_and(|named| named.hash == node.hash)
 }
 
 impl Ticket {

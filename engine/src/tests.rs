@@ -7,5 +7,6 @@ mod limits;
 mod merge;
 mod races;
 mod scene;
+mod snapshots;
 mod unsure;
 mod world;

@@ -2,6 +2,8 @@
 
 mod registers;
 mod resolved;
+mod snapshot;
+pub(crate) use snapshot::SNAPSHOT_EVERY;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use crate::layout::{Container, writes_of};
 use crate::ports::log::Placed;
 pub use registers::{Candidate, DumpedKey, Registers};
 pub use resolved::{Conflict, ConflictCandidate, Resolved, UnseenMessage};
+use serde::{Deserialize, Serialize};
 
 /// A stored event that does not fit the ticket: the log is damaged, or written by a newer release.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +37,7 @@ pub enum FoldError {
 }
 
 /// What an opening fixes for good.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Facts {
     /// Whose ticket it is.
     pub requester: PersonId,
@@ -51,7 +54,7 @@ pub struct Facts {
 }
 
 /// Who holds a ticket, by the last slot operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// The assignee.
     pub person: PersonId,
@@ -76,17 +79,19 @@ pub struct Ticket {
     last_position: Position,
     updated: Updated,
     messages: Counted,
+    /// Changes that the newest snapshot holds.
+    kept: usize,
 }
 
 /// A figure for staff beside the one for customers.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Counted {
     all: u64,
     public: u64,
 }
 
 /// The latest time of an event, for staff and for customers.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Updated {
     all: Timestamp,
     public: Timestamp,
@@ -112,6 +117,7 @@ impl Ticket {
                 public: Timestamp::from_micros(i64::MIN),
             },
             messages: Counted::default(),
+            kept: 0,
         }
     }
 
@@ -193,20 +199,25 @@ impl Ticket {
     ) -> Result<(), FoldError> {
         let payload = draft.payload()?;
         let opening = matches!(payload, Payload::Opened(_));
-        if opening != self.facts.is_none() {
+        // Cut-off regions may each have accepted one command; its further events say nothing new.
+        let twin = self.graph.of_command(draft.command_id).is_some();
+        if opening != self.facts.is_none() && !(opening && twin) {
             return Err(FoldError::Causes(draft.event_id));
         }
         self.graph
             .add(draft, position, recorded_at)
             .map_err(|_| FoldError::Causes(draft.event_id))?;
         let writes = writes_of(draft, &payload);
-        if opening {
+        if opening && !twin {
             self.registers.open(&writes, draft);
         } else {
             self.registers.touch(&writes);
         }
         self.fold_slots(draft, &payload);
         self.fold_payload(draft, &payload);
+        if !twin {
+            self.count_message(&payload);
+        }
         // The latest, not the last: every region accepts in an order of its own.
         self.updated.all = self.updated.all.max(draft.occurred_at);
         if draft.public {
@@ -218,14 +229,14 @@ impl Ticket {
     fn fold_payload(&mut self, draft: &Draft, payload: &Payload) {
         match payload {
             Payload::Opened(opened) => {
-                self.facts = Some(facts(draft, opened));
+                let known = self.facts.take().map(|facts| facts.created_at);
+                let facts = self.facts.insert(facts(draft, opened));
+                facts.created_at = known.map_or(facts.created_at, |at| at.min(facts.created_at));
                 self.keep_subject(draft);
-                self.count_message(true);
             }
             Payload::Changed(changed) if changed.sealed.iter().any(|field| field == "subject") => {
                 self.keep_subject(draft);
             }
-            Payload::MessageAdded(message) => self.count_message(message.public),
             Payload::FollowUpOpened(link) => {
                 self.follow_ups.insert(draft.command_id, link.ticket_id);
             }
@@ -233,9 +244,14 @@ impl Ticket {
         }
     }
 
-    fn count_message(&mut self, public: bool) {
+    const fn count_message(&mut self, payload: &Payload) {
+        let public = match payload {
+            Payload::Opened(_) => true,
+            Payload::MessageAdded(message) => message.public,
+            _ => return,
+        };
         self.messages.all += 1;
-        self.messages.public += u64::from(public);
+        self.messages.public += public as u64;
     }
 
     fn keep_subject(&mut self, draft: &Draft) {

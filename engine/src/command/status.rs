@@ -5,7 +5,7 @@ use docket_schemas::{Kind, Status};
 use super::{Intent, OBSERVED_AGE_MAX_MICROS, Refusal, Source};
 use crate::graph::Past;
 use crate::policy::{Action, Audience, Relation, Verdict, may};
-use crate::resolver::{Outcome, resolve};
+use crate::resolver::{Outcome, Ranked, resolve};
 use crate::ticket::Ticket;
 
 /// How `closed` stands among a ticket's surviving statuses.
@@ -48,7 +48,7 @@ pub(super) fn check_status(
     }
     let role = intent.caller.role;
     let Some(outcome) = resolve::<Status>(ticket, "status") else { return Err(Refusal::NotFound) };
-    if settles(&outcome, intent, seen) && status != Status::New {
+    if settles(ticket, &outcome, intent, seen) && status != Status::New {
         return match may(role, relation, Action::SettleClosed) {
             Verdict::Allow => Ok(()),
             _ => Err(Refusal::Closed),
@@ -59,17 +59,19 @@ pub(super) fn check_status(
         Verdict::Forbid => return Err(Refusal::forbidden(&format!("set status `{status}`"))),
         Verdict::Hide => return Err(Refusal::NotFound),
     }
-    let closed_seen =
-        outcome.survivors.iter().any(|one| one.value == Status::Closed && seen.holds(one.node));
+    let closed_seen = outcome
+        .survivors
+        .iter()
+        .any(|one| one.value == Status::Closed && ticket.graph.has_seen(seen, one.node.command_id));
     if closed_seen { Err(Refusal::Closed) } else { Ok(()) }
 }
 
 /// A standing conflict that holds `closed`, with every candidate in the version that the caller named.
-fn settles(outcome: &Outcome<'_, Status>, intent: &Intent, seen: &Past) -> bool {
+fn settles(ticket: &Ticket, outcome: &Outcome<'_, Status>, intent: &Intent, seen: &Past) -> bool {
+    let has_seen = |one: &Ranked<'_, Status>| ticket.graph.has_seen(seen, one.node.command_id);
     let holds_closed = outcome.survivors.iter().any(|one| one.value == Status::Closed);
     let disputed = outcome.survivors.iter().any(|one| one.value != Status::Closed);
-    let named =
-        intent.observed.is_some() && outcome.survivors.iter().all(|one| seen.holds(one.node));
+    let named = intent.observed.is_some() && outcome.survivors.iter().all(has_seen);
     holds_closed && disputed && named
 }
 

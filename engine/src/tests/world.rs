@@ -88,8 +88,8 @@ const WRITERS: [(Role, u64, &str); 7] = [
 ];
 
 impl World {
-    /// A ticket that both regions know.
-    pub(super) fn opened() -> Self {
+    /// A ticket that both regions know, opened in one region or, cut off from each other, in both.
+    pub(super) fn opened(openings: &[&str]) -> Self {
         let tenant: Tenant = "acme".parse().unwrap();
         let ids = CountedIds::seeded(3);
         let key = Arc::new(DataKey::new(KeyId::new(ids.time_ordered()), &[5; 32]));
@@ -117,13 +117,19 @@ impl World {
             key: Arc::clone(&key),
             causation_id: None,
         };
-        let incarnation = Incarnation::new("eu", 1).unwrap();
-        let (row, _) = open(&opening, Authoring { incarnation: &incarnation, ids: &ids }).unwrap();
+        let opened: Vec<Event> = openings
+            .iter()
+            .map(|name| {
+                let incarnation = Incarnation::new(name, 1).unwrap();
+                let with = Authoring { incarnation: &incarnation, ids: &ids };
+                event_at(&open(&opening, with).unwrap().0, 1, &incarnation)
+            })
+            .collect();
         let id = opening.ticket();
         let mut world = Self { tenant, id, regions: Vec::new(), ids, key, now: NOON };
-        for name in ["eu", "us"] {
+        for (index, name) in ["eu", "us"].into_iter().enumerate() {
+            let event = opened[index % opened.len()].clone();
             let mut ticket = world.empty();
-            let event = event_at(&row, 1, &incarnation);
             ticket.apply(&event).unwrap();
             let versions = vec![Version::of(&ticket.graph, ticket.graph.heads())];
             let incarnation = Incarnation::new(name, 1).unwrap();
@@ -134,7 +140,8 @@ impl World {
 
     /// The history of `steps`, both regions in touch again at its end.
     pub(super) fn after(steps: &[Step]) -> Self {
-        let mut world = Self::opened();
+        let openings: &[&str] = if steps.len() % 4 == 0 { &["eu", "us"] } else { &["eu"] };
+        let mut world = Self::opened(openings);
         for step in steps {
             world.step(*step);
         }
@@ -156,7 +163,12 @@ impl World {
         let choice = usize::from(step.observed) % (versions.len() + 2);
         let observed = versions.get(choice).cloned();
         let command = self.command(step);
-        self.write(region, step.writer, command, observed);
+        let id = CommandId::new(self.ids.time_ordered());
+        self.write_as(id, region, step.writer, command.clone(), observed.clone());
+        // A client that got no answer asks the other region: both accept it while they are cut off.
+        if step.argument % 8 == 7 {
+            self.write_as(id, (region + 1) % REGIONS, step.writer, command, observed);
+        }
     }
 
     fn command(&self, step: Step) -> Command {
@@ -205,11 +217,26 @@ impl World {
         command: Command,
         observed: Option<Version>,
     ) -> Option<Resolved> {
+        let id = CommandId::new(self.ids.time_ordered());
+        self.write_as(id, region, writer, command, observed)
+    }
+
+    fn write_as(
+        &mut self,
+        command_id: CommandId,
+        region: usize,
+        writer: u8,
+        command: Command,
+        observed: Option<Version>,
+    ) -> Option<Resolved> {
+        if self.regions[region].ticket.graph.of_command(command_id).is_some() {
+            return None;
+        }
         self.now = self.now.plus_micros(1_000);
         let intent = Intent {
             caller: caller(&self.tenant, usize::from(writer) % WRITERS.len()),
             ticket: self.id,
-            command_id: CommandId::new(self.ids.time_ordered()),
+            command_id,
             request_mac: None,
             observed,
             precondition: None,

@@ -31,6 +31,18 @@ pub struct Registers {
 }
 
 impl Registers {
+    /// Every key with its survivors, as a snapshot keeps them.
+    pub(super) fn stored(&self) -> Vec<(Container, SmolStr, Vec<Survivor>)> {
+        let entries = self.values.iter();
+        entries.map(|((container, key), list)| (*container, key.clone(), list.clone())).collect()
+    }
+
+    /// What [`Registers::stored`] gave.
+    pub(super) fn restore(stored: Vec<(Container, SmolStr, Vec<Survivor>)>) -> Self {
+        let values = stored.into_iter().map(|(container, key, list)| ((container, key), list));
+        Self { values: values.collect(), touched: BTreeSet::new() }
+    }
+
     /// Takes an opening's values as they are: nothing can be concurrent with a first change.
     pub(super) fn open(&mut self, writes: &[Write], _: &Draft) {
         for (write, counter) in writes.iter().zip(GENESIS_MAX_OP + 1..) {

@@ -1,6 +1,6 @@
 //! A batch: the writes that go into the next transaction, each ticket's authored one upon another.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use docket_schemas::{MessageId, Stream, Tenant, TicketId, derivation};
@@ -8,7 +8,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::{Job, Reply, Shared, Work};
 use crate::command::{AuthorError, Authoring, Decided, Intent, decide};
-use crate::desk::DeskError;
+use crate::desk::{DeskError, snapshots};
 use crate::graph::Node;
 use crate::ports::log::{APPEND_BATCH_ROWS_MAX, Batch, StreamRead, Unit};
 use crate::ticket::{Resolved, Ticket};
@@ -115,7 +115,7 @@ async fn hold(
     jobs: &[Job],
     held: &mut BTreeMap<Key, Held>,
 ) -> Result<(), DeskError> {
-    let mut reads: BTreeMap<Key, StreamRead> = BTreeMap::new();
+    let mut stale = BTreeSet::new();
     for job in jobs {
         let Work::Intent(intent) = &job.work else { continue };
         let key = (intent.caller.tenant.clone(), intent.ticket);
@@ -124,13 +124,26 @@ async fn hold(
             let held_now = Held { ticket, fresh: false, undurable: false, damage: None };
             held.insert(key.clone(), held_now);
         }
-        let loaded = held[&key].ticket.as_ref().map(Ticket::last_position);
-        if loaded.is_none() || job.needs_fresh {
-            let after = loaded.unwrap_or(0);
-            let read = StreamRead { tenant: key.0.clone(), stream: Stream::ticket(key.1), after };
-            reads.insert(key, read);
+        if job.needs_fresh {
+            stale.insert(key);
         }
     }
+    let cold: Vec<Key> =
+        held.iter().filter(|(_, held)| held.ticket.is_none()).map(|(key, _)| key.clone()).collect();
+    if !cold.is_empty() {
+        for (key, ticket) in snapshots::restore(shared, &cold).await? {
+            *held.get_mut(&key).expect("locked above").ticket = Some(ticket);
+        }
+        stale.extend(cold);
+    }
+    let reads: BTreeMap<Key, StreamRead> = stale
+        .into_iter()
+        .map(|key| {
+            let after = held[&key].ticket.as_ref().map_or(0, Ticket::last_position);
+            let read = StreamRead { tenant: key.0.clone(), stream: Stream::ticket(key.1), after };
+            (key, read)
+        })
+        .collect();
     if reads.is_empty() {
         return Ok(());
     }

@@ -8,7 +8,7 @@ use docket_schemas::Stream;
 
 use super::batch::{Assembled, Held, Key, Pending};
 use super::{Done, Job, Reply, Sent, Shared};
-use crate::desk::DeskError;
+use crate::desk::{DeskError, snapshots};
 use crate::ports::log::{LogError, Placed, UnitOutcome};
 use crate::ports::witness::Witnessed;
 
@@ -38,6 +38,11 @@ pub(super) async fn settle(
     }
     if appended {
         shared.ports.bus.wake();
+    }
+    for entry in held.values_mut() {
+        if let Some(ticket) = entry.ticket.as_mut() {
+            snapshots::keep(shared, ticket);
+        }
     }
     back.append(waiting);
     *waiting = back;

@@ -1,0 +1,43 @@
+//! Snapshots of long tickets: written behind the appends, read before a cold ticket is folded.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use docket_schemas::{Tenant, TicketId};
+
+use super::{DeskError, Shared};
+use crate::ticket::Ticket;
+
+/// Those of `tickets` that have a snapshot, as it left them.
+pub(super) async fn restore(
+    shared: &Shared,
+    tickets: &[(Tenant, TicketId)],
+) -> Result<BTreeMap<(Tenant, TicketId), Ticket>, DeskError> {
+    let found = shared.ports.log.snapshots(tickets).await?;
+    let restored = found.into_iter().filter_map(|(tenant, id, snapshot)| {
+        let ticket = Ticket::restore(tenant.clone(), id, &snapshot)?;
+        Some(((tenant, id), ticket))
+    });
+    Ok(restored.collect())
+}
+
+/// Keeps a snapshot when one is due. Nobody waits for it, and losing it costs time, nothing else.
+pub(super) fn keep(shared: &Shared, ticket: &mut Ticket) {
+    if !ticket.snapshot_due() {
+        return;
+    }
+    let (tenant, id) = (ticket.tenant.clone(), ticket.id);
+    let snapshot = match ticket.snapshot() {
+        Ok(snapshot) => snapshot,
+        Err(error) => {
+            tracing::error!(ticket.id = %id, error = &error as &dyn std::error::Error, "ticket.snapshot.failed");
+            return;
+        }
+    };
+    let log = Arc::clone(&shared.ports.log);
+    tokio::spawn(async move {
+        if let Err(error) = log.save_snapshot(&tenant, id, snapshot).await {
+            tracing::warn!(ticket.id = %id, error = &error as &dyn std::error::Error, "ticket.snapshot.not_saved");
+        }
+    });
+}
