@@ -1,5 +1,6 @@
 //! The command line: one subcommand a file. Exit codes: 0 done, 1 failed, 2 bad arguments.
 
+mod bench;
 mod export;
 mod import;
 mod installation;
@@ -26,6 +27,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measure: in a scratch copy of the installation, never in its own log
+    Bench(bench::BenchArgs),
     /// Write a tenant's events as NDJSON, or their digests
     Export(export::ExportArgs),
     /// Bring tickets of another system in from a file; a second run writes only what is missing
@@ -41,6 +44,7 @@ enum Command {
 pub fn main() -> ExitCode {
     // Ends the process with 2 where the arguments are wrong, with 0 after help.
     let outcome = match Cli::parse().command {
+        Command::Bench(args) => bench::run(&args),
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
         Command::Serve(args) => serve::run(args),

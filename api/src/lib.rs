@@ -4,11 +4,13 @@
 
 pub mod app;
 pub mod auth;
+pub mod bench;
 pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod demo;
 pub mod export;
+mod field_limits;
 pub mod gate;
 pub mod http;
 pub mod ids;

@@ -1,5 +1,7 @@
 //! The wiring: which log, key store and bus a process stands on.
 
+pub mod scratch;
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -64,9 +64,8 @@ impl BenchDatabase {
         let columns = columns(&mut source).await?;
         let (read, insert) = (read(&columns), insert(&columns));
         let mut done = RawInserts::default();
-        let batches: i64 = sqlx::query_scalar("SELECT count(*) FROM bench.written")
-            .fetch_one(&mut source)
-            .await?;
+        let batches: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM bench.written").fetch_one(&mut source).await?;
         // Whole batches only.
         for batch in 0..batches / i64::from(RAW_BATCH_ROWS) {
             let rows = sqlx::query(AssertSqlSafe(read.as_str())).bind(batch);

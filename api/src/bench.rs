@@ -1,0 +1,11 @@
+//! Measuring: the real server and a load on it, in one process.
+
+pub mod client;
+pub mod create;
+mod load;
+mod memory;
+mod report;
+mod requests;
+mod site;
+
+pub use report::{Report, Round};

@@ -1,0 +1,150 @@
+//! Opening tickets over HTTP, and the same rows inserted raw.
+
+use std::time::Duration;
+
+use docket_engine::keyring::Keyring;
+use docket_schemas::Tenant;
+
+use super::load::{Answers, Load, Until};
+use super::memory;
+use super::report::{RawRound, Report, Round, percentile_ms};
+use super::requests::{Requests, TENANT};
+use super::site::{Appended, Site};
+use crate::wire::scratch::Scratch;
+use crate::wire::{Installation, WireError};
+
+/// Persons made by one write.
+const PERSONS_AT_ONCE: usize = 1_000;
+
+/// What to measure.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// How long, for each size of the log.
+    pub duration: Duration,
+    /// Connections of the load.
+    pub connections: usize,
+    /// Persons among whom the requesters are.
+    pub persons: usize,
+    /// Sizes of the log to begin with; what the warm-up leaves is the least.
+    pub prefills: Vec<u64>,
+}
+
+/// Measures in scratch installations like `installation`; `progress` is told what is being done.
+///
+/// # Errors
+/// When something fails, or any ticket was not opened.
+pub async fn run(
+    installation: &Installation,
+    plan: &Plan,
+    progress: impl Fn(&str),
+) -> Result<Report, WireError> {
+    let mut rounds = Vec::new();
+    let mut backend = String::new();
+    for (number, events) in plan.prefills.iter().enumerate() {
+        let name = format!("docket_bench_{}_{number}", std::process::id());
+        let scratch = Scratch::make(installation, &name).await?;
+        let measured = round(&scratch, plan, *events, &progress).await;
+        backend = scratch.backend().await?;
+        scratch.remove().await?;
+        rounds.push(measured?);
+    }
+    let (connections, persons) = (plan.connections, plan.persons);
+    let processors = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    Ok(Report { bench: "create", backend, connections, persons, processors, rounds })
+}
+
+async fn round(
+    scratch: &Scratch,
+    plan: &Plan,
+    events: u64,
+    progress: &impl Fn(&str),
+) -> Result<Round, WireError> {
+    let site = Site::start(&scratch.installation).await?;
+    progress(&format!("made the scratch installation {}", scratch.installation.data.display()));
+    let tenant: Tenant = TENANT.parse()?;
+    let requests = Requests::new(&site.key, &tenant, plan.persons)?;
+    introduce(&site.desk.ports().keyring, &tenant, requests.persons()).await?;
+    let (address, connections) = (site.address, plan.connections);
+    let load = on_its_thread(move || Load::open(address, connections, requests)).await??;
+
+    progress("warming up: every person opens a ticket");
+    let (load, _) = drive(load, Until::Count(plan.persons as u64)).await?;
+    if events > 0 {
+        progress(&format!("filling the log up to {events} events"));
+        scratch.prefill(events).await?;
+    }
+    let before = scratch.size().await?;
+    progress(&format!("measuring for {} seconds", plan.duration.as_secs()));
+    let appended_before = site.appends.read();
+    let (load, answers) = drive(load, Until::Over(plan.duration)).await?;
+    let appended = site.appends.read();
+    let (peak, after) = (memory::peak_bytes(), scratch.size().await?);
+    on_its_thread(move || drop(load)).await?;
+    site.stop().await;
+
+    progress("inserting the same rows raw, into a table of the same size");
+    let raw = match before {
+        Some(before) => scratch.raw_inserts(before.recorded_at).await?,
+        None => None,
+    };
+    let mut round = figures(&answers, appended_before, appended);
+    round.events_before = before.map(|before| before.events);
+    round.bytes_per_event = after.map(|after| after.bytes as f64 / after.events.max(1) as f64);
+    round.peak_memory_bytes = peak;
+    round.raw = raw.map(RawRound::from);
+    round.ratio = round.raw.as_ref().map(|raw| round.creates_per_second / raw.rows_per_second);
+    Ok(round)
+}
+
+async fn introduce(
+    keyring: &Keyring,
+    tenant: &Tenant,
+    persons: &[String],
+) -> Result<(), WireError> {
+    for some in persons.chunks(PERSONS_AT_ONCE) {
+        keyring.introduce(tenant, some).await?;
+    }
+    Ok(())
+}
+
+/// Every ticket has to be opened: a figure beside failures would say nothing.
+async fn drive(mut load: Load, until: Until) -> Result<(Load, Answers), WireError> {
+    let (load, answers) = on_its_thread(move || {
+        let answers = load.drive(until);
+        (load, answers)
+    })
+    .await?;
+    let answers = answers?;
+    match &answers.first_error {
+        Some(first) => {
+            Err(format!("{} tickets were not opened; the first: {first}", answers.errors).into())
+        }
+        None => Ok((load, answers)),
+    }
+}
+
+async fn on_its_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, WireError> {
+    Ok(tokio::task::spawn_blocking(work).await?)
+}
+
+fn figures(answers: &Answers, before: Appended, after: Appended) -> Round {
+    let rows = (after.rows - before.rows).max(1) as f64;
+    let creates = answers.latencies.len() as u64;
+    Round {
+        events_before: None,
+        seconds: answers.seconds,
+        creates,
+        creates_per_second: creates as f64 / answers.seconds,
+        p50_ms: percentile_ms(&answers.latencies, 0.50),
+        p99_ms: percentile_ms(&answers.latencies, 0.99),
+        errors: answers.errors,
+        rows_per_append: rows / (after.count - before.count).max(1) as f64,
+        bytes_per_event: None,
+        peak_memory_bytes: None,
+        append_micros_per_event: (after.micros - before.micros) as f64 / rows,
+        raw: None,
+        ratio: None,
+    }
+}
