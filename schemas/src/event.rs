@@ -35,7 +35,7 @@ impl Observed {
 }
 
 /// The personal part of an event: nonce, ciphertext and tag of AES-256-GCM.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Sealed {
     /// Which key opens it.
     pub key_id: KeyId,

@@ -66,6 +66,19 @@ impl EventType {
     }
 }
 
+impl Serialize for EventType {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for EventType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&name).ok_or_else(|| serde::de::Error::custom("unknown event type"))
+    }
+}
+
 /// A payload that cannot be read: a damaged row, or one from a newer release.
 #[derive(Debug, thiserror::Error)]
 pub enum PayloadError {
