@@ -18,14 +18,14 @@ struct Golden {
 fn corpus() -> Vec<Golden> {
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut corpus = Vec::new();
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+    for entry in std::fs::read_dir(directory).expect("the corpus is there") {
+        let path = entry.expect("a readable directory").path();
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
         let parts: Vec<&str> = name.split('.').collect();
         corpus.push(Golden {
             event_type: EventType::parse(&parts[..2].join(".")).expect("a known event type"),
             schema: parts[2].parse().expect("a schema version"),
-            data: std::fs::read_to_string(&path).unwrap().trim_end().to_owned(),
+            data: std::fs::read_to_string(&path).expect("a text").trim_end().to_owned(),
             name,
         });
     }

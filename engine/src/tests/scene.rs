@@ -181,3 +181,34 @@ async fn submit_as_solved_has_seen_what_its_author_had() {
     let late = scene.does(&scene.agent, submit(), &solved.version).await;
     assert_eq!((late.status, late.unseen_messages.len()), (Status::Open, 1));
 }
+
+#[tokio::test]
+async fn closed_beats_everything_concurrent_whatever_the_role() {
+    let scene = Scene::opened().await;
+    let before = scene.now().await.version;
+    let closed = Command::status(Status::Closed);
+    let mut import = scene.office.intent(&scene.customer, scene.ticket, closed).await;
+    import.source = crate::command::Source::Import;
+    import.observed = Some(before.clone());
+    scene.desk.execute(import).await.unwrap();
+    let open = scene.does(&scene.admin, Command::status(Status::Open), &before).await;
+    assert_eq!(open.status, Status::Closed);
+    let roles: Vec<_> = open.conflicts[0].candidates.iter().map(|one| one.role).collect();
+    assert_eq!(roles, [Role::Customer, Role::Admin]);
+}
+
+#[tokio::test]
+async fn of_one_person_the_newest_value_stands_but_closed_is_never_folded_away() {
+    let scene = Scene::opened().await;
+    let before = scene.now().await.version;
+    let device = |device: &str| Caller { device: device.into(), ..scene.admin.clone() };
+    scene.does(&device("phone"), Command::status(Status::Solved), &before).await;
+    let newer = scene.does(&device("web"), Command::status(Status::Pending), &before).await;
+    assert_eq!((newer.status, newer.conflicts.len()), (Status::Pending, 0));
+    let closed = scene.does(&device("tablet"), Command::status(Status::Closed), &before).await;
+    assert_eq!((closed.status, closed.conflicts.len()), (Status::Closed, 0));
+    let newest = scene.does(&device("laptop"), Command::status(Status::Open), &before).await;
+    let values: Vec<_> =
+        newest.conflicts[0].candidates.iter().filter_map(|one| one.value.as_str()).collect();
+    assert_eq!(values, ["closed", "open"]);
+}

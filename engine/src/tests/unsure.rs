@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use docket_schemas::{Incarnation, Role, Status, Stream};
 
-use crate::command::Command;
+use crate::command::{Command, Refusal};
+use crate::contract::drafts::{after, append_one, draft, placed};
 use crate::desk::{DeskError, Ports, StartError, start};
 use crate::keyring::Keyring;
 use crate::memory::{MemoryKeyStore, MemoryLog};
 use crate::ports::witness::Witness as _;
-use crate::testing::{CountedIds, Office, UnsureLog, digest};
+use crate::testing::{CountedIds, ErasableKeyStore, Office, UnsureLog, digest};
 
 async fn unsure() -> (Office, Arc<UnsureLog>) {
     let log = Arc::new(UnsureLog::new(Arc::new(MemoryLog::new())));
@@ -114,6 +115,33 @@ async fn a_node_that_meets_a_new_erasure_epoch_seals_again() {
 }
 
 #[tokio::test]
+async fn nothing_is_acknowledged_under_a_key_that_an_erasure_has_destroyed() {
+    let keys = Arc::new(ErasableKeyStore::default());
+    let ids = Arc::new(CountedIds::seeded(7));
+    let keyring = Keyring::open(keys.clone(), &[9; 32], ids).await.unwrap();
+    let office = Office { keyring: Arc::new(keyring), ..Office::new().await };
+    let desk = office.desk().await;
+    let opened = desk.open(office.opening().await).await.unwrap().ticket;
+    let agent = office.caller(Role::Agent, "ann").await;
+    let reply = office.intent(&agent, opened.id, Command::reply("Hello")).await;
+    let status = office.intent(&agent, opened.id, Command::status(Status::Open)).await;
+    let opening = office.opening().await;
+    office.log.raise_erasure_epoch().await.unwrap();
+    keys.destroy();
+    let (replied, reopened) = tokio::join!(desk.execute(reply), desk.open(opening));
+    for refused in [replied, reopened] {
+        let erased = Refusal::Invalid {
+            field: "requester",
+            message: "has been erased".to_owned(),
+            limit: None,
+        };
+        assert!(matches!(&refused, Err(DeskError::Refused(one)) if *one == erased), "{refused:?}");
+    }
+    desk.execute(status).await.expect("nothing personal is in it");
+    assert_eq!(office.log.heads().await.unwrap().total(), 2);
+}
+
+#[tokio::test]
 async fn a_log_behind_its_witness_begins_the_next_incarnation() {
     let office = Office::new().await;
     let started = office.node().await;
@@ -151,4 +179,22 @@ async fn the_appender_ends_when_the_last_desk_is_dropped() {
     node.desk.open(office.opening().await).await.unwrap();
     drop(node.desk);
     node.appender.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_ticket_fails_alone() {
+    let office = Office::new().await;
+    let desk = office.desk().await;
+    let healthy = desk.open(office.opening().await).await.unwrap().ticket;
+    let damaged = desk.open(office.opening().await).await.unwrap().ticket;
+    let last = office.events(damaged.id).await[0].position;
+    let junk = after(last, draft(damaged.id, 1));
+    placed(&append_one(&office.log, [junk]).await);
+    let other = office.desk().await;
+    let agent = office.caller(Role::Agent, "ann").await;
+    let ill = office.intent(&agent, damaged.id, Command::status(Status::Open)).await;
+    let well = office.intent(&agent, healthy.id, Command::status(Status::Open)).await;
+    let (ill, well) = tokio::join!(other.execute(ill), other.execute(well));
+    assert!(matches!(ill, Err(DeskError::Damaged(_))), "{ill:?}");
+    assert_eq!(well.unwrap().ticket.status, Status::Open);
 }
