@@ -181,7 +181,7 @@ pub fn unseen(ticket: &Ticket, status: &Outcome<'_, Status>) -> Vec<UnseenMessag
     let mut solvers = Vec::new();
     for survivor in status.survivors.iter().filter(|survivor| survivor.value == status.effective) {
         for copy in ticket.graph.copies_of(survivor.node.command_id) {
-            if seen == Past::default() { seen = copy.everything_seen().clone(); }
+            seen.join(copy.everything_seen());
         }
         solvers.push(&survivor.node.principal);
     }
