@@ -321,5 +321,5 @@ fn event_at(row: &Row, position: Position, incarnation: &Incarnation) -> Event {
     let recorded_at = row.draft.occurred_at;
     let (partition, region) = (PARTITION, incarnation.clone());
     let origin = Origin { region, partition, position, recorded_at };
-    Event { draft: row.draft.clone(), partition, position, recorded_at, origin }
+    Event { draft: (*row.draft).clone(), partition, position, recorded_at, origin }
 }
