@@ -3,7 +3,7 @@
 mod registers;
 mod resolved;
 mod snapshot;
-pub(crate) use snapshot::SNAPSHOT_EVERY;
+pub use snapshot::SNAPSHOT_EVERY;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use docket_schemas::{
 
 use crate::document::{Document, DocumentError};
 use crate::graph::ChangeGraph;
-use crate::layout::{Container, writes_of};
+use crate::layout::{Container, Write, writes_of};
 use crate::ports::log::Placed;
 pub use registers::{Candidate, DumpedKey, Registers};
 pub use resolved::{Conflict, ConflictCandidate, Resolved, UnseenMessage};
@@ -58,6 +58,15 @@ pub struct Facts {
 pub struct Holder {
     /// The assignee.
     pub person: PersonId,
+}
+
+/// What an event says, as its author or its reader worked it out.
+#[derive(Debug, Clone, Copy)]
+pub struct Meaning<'a> {
+    /// Its payload.
+    pub payload: &'a Payload,
+    /// The writes that its change makes.
+    pub writes: &'a [Write],
 }
 
 /// One ticket as of some position.
@@ -168,7 +177,9 @@ impl Ticket {
         if let Some(change) = &event.change {
             self.document.receive(&change.bytes)?;
         }
-        self.fold(event, event.position, event.recorded_at)?;
+        let payload = event.payload()?;
+        let meaning = Meaning { payload: &payload, writes: &writes_of(event, &payload) };
+        self.fold(event, meaning, event.position, event.recorded_at)?;
         self.last_position = event.position;
         Ok(())
     }
@@ -178,9 +189,14 @@ impl Ticket {
     ///
     /// # Errors
     /// When the draft does not fit.
-    pub fn apply_draft(&mut self, draft: &Draft, change: AutomergeChange) -> Result<(), FoldError> {
+    pub fn apply_draft(
+        &mut self,
+        draft: &Draft,
+        meaning: Meaning<'_>,
+        change: AutomergeChange,
+    ) -> Result<(), FoldError> {
         self.document.receive_encoded(change);
-        self.fold(draft, 0, draft.occurred_at)
+        self.fold(draft, meaning, 0, draft.occurred_at)
     }
 
     /// Says where the log put a draft that was folded before.
@@ -194,10 +210,11 @@ impl Ticket {
     fn fold(
         &mut self,
         draft: &Draft,
+        meaning: Meaning<'_>,
         position: Position,
         recorded_at: Timestamp,
     ) -> Result<(), FoldError> {
-        let payload = draft.payload()?;
+        let Meaning { payload, writes } = meaning;
         let opening = matches!(payload, Payload::Opened(_));
         // Cut-off regions may each have accepted one command; its further events say nothing new.
         let twin = self.graph.of_command(draft.command_id).is_some();
@@ -207,16 +224,15 @@ impl Ticket {
         self.graph
             .add(draft, position, recorded_at)
             .map_err(|_| FoldError::Causes(draft.event_id))?;
-        let writes = writes_of(draft, &payload);
         if opening && !twin {
-            self.registers.open(&writes, draft);
+            self.registers.open(writes, draft);
         } else {
-            self.registers.touch(&writes);
+            self.registers.touch(writes);
         }
-        self.fold_slots(draft, &payload);
-        self.fold_payload(draft, &payload);
+        self.fold_slots(draft, payload);
+        self.fold_payload(draft, payload);
         if !twin {
-            self.count_message(&payload);
+            self.count_message(payload);
         }
         // The latest, not the last: every region accepts in an order of its own.
         self.updated.all = self.updated.all.max(draft.occurred_at);

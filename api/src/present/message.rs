@@ -12,15 +12,15 @@ use super::Names;
 /// The member `message` of an answer, or one of `messages`.
 #[derive(Debug, Serialize)]
 pub struct MessageView {
-    id: MessageId,
-    ticket_id: TicketId,
-    author_id: String,
-    role: Role,
-    public: bool,
-    body: Option<String>,
-    created_at: Timestamp,
-    redacted: bool,
-    attachments: Vec<Value>,
+    pub(crate) id: MessageId,
+    pub(crate) ticket_id: TicketId,
+    pub(crate) author_id: String,
+    pub(crate) role: Role,
+    pub(crate) public: bool,
+    pub(crate) body: Option<String>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) redacted: bool,
+    pub(crate) attachments: Vec<Value>,
 }
 
 /// Whether an event is a message, and whether a customer may see it.

@@ -14,7 +14,7 @@ use crate::layout::Container;
 use crate::ports::log::Snapshot;
 
 /// How many changes a ticket gains between two snapshots.
-pub(crate) const SNAPSHOT_EVERY: usize = 200;
+pub const SNAPSHOT_EVERY: usize = 200;
 
 /// The first byte of every snapshot; another one is ignored and the ticket folded from its events.
 const FORMAT: u8 = 1;

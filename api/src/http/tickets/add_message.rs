@@ -69,17 +69,30 @@ pub(super) async fn post(
     let observed = body.observed.as_deref();
     let intent =
         envelope.intent(&app, &entered, &body, observed, Command::AddMessage(message)).await?;
-    let command = intent.command_id;
+    let (command, said_at) = (intent.command_id, intent.occurred_at);
     match app.desk.execute(intent).await {
         Ok(answer) => {
-            let message = said(&app, &entered, command, &answer).await.map_err(problem)?;
+            let message = match answer.message.filter(|_| !answer.replayed) {
+                Some(id) => MessageView {
+                    id,
+                    ticket_id: answer.ticket.id,
+                    author_id: token.subject.as_ref().to_owned(),
+                    role: token.role,
+                    public: body.public,
+                    body: Some(body.body),
+                    created_at: said_at,
+                    redacted: false,
+                    attachments: Vec::new(),
+                },
+                None => said(&app, &entered, command, &answer).await.map_err(problem)?,
+            };
             written(&app, &entered, StatusCode::CREATED, answer, Some(message)).await
         }
         Err(error) => Err(explained(&app, &entered, error).await),
     }
 }
 
-/// The message as the log holds it, so that a retry answers the same bytes.
+/// The message as the log holds it: the same bytes as the first answer's.
 async fn said(
     app: &App,
     entered: &Entered,
