@@ -39,9 +39,6 @@ use sheet::Sheet;
 use step::Step;
 use tally::Tally;
 
-/// The tenant of imported tickets where nothing names another.
-const TENANT_DEFAULT: &str = "default";
-
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -71,8 +68,8 @@ pub struct Import {
     pub format: Format,
     /// Which column holds which field; for [`Format::Csv`] alone.
     pub columns: Vec<ColumnMapping>,
-    /// Whose the tickets become; none is `default`, but leaves the events of [`Format::Ndjson`] to their own tenants.
-    pub tenant: Option<Tenant>,
+    /// Whose the tickets become, whatever tenant an export names.
+    pub tenant: Tenant,
     /// What bad rows do.
     pub bad_rows: BadRows,
 }
@@ -204,20 +201,15 @@ impl Import {
         let header = |what: String| ImportError::Header { path: self.file.clone(), what };
         Ok(match self.format {
             Format::ServicenowCsv => {
-                let log = IncidentLog::open(lines, self.tenant());
+                let log = IncidentLog::open(lines, self.tenant.clone());
                 Box::new(log.map_err(|source| self.unreadable(source))?.map_err(header)?)
             }
             Format::Csv => {
-                let sheet = Sheet::open(lines, &self.columns, self.tenant());
+                let sheet = Sheet::open(lines, &self.columns, self.tenant.clone());
                 Box::new(sheet.map_err(|source| self.unreadable(source))?.map_err(header)?)
             }
             Format::Ndjson => Box::new(Exported::new(lines, self.tenant.clone())),
         })
-    }
-
-    fn tenant(&self) -> Tenant {
-        let default = || TENANT_DEFAULT.parse().expect("a constant within the rules");
-        self.tenant.clone().unwrap_or_else(default)
     }
 
     fn unreadable(&self, source: std::io::Error) -> ImportError {

@@ -24,9 +24,9 @@ pub(super) struct ImportArgs {
     /// holds the field of its name
     #[arg(long, env = "DOCKET_MAP", value_name = "FIELD=COLUMN", value_delimiter = ',')]
     map: Vec<ColumnMapping>,
-    /// Whose the tickets become [default: default; with ndjson, each event's own]
-    #[arg(long, env = "DOCKET_TENANT")]
-    tenant: Option<Tenant>,
+    /// Whose the tickets become
+    #[arg(long, env = "DOCKET_TENANT", default_value = "default")]
+    tenant: Tenant,
     /// Check the whole file first, and write nothing when a row is bad [default: report bad rows and leave them out]
     #[arg(long, env = "DOCKET_STRICT")]
     strict: bool,

@@ -2,20 +2,10 @@
 
 use docket_schemas::Timestamp;
 
-/// Longest subject, in Unicode characters.
-const SUBJECT_CHARS_MAX: usize = 255;
-/// Longest message, in bytes of UTF-8.
-const BODY_BYTES_MAX: usize = 64 * 1024;
-/// Longest id from outside, in bytes of UTF-8.
-const ID_BYTES_MAX: usize = 255;
-/// Longest name or address of a person, in Unicode characters.
-const NAME_CHARS_MAX: usize = 255;
-/// Longest text of a custom field, in bytes of UTF-8.
-const CUSTOM_TEXT_BYTES_MAX: usize = 1024;
-/// Longest tag, in Unicode characters.
-const TAG_CHARS_MAX: usize = 64;
-/// Most tags of a row.
-const TAGS_MAX: usize = 100;
+use crate::auth::DEVICE_BYTES_MAX;
+use crate::field_limits::{
+    BODY_BYTES_MAX, CUSTOM_TEXT_BYTES_MAX, ID_BYTES_MAX, SUBJECT_CHARS_MAX, TAG_CHARS_MAX, TAGS_MAX,
+};
 
 /// An id of another system.
 pub(super) fn id(text: &str) -> Result<String, String> {
@@ -24,6 +14,11 @@ pub(super) fn id(text: &str) -> Result<String, String> {
         1..=ID_BYTES_MAX => Ok(text.to_owned()),
         _ => Err(format!("has more than {ID_BYTES_MAX} bytes")),
     }
+}
+
+/// The device on which somebody wrote.
+pub(super) fn device(text: &str) -> Result<String, String> {
+    at_most(text, text.len(), DEVICE_BYTES_MAX, "bytes")
 }
 
 /// A subject line.
@@ -44,7 +39,7 @@ pub(super) fn body(text: &str) -> Result<String, String> {
 
 /// A person's name or address.
 pub(super) fn name(text: &str) -> Result<String, String> {
-    at_most(text, text.chars().count(), NAME_CHARS_MAX, "characters")
+    at_most(text, text.chars().count(), ID_BYTES_MAX, "characters")
 }
 
 /// A custom field's text.

@@ -7,14 +7,16 @@ use std::collections::HashMap;
 use std::io;
 
 use docket_schemas::{
-    ChangeHash, CommandId, EventType, Observed, OpeningText, Payload, Role, StreamKind, Tenant,
-    TicketId, derivation, upcast::upcast,
+    ChangeHash, CommandId, EventType, MessageText, Observed, OpeningText, Payload, Role,
+    StreamKind, SubjectText, Tenant, TicketId, derivation, upcast::upcast,
 };
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::bad_row::{BadRow, Faults};
+use super::cells;
 use super::lines::Lines;
 use super::step::{Action, Author, ForeignEvent, NewTicket, Step, Uniqueness, Who, nobody};
 use super::{Row, Steps};
@@ -25,19 +27,22 @@ const OWN_PRINCIPALS: [&str; 2] = ["import", "docket"];
 /// Reads an export.
 pub(super) struct Exported {
     lines: Lines,
-    tenant: Option<Tenant>,
+    tenant: Tenant,
     /// The commands of the changes read so far, by the first half of their hashes there.
     commands: HashMap<[u8; 16], CommandId>,
 }
 
 impl Exported {
-    pub(super) fn new(lines: Lines, tenant: Option<Tenant>) -> Self {
+    pub(super) fn new(lines: Lines, tenant: Tenant) -> Self {
         Self { lines, tenant, commands: HashMap::new() }
     }
 
     fn step(&mut self, line: u64, text: &[u8]) -> Result<Step, BadRow> {
-        let object = serde_json::from_slice(text)
+        let object: Map<String, Value> = serde_json::from_slice(text)
             .map_err(|error| BadRow::new(line, "event", format!("is no JSON object: {error}")))?;
+        if let Some((name, _)) = object.iter().find(|(_, value)| holds_nul(value)) {
+            return Err(BadRow::new(line, name, "holds a NUL character"));
+        }
         let mut members = Members { object, faults: Faults::default() };
         let hash: Option<ChangeHash> = members.take("hash");
         let step = self.read(line, &mut members);
@@ -54,7 +59,6 @@ impl Exported {
         let payload = members.payload();
         let author = members.author();
         let occurred_at = members.take("occurred_at");
-        let tenant = members.take("tenant");
         let (command_id, stream, payload) = (command_id?, stream?, payload?);
         let ticket = TicketId::new(stream.id);
         if stream.kind != StreamKind::Ticket {
@@ -73,16 +77,16 @@ impl Exported {
                 text: members.opening_text()?,
             })),
             fact => Action::Replay(Box::new(ForeignEvent {
+                text: members.text(&fact)?,
                 payload: fact,
                 person: payload.person,
-                text: members.optional("text")?,
                 observed: members.optional("observed")?.unwrap_or(Observed::Assumed),
                 causes: self.causes(members)?,
             })),
         };
         Some(Step {
             line,
-            tenant: self.tenant.clone().or(tenant)?,
+            tenant: self.tenant.clone(),
             ticket,
             command_id,
             author: author?,
@@ -121,6 +125,24 @@ impl Steps for Exported {
 
     fn bytes_read(&self) -> u64 {
         self.lines.bytes_read()
+    }
+}
+
+/// Checks a text's shape and leaves what is not of it away.
+fn sealed_as<T: Serialize + DeserializeOwned>(text: Value) -> Result<Value, String> {
+    let text: T = serde_json::from_value(text).map_err(|error| error.to_string())?;
+    serde_json::to_value(text).map_err(|error| error.to_string())
+}
+
+/// PostgreSQL holds no such text, and no other door takes it.
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(members) => {
+            members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value))
+        }
+        _ => false,
     }
 }
 
@@ -183,6 +205,9 @@ impl Members {
         };
         let requester = person("requester_id");
         let person = person("assignee_id").or_else(|| person("person_id"));
+        for id in [requester.as_deref(), person.as_deref(), data["external_id"].as_str()] {
+            self.faults.take("data", id.map(cells::id).transpose());
+        }
         let (kind, schema) = (kind?, schema?);
         let fact = upcast(kind, schema, &data.to_string())
             .and_then(|data| Payload::read(kind, &data))
@@ -200,11 +225,25 @@ impl Members {
         Some(self.optional("text")?.unwrap_or_else(erased))
     }
 
+    /// The personal part of an event that opens nothing; null where it was erased or there is none.
+    fn text(&mut self, fact: &Payload) -> Option<Option<Value>> {
+        let text: Option<Value> = self.optional("text")?;
+        let text = text.map(|text| match fact {
+            Payload::MessageAdded(_) => sealed_as::<MessageText>(text),
+            Payload::Changed(changed) if !changed.sealed.is_empty() => {
+                sealed_as::<SubjectText>(text)
+            }
+            _ => Err("belongs to no event of this type".to_owned()),
+        });
+        self.faults.take("text", text.transpose())
+    }
+
     fn author(&mut self) -> Option<Author> {
         let principal: Option<String> = self.take("principal");
         let role: Option<Role> = self.take("role");
         let device: Option<String> = self.take("device");
-        let (principal, role, device) = (principal?, role?, device?);
+        let principal = self.faults.take("principal", cells::id(&principal?))?;
+        let (role, device) = (role?, self.faults.take("device", cells::device(&device?))?);
         let own = role == Role::Bot && OWN_PRINCIPALS.contains(&principal.as_str());
         let who = if own { Who::Docket(principal.into()) } else { Who::Person(principal) };
         Some(Author { who, role, device: device.into() })

@@ -154,7 +154,12 @@ impl Scribe {
         };
         let fields = FieldChange { assignee, ..values.fields.clone() };
         let intent = self.intent(step, Command::Change(Box::new(fields))).await?;
-        Ok(self.desk.execute(intent).await?)
+        match self.desk.execute(intent).await {
+            Err(DeskError::Refused(Refusal::NotFound)) => {
+                bad("row", "belongs to a ticket that could not be opened")
+            }
+            answer => Ok(answer?),
+        }
     }
 
     /// Whether an earlier run has written rows of this ticket that this run has not met yet.

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use docket_schemas::canonical::Fields;
 use docket_schemas::{
-    CustomFields, Opened, OpeningText, PersonText, Scalar, Tenant, Timestamp, derivation,
+    CustomFields, Opened, OpeningText, PersonText, Scalar, Status, Tenant, Timestamp, derivation,
 };
 
 use super::bad_row::{BadRow, Fault, Faults};
@@ -99,7 +99,7 @@ impl Sheet {
         let body = cells.take(&Field::Body, cells::body);
         let plain = plain_opening();
         let opened = Opened {
-            status: cells.take(&Field::Status, vocabulary).unwrap_or(plain.status),
+            status: cells.take(&Field::Status, status).unwrap_or(plain.status),
             priority: cells.take(&Field::Priority, vocabulary).unwrap_or(plain.priority),
             ticket_type: cells.take(&Field::Type, vocabulary),
             tags: cells.take(&Field::Tags, cells::tags).unwrap_or_default(),
@@ -186,6 +186,14 @@ impl Cells<'_> {
     }
 }
 
+/// A ticket's status; only chats snooze.
+fn status(name: &str) -> Result<Status, String> {
+    match vocabulary(name)? {
+        Status::Snoozed => Err("is a status of chats only".to_owned()),
+        status => Ok(status),
+    }
+}
+
 fn vocabulary<T: FromStr + Named>(name: &str) -> Result<T, String> {
     name.parse().map_err(|_| format!("is not one of {}", T::names()))
 }
@@ -210,9 +218,4 @@ macro_rules! named {
     };
 }
 
-named!(
-    docket_schemas::Status,
-    docket_schemas::Priority,
-    docket_schemas::TicketType,
-    docket_schemas::Channel
-);
+named!(Status, docket_schemas::Priority, docket_schemas::TicketType, docket_schemas::Channel);

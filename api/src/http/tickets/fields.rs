@@ -2,22 +2,11 @@
 
 use docket_schemas::{CustomFields, Scalar};
 
+use crate::field_limits::{
+    BODY_BYTES_MAX, CUSTOM_FIELDS_MAX, CUSTOM_TEXT_BYTES_MAX, ID_BYTES_MAX, SUBJECT_CHARS_MAX,
+    TAG_CHARS_MAX, TAGS_MAX,
+};
 use crate::problem::{Code, FieldError, Problem};
-
-/// Longest subject, in Unicode scalars.
-pub(super) const SUBJECT_CHARS_MAX: usize = 255;
-/// Longest message, in bytes of UTF-8.
-pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
-/// Longest tag, in Unicode scalars.
-pub(super) const TAG_CHARS_MAX: usize = 64;
-/// Most tags of one request.
-pub(super) const TAGS_MAX: usize = 100;
-/// Longest id from outside, in bytes of UTF-8.
-pub(super) const ID_BYTES_MAX: usize = 255;
-/// Longest text of a custom field, in bytes of UTF-8.
-pub(super) const CUSTOM_TEXT_BYTES_MAX: usize = 1024;
-/// Most custom fields of one request.
-pub(super) const CUSTOM_FIELDS_MAX: usize = 100;
 
 /// Collects what is wrong with a request, so that one answer names all of it.
 #[derive(Default)]
