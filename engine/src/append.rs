@@ -263,7 +263,7 @@ impl<'a, S: Stored> Plan<'a, S> {
             let head = heads.entry(*partition).or_default();
             *head = Head { position: head.position + 1, recorded_at };
             let placed = Placed { partition: *partition, position: head.position, recorded_at };
-            rows.push((&row.draft, placed));
+            rows.push((&*row.draft, placed));
         }
         (rows, heads)
     }
@@ -280,6 +280,6 @@ pub fn partition_of(draft: &Draft) -> Partition {
     draft.stream.partition(&draft.tenant)
 }
 
-const fn stream_of(row: &Row) -> StreamName<'_> {
+fn stream_of(row: &Row) -> StreamName<'_> {
     (&row.draft.tenant, row.draft.stream)
 }

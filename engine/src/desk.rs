@@ -162,7 +162,7 @@ impl Desk {
             let incarnation = self.incarnation();
             let with = Authoring { incarnation: &incarnation, ids: &*self.shared.ports.ids };
             let (row, mut ticket) = open(&opening, with)?;
-            let draft = row.draft.clone();
+            let draft = Arc::clone(&row.draft);
             let unit = Unit { rows: vec![row] };
             match self.submit(Work::Prepared(Box::new(unit), incarnation), epoch).await? {
                 Reply::Done(done) => {

@@ -1,6 +1,7 @@
 //! Authoring: a decided step becomes a draft with its Automerge change.
 
-use automerge::Change as AutomergeChange;
+use std::sync::Arc;
+
 use docket_schemas::{
     Change, ChangeHash, CommandId, Draft, Mac, Observed, Payload, Principal, Role, SCHEMA_VERSION,
     SlotOp, Stream, Timestamp, derivation,
@@ -14,7 +15,7 @@ use crate::layout::writes_of;
 use crate::policy::POLICY_VERSION;
 use crate::ports::log::{Expected, Row};
 use crate::seal::DataKey;
-use crate::ticket::{FoldError, Ticket};
+use crate::ticket::{FoldError, Meaning, Ticket};
 use crate::version::VERSION_HEADS_MAX;
 
 /// A row to append with the change that its ticket folds.
@@ -63,14 +64,13 @@ pub(super) fn author(
         with.incarnation,
     );
     let placement = place(&ticket.graph, &writer, seen).map_err(|_| Refusal::TooManyForks)?;
-    let mut draft = draft(ticket, step, with);
-    let payload = draft.1;
-    let writes = writes_of(&draft.0, &payload);
+    let (mut draft, payload) = draft(ticket, step, with);
+    let writes = writes_of(&draft, &payload);
     let change = ticket
         .document
-        .encode(&ticket.graph, &placement, &writes, &draft.0)
+        .encode(&ticket.graph, &placement, &writes, &draft)
         .map_err(FoldError::from)?;
-    draft.0.change = Some(Change {
+    draft.change = Some(Change {
         actor: placement.actor,
         seq: placement.seq,
         deps: placement.dep_hashes(&ticket.graph, ticket.document.genesis_hash()),
@@ -78,17 +78,8 @@ pub(super) fn author(
         hash: ChangeHash(change.hash().0),
         max_op: change.max_op(),
     });
-    fold(ticket, draft.0, change, expected)
-}
-
-fn fold(
-    ticket: &mut Ticket,
-    draft: Draft,
-    change: AutomergeChange,
-    expected: Expected,
-) -> Result<Row, AuthorError> {
-    ticket.apply_draft(&draft, change)?;
-    Ok(Row { draft, expected })
+    ticket.apply_draft(&draft, Meaning { payload: &payload, writes: &writes }, change)?;
+    Ok(Row { draft: Arc::new(draft), expected })
 }
 
 /// A row that follows one not yet durable is chained to it; else it states the position that it was authored on.

@@ -104,20 +104,20 @@ pub fn releasing(on: TicketId, number: u64, key: &SlotKey) -> Draft {
 
 /// A row that opens its stream.
 #[must_use]
-pub const fn opening(draft: Draft) -> Row {
-    Row { draft, expected: Expected::Opening }
+pub fn opening(draft: Draft) -> Row {
+    Row { draft: draft.into(), expected: Expected::Opening }
 }
 
 /// A row authored on a last position.
 #[must_use]
-pub const fn after(position: Position, draft: Draft) -> Row {
-    Row { draft, expected: Expected::Last(position) }
+pub fn after(position: Position, draft: Draft) -> Row {
+    Row { draft: draft.into(), expected: Expected::Last(position) }
 }
 
 /// A row that follows an earlier one of its batch.
 #[must_use]
-pub const fn chained(draft: Draft) -> Row {
-    Row { draft, expected: Expected::Chained }
+pub fn chained(draft: Draft) -> Row {
+    Row { draft: draft.into(), expected: Expected::Chained }
 }
 
 /// Rows that stand or fall together.

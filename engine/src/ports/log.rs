@@ -1,5 +1,7 @@
 //! The event log: the one place where a write becomes durable.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use docket_schemas::{
     CommandId, Draft, Event, EventId, Incarnation, Partition, Position, SlotKey, Stream, Tenant,
@@ -43,8 +45,8 @@ pub enum Expected {
 /// A draft with what it expects of its stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// The event to be.
-    pub draft: Draft,
+    /// The event to be; shared with whoever waits for it.
+    pub draft: Arc<Draft>,
     /// Checked under the partition's lock.
     pub expected: Expected,
 }

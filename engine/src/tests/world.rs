@@ -140,7 +140,7 @@ impl World {
 
     /// The history of `steps`, both regions in touch again at its end.
     pub(super) fn after(steps: &[Step]) -> Self {
-        let openings: &[&str] = if steps.len() % 4 == 0 { &["eu", "us"] } else { &["eu"] };
+        let openings: &[&str] = if steps.len().is_multiple_of(4) { &["eu", "us"] } else { &["eu"] };
         let mut world = Self::opened(openings);
         for step in steps {
             world.step(*step);

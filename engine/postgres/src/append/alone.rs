@@ -1,6 +1,7 @@
 //! Appending unit by unit, once, after a constraint has refused a whole batch: only the unit at fault is left out.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use docket_engine::ports::log::{Batch, Expected, LogError, Row, Unit, UnitOutcome};
 use docket_schemas::{Stream, Tenant};
@@ -53,7 +54,7 @@ impl Touched {
                 expected => expected,
             };
             met.insert(stream);
-            Row { draft: row.draft.clone(), expected }
+            Row { draft: Arc::clone(&row.draft), expected }
         };
         Unit { rows: unit.rows.iter().map(row).collect() }
     }

@@ -22,7 +22,7 @@ pub(super) struct Columns<'a> {
 
 impl<'a> Columns<'a> {
     pub(super) fn of(units: &'a [Unit]) -> Self {
-        Self { drafts: rows(units).map(|(_, row)| &row.draft).collect() }
+        Self { drafts: rows(units).map(|(_, row)| &*row.draft).collect() }
     }
 
     fn each<T>(&self, part: impl Fn(&'a Draft) -> T) -> Vec<T> {

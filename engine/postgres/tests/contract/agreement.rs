@@ -95,7 +95,7 @@ impl World {
             3 => Expected::Last(self.dice.roll(20)),
             _ => Expected::Last(tail),
         };
-        Row { draft, expected }
+        Row { draft: draft.into(), expected }
     }
 
     /// Now and then one of before: a retry, whose event may or may not be stored.

@@ -147,7 +147,7 @@ async fn read_holders(
 }
 
 fn drafts(batch: &Batch) -> impl Iterator<Item = &Draft> {
-    batch.units.iter().flat_map(|unit| &unit.rows).map(|row| &row.draft)
+    batch.units.iter().flat_map(|unit| &unit.rows).map(|row| &*row.draft)
 }
 
 /// What `json_each` takes apart.
