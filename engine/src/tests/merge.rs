@@ -11,8 +11,11 @@ use crate::genesis::{GENESIS_ACTOR, genesis};
 use crate::layout::Container;
 use crate::ticket::Ticket;
 
+/// A key with its container and its surviving values, each with its op counter.
+type DumpedOwned = (&'static str, String, Vec<(String, u64)>);
+
 /// Every key of every container with its surviving values and op counters, read from a document.
-fn read(document: &Automerge) -> Vec<(&'static str, String, Vec<(String, u64)>)> {
+fn read(document: &Automerge) -> Vec<DumpedOwned> {
     let mut all = Vec::new();
     for container in Container::ALL {
         let object = ObjId::Id(container.counter(), GENESIS_ACTOR.into(), 0);
@@ -34,7 +37,7 @@ fn read(document: &Automerge) -> Vec<(&'static str, String, Vec<(String, u64)>)>
     all
 }
 
-fn cached(ticket: &mut Ticket) -> Vec<(&'static str, String, Vec<(String, u64)>)> {
+fn cached(ticket: &mut Ticket) -> Vec<DumpedOwned> {
     let owned = |values: Vec<(&str, u64)>| {
         values.into_iter().map(|(value, counter)| (value.to_owned(), counter)).collect()
     };
@@ -90,7 +93,7 @@ fn restored_replica(world: &World, events: &[Event]) -> Ticket {
     let mut ticket = world.empty();
     for event in events {
         ticket.apply(event).unwrap();
-        if event.position % 3 != 0 {
+        if !event.position.is_multiple_of(3) {
             continue;
         }
         let snapshot = ticket.snapshot().unwrap();
