@@ -1,6 +1,6 @@
 //! Both backends: the same test runs on SQLite and on PostgreSQL.
 
-use crate::{Database, Site};
+use crate::{Database, Node, Site};
 
 /// A fresh installation on one backend, and the database that goes with it.
 pub struct Backend {
@@ -34,5 +34,18 @@ impl Backend {
         let mut connection = database.connect().await;
         let row = sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(statement));
         row.fetch_one(&mut connection).await.expect("a table of the log")
+    }
+}
+
+/// Runs a check against a node on each backend. Afterwards the node has to be alive, and must never have panicked.
+///
+/// # Panics
+/// When the check does, or the node is dead or has panicked.
+pub async fn on_both_backends(check: impl AsyncFn(&Site, &Node)) {
+    for backend in [Backend::sqlite(), Backend::postgres().await] {
+        let node = backend.site.serve().await;
+        check(&backend.site, &node).await;
+        let _ = node.anonymous().get("/readyz").send().await.expect_status(200);
+        assert!(!node.log().contains("panic"), "the node panicked");
     }
 }

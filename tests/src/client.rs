@@ -181,6 +181,21 @@ impl Answer {
         self
     }
 
+    /// The answer itself, if it is a problem with this status and code.
+    ///
+    /// # Panics
+    ///
+    /// When it is anything else.
+    #[track_caller]
+    #[must_use]
+    pub fn expect_problem(self, status: u16, code: &str) -> Self {
+        let answer = self.expect_status(status);
+        assert_eq!(answer.code(), code, "the body was: {}", String::from_utf8_lossy(&answer.body));
+        assert_eq!(answer.json()["status"], status);
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        answer
+    }
+
     /// The body as JSON.
     ///
     /// # Panics

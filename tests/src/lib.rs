@@ -16,4 +16,4 @@ mod edge;
 pub use edge::{eventually, is_long, nats_url, unique};
 mod backend;
 mod binary;
-pub use backend::Backend;
+pub use backend::{Backend, on_both_backends};
