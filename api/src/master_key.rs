@@ -32,24 +32,24 @@ pub enum MasterKeyError {
     )]
     Missing {
         /// The key store.
-        store: PathBuf,
+        store: String,
         /// Where its key should be.
         path: PathBuf,
     },
 }
 
-/// The key in `path`, made there on the first run of an installation.
+/// The key in `path`, made there on the first run of an installation: where no key store exists that it would not open.
 ///
 /// # Errors
 /// See [`MasterKeyError`].
 pub fn open_or_create(
     path: &Path,
-    store: &Path,
+    existing_store: Option<&str>,
     ids: &dyn Ids,
 ) -> Result<Zeroizing<[u8; KEY_BYTES]>, MasterKeyError> {
     let failed = |source| MasterKeyError::Io { path: path.to_owned(), source };
     if !path.exists() {
-        if store.exists() {
+        if let Some(store) = existing_store {
             return Err(MasterKeyError::Missing { store: store.to_owned(), path: path.to_owned() });
         }
         create(path, ids).map_err(failed)?;

@@ -3,14 +3,14 @@
 pub mod scratch;
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use docket_engine::desk::{Ports, Started, start};
 use docket_engine::in_process_bus::InProcessBus;
 use docket_engine::keyring::Keyring;
 use docket_engine::ports::bus::Bus;
-use docket_engine::ports::keys::KeyStore;
+use docket_engine::ports::keys::KeyStore as _;
 use docket_engine::ports::log::EventLog;
 use docket_postgres::{PostgresBus, PostgresKeyStore, PostgresLog, PostgresOptions};
 use docket_sqlite::{SqliteKeyStore, SqliteLog};
@@ -92,32 +92,31 @@ async fn keyring(installation: &Installation, log: &dyn EventLog) -> Result<Keyr
         )
         .into()
     };
-    let store: Arc<dyn KeyStore> = match &installation.keys_url {
-        Some(url) => {
-            let store = PostgresKeyStore::connect(url, &PostgresOptions::default()).await?;
-            if named.is_some() && store.secrets().await?.is_none() {
-                return Err(missing("the database of --keys"));
-            }
-            Arc::new(store)
+    if let Some(url) = &installation.keys_url {
+        let store = PostgresKeyStore::connect(url, &PostgresOptions::default()).await?;
+        let made = store.secrets().await?.is_some();
+        if named.is_some() && !made {
+            return Err(missing("the database of --keys"));
         }
-        None if named.is_some() && !file.exists() => {
-            return Err(missing(&file.display().to_string()));
-        }
-        None => {
-            // The key comes first: a key store without its master key is never made.
-            master_key(installation, &file)?;
-            Arc::new(SqliteKeyStore::open(&file).await?)
-        }
-    };
-    let key = master_key(installation, &file)?;
-    Ok(Keyring::open(store, &key, Arc::new(SystemIds)).await?)
+        let key = master_key(installation, made.then_some("the key store of --keys"))?;
+        return Ok(Keyring::open(Arc::new(store), &key, Arc::new(SystemIds)).await?);
+    }
+    let place = file.display().to_string();
+    let made = file.exists();
+    if named.is_some() && !made {
+        return Err(missing(&place));
+    }
+    // The master key comes first: a key store is never made without one.
+    let key = master_key(installation, made.then_some(place.as_str()))?;
+    let store = SqliteKeyStore::open(&file).await?;
+    Ok(Keyring::open(Arc::new(store), &key, Arc::new(SystemIds)).await?)
 }
 
 fn master_key(
     installation: &Installation,
-    store: &Path,
+    existing_store: Option<&str>,
 ) -> Result<zeroize::Zeroizing<[u8; docket_engine::seal::KEY_BYTES]>, WireError> {
     let path =
         installation.master_key.clone().unwrap_or_else(|| installation.data.join("master.key"));
-    Ok(master_key::open_or_create(&path, store, &SystemIds)?)
+    Ok(master_key::open_or_create(&path, existing_store, &SystemIds)?)
 }

@@ -5,12 +5,12 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use docket_engine::ports::witness::{Witness, Witnessed};
-use docket_schemas::{EventId, PARTITIONS, Partition, Position};
+use docket_schemas::{EventId, Partition, Position};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 /// Room for one partition's record; a record never grows beyond it, so the file is rewritten in place.
-const RECORD_BYTES: usize = 128;
+const RECORD_BYTES: usize = 192;
 
 /// What stands in the file for each partition: its last position and the event there.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -18,6 +18,7 @@ struct Record {
     partition: Partition,
     position: Position,
     event_id: EventId,
+    incarnation: u32,
 }
 
 /// One process' witness, beside those of others. Written after each commit and before its acknowledgement; not
@@ -55,6 +56,7 @@ impl Witness for WitnessFile {
                 partition: seen.partition,
                 position: seen.position,
                 event_id: seen.event_id,
+                incarnation: seen.incarnation,
             };
             let mut line = serde_json::to_vec(&record).unwrap_or_default();
             line.resize(RECORD_BYTES - 1, b' ');
@@ -67,7 +69,7 @@ impl Witness for WitnessFile {
     }
 
     fn recall(&self) -> Result<Vec<Witnessed>, String> {
-        let mut furthest: [Option<Witnessed>; PARTITIONS as usize] = [None; PARTITIONS as usize];
+        let mut seen = Vec::new();
         let failed =
             |error: std::io::Error| format!("cannot read {}: {error}", self.directory.display());
         for entry in std::fs::read_dir(&self.directory).map_err(failed)? {
@@ -78,17 +80,14 @@ impl Witness for WitnessFile {
             }
             let bytes = std::fs::read(&path).map_err(failed)?;
             let lines = bytes.split(|byte| *byte == b'\n' || *byte == 0);
-            for record in lines.filter_map(|line| serde_json::from_slice::<Record>(line).ok()) {
-                let slot = &mut furthest[record.partition.index()];
-                if slot.is_none_or(|known| known.position < record.position) {
-                    *slot = Some(Witnessed {
-                        partition: record.partition,
-                        position: record.position,
-                        event_id: record.event_id,
-                    });
-                }
-            }
+            let records = lines.filter_map(|line| serde_json::from_slice::<Record>(line).ok());
+            seen.extend(records.map(|record| Witnessed {
+                partition: record.partition,
+                position: record.position,
+                event_id: record.event_id,
+                incarnation: record.incarnation,
+            }));
         }
-        Ok(furthest.into_iter().flatten().collect())
+        Ok(seen)
     }
 }

@@ -2,6 +2,7 @@
 
 mod desk;
 mod golden;
+mod incarnations;
 mod laws;
 mod limits;
 mod merge;

@@ -35,6 +35,14 @@ impl Backend {
         let row = sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(statement));
         row.fetch_one(&mut connection).await.expect("a table of the log")
     }
+
+    /// Cuts every node off its PostgreSQL database, as when the server is gone.
+    ///
+    /// # Panics
+    /// On SQLite, or when the server refuses.
+    pub async fn lock_out(&self) {
+        self.database.as_ref().expect("a PostgreSQL backend").lock_out().await;
+    }
 }
 
 /// Runs a check against a node on each backend. Afterwards the node has to be alive, and must never have panicked.

@@ -34,6 +34,21 @@ impl Database {
         with_database(&self.server, &self.name)
     }
 
+    /// Takes no connections any more, and ends those that there are.
+    ///
+    /// # Panics
+    ///
+    /// When the server refuses.
+    pub async fn lock_out(&self) {
+        let name = &self.name;
+        let closed = format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false");
+        execute(&self.server, closed).await.expect("a database can be closed");
+        let ended = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        );
+        execute(&self.server, ended).await.expect("connections can be ended");
+    }
+
     /// A connection of the test's own, to look at tables or to break them.
     ///
     /// # Panics

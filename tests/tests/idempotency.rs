@@ -1,5 +1,7 @@
 //! Idempotency: one key is one event and one answer, on any node, for ever.
 
+#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
 use std::sync::Arc;
 
 use docket_tests::{Backend, Client, Node, Site};

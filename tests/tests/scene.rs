@@ -1,5 +1,7 @@
 //! The scene: customer, agent and admin write the status at once, in every order, on both backends, over HTTP.
 
+#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
 use docket_tests::{Backend, Client, Node, Site};
 use serde_json::{Value, json};
 

@@ -1,5 +1,7 @@
 //! Sealing: what people write and who they are stands nowhere in clear.
 
+#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
 use std::path::Path;
 
 use docket_tests::{Backend, Site};

@@ -1,5 +1,7 @@
 //! Two nodes on one PostgreSQL: claims have one winner, mixed writes are all there once, both show the same.
 
+#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use docket_tests::{Backend, Client, is_long};

@@ -80,11 +80,11 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     if started.restored {
         tracing::warn!(incarnation = %started.desk.incarnation(), "log.restored.found");
     }
+    tokio::spawn(fail_with(started.appender));
     let desk = started.desk;
     let operations = Arc::new(Operations { metrics, readiness: Readiness::new(probe(&desk)) });
     let app = App { desk, gate: Arc::clone(&gate) };
-    let routes = http::tickets::routes().merge(http::events::routes());
-    let router = http::router(routes, app.clone(), Arc::clone(&operations));
+    let router = http::router(http::caller_routes(), app.clone(), Arc::clone(&operations));
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => Some(tls_acceptor(certificate, key)?),
         _ => None,
@@ -104,6 +104,15 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
         Drained::Cut(open) => tracing::warn!(open, "stopped with connections still open"),
     }
     Ok(())
+}
+
+/// A node that cannot append is of no use: it ends, and whoever started it starts it again. Nothing that was
+/// acknowledged is lost by that.
+async fn fail_with(appender: tokio::task::JoinHandle<()>) {
+    if let Err(error) = appender.await {
+        tracing::error!(%error, "log.appender.died");
+        std::process::exit(1);
+    }
 }
 
 /// Loads the demo and says how to look at it.

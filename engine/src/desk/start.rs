@@ -81,9 +81,9 @@ pub async fn start(ports: Ports, region: &str) -> Result<Started, StartError> {
 }
 
 /// The newest incarnation, or the next where a witness is ahead of the log: it was restored from a backup, and its
-/// old dots and positions must not be issued twice.
+/// old dots and positions must not be issued twice. The next one's number is beyond what log and witnesses know of,
+/// so that a backup restored twice does not begin the same incarnation twice.
 async fn incarnation(ports: &Ports, region: &str) -> Result<(Incarnation, bool), StartError> {
-    let first = Incarnation::new(region, 1)?;
     let newest = ports.log.incarnations().await?.pop().map(|start| start.incarnation);
     if let Some(newest) = &newest
         && newest.region() != region
@@ -91,27 +91,30 @@ async fn incarnation(ports: &Ports, region: &str) -> Result<(Incarnation, bool),
         let (found, asked) = (newest.region().to_owned(), region.to_owned());
         return Err(StartError::OtherRegion { found, asked });
     }
-    let restored = is_behind_witness(ports).await?;
-    match newest {
-        Some(newest) if !restored => Ok((newest, false)),
-        Some(newest) => {
-            let next = Incarnation::new(region, newest.number() + 1)?;
-            Ok((ports.log.begin_incarnation(Some(&newest), &next).await?, true))
-        }
-        None if restored => {
-            let next = Incarnation::new(region, 2)?;
-            Ok((ports.log.begin_incarnation(None, &next).await?, true))
-        }
-        None => Ok((ports.log.begin_incarnation(None, &first).await?, false)),
-    }
+    let known = newest.as_ref().map_or(0, Incarnation::number);
+    let lost = lost_incarnation(ports, known).await?;
+    let next = match (&newest, lost) {
+        (Some(newest), None) => return Ok((newest.clone(), false)),
+        (None, None) => 1,
+        (_, Some(lost)) => lost.max(known) + 1,
+    };
+    let next = Incarnation::new(region, next)?;
+    let begun = ports.log.begin_incarnation(newest.as_ref(), &next).await?;
+    Ok((begun, lost.is_some()))
 }
 
-async fn is_behind_witness(ports: &Ports) -> Result<bool, StartError> {
+/// The newest incarnation of which a witness has seen events that the log does not have, and that no later
+/// incarnation than `known` has accounted for.
+async fn lost_incarnation(ports: &Ports, known: u32) -> Result<Option<u32>, StartError> {
+    let mut lost = None;
     for seen in ports.witness.recall().map_err(StartError::Witness)? {
+        if seen.incarnation < known {
+            continue;
+        }
         let there = ports.log.event_id_at(seen.partition, seen.position).await?;
         if there != Some(seen.event_id) {
-            return Ok(true);
+            lost = lost.max(Some(seen.incarnation));
         }
     }
-    Ok(false)
+    Ok(lost)
 }

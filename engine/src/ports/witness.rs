@@ -11,6 +11,8 @@ pub struct Witnessed {
     pub position: Position,
     /// The event there.
     pub event_id: EventId,
+    /// The number of the incarnation that wrote it. A later one has accounted for what this one lost.
+    pub incarnation: u32,
 }
 
 /// Remembers acknowledged positions where a restored database does not take them back with it.

@@ -7,7 +7,7 @@ use docket_engine::desk::DeskError;
 use docket_engine::graph::head_name;
 use docket_engine::policy::{Action, Audience};
 use docket_engine::ports::log::{READ_EVENTS_MAX, StreamRead};
-use docket_schemas::{Event, Stream};
+use docket_schemas::{Event, EventType, Stream};
 use serde_json::{Map, Value, json};
 
 use super::enter::{Entered, enter};
@@ -64,13 +64,19 @@ async fn page(
         let Some(last) = page.last() else { return Ok(found) };
         read.after = last.position;
         let ended = page.len() < READ_EVENTS_MAX;
-        let visible = |event: &Event| event.public || entered.audience == Audience::Staff;
+        let visible = |event: &Event| visible(entered.audience, event);
         found.extend(page.into_iter().filter(visible));
         if ended || found.len() >= limit {
             found.truncate(limit);
             return Ok(found);
         }
     }
+}
+
+/// Joined heads move a customer's version and touch nothing that they see.
+fn visible(audience: Audience, event: &Event) -> bool {
+    let shown = event.public && event.event_type != EventType::HeadsJoined;
+    shown || audience == Audience::Staff
 }
 
 async fn views(

@@ -85,12 +85,14 @@ fn settle_one(
 
 /// After the commit and before any acknowledgement.
 fn witness(shared: &Shared, pending: &[Pending], outcomes: &[UnitOutcome]) {
+    let incarnation = shared.incarnation.read().number();
     let mut reached: BTreeMap<u8, Witnessed> = BTreeMap::new();
     for (pending, outcome) in pending.iter().zip(outcomes) {
         let UnitOutcome::Appended(placed) = outcome else { continue };
         for (row, placed) in pending.unit.rows.iter().zip(placed) {
             let (partition, position) = (placed.partition, placed.position);
-            let seen = Witnessed { partition, position, event_id: row.draft.event_id };
+            let event_id = row.draft.event_id;
+            let seen = Witnessed { partition, position, event_id, incarnation };
             let last = reached.entry(partition.number()).or_insert(seen);
             if last.position < position {
                 *last = seen;
