@@ -6,7 +6,7 @@ use docket_engine::keyring::Keyring;
 use docket_schemas::Tenant;
 
 use super::load::{Answers, Load, Until};
-use super::memory;
+use super::process;
 use super::report::{RawRound, Report, Round, percentile_ms};
 use super::requests::{Requests, TENANT};
 use super::site::{Appended, Site};
@@ -43,7 +43,10 @@ pub async fn run(
     for (number, events) in plan.prefills.iter().enumerate() {
         let name = format!("docket_bench_{}_{number}", std::process::id());
         let scratch = Scratch::make(installation, &name).await?;
-        let measured = round(&scratch, plan, *events, &progress).await;
+        let measured = tokio::select! {
+            measured = round(&scratch, plan, *events, &progress) => measured,
+            _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+        };
         backend = scratch.backend().await?;
         scratch.remove().await?;
         rounds.push(measured?);
@@ -75,11 +78,12 @@ async fn round(
     }
     let before = scratch.size().await?;
     progress(&format!("measuring for {} seconds", plan.duration.as_secs()));
-    let appended_before = site.appends.read();
+    let (appended_before, busy_before) = (site.appends.read(), process::processor_seconds());
     let (load, answers) = drive(load, Until::Over(plan.duration)).await?;
     let appended = site.appends.read();
-    let (peak, after) = (memory::peak_bytes(), scratch.size().await?);
-    on_its_thread(move || drop(load)).await?;
+    let (busy, peak) = (process::processor_seconds(), process::peak_bytes());
+    let after = scratch.size().await?;
+    drop(load);
     site.stop().await;
 
     progress("inserting the same rows raw, into a table of the same size");
@@ -91,6 +95,9 @@ async fn round(
     round.events_before = before.map(|before| before.events);
     round.bytes_per_event = after.map(|after| after.bytes as f64 / after.events.max(1) as f64);
     round.peak_memory_bytes = peak;
+    round.processor_micros_per_create = busy
+        .zip(busy_before)
+        .map(|(after, before)| (after - before) * 1e6 / round.creates.max(1) as f64);
     round.raw = raw.map(RawRound::from);
     round.ratio = round.raw.as_ref().map(|raw| round.creates_per_second / raw.rows_per_second);
     Ok(round)
@@ -143,6 +150,7 @@ fn figures(answers: &Answers, before: Appended, after: Appended) -> Round {
         rows_per_append: rows / (after.count - before.count).max(1) as f64,
         bytes_per_event: None,
         peak_memory_bytes: None,
+        processor_micros_per_create: None,
         append_micros_per_event: (after.micros - before.micros) as f64 / rows,
         raw: None,
         ratio: None,

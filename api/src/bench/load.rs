@@ -40,7 +40,8 @@ pub(super) struct Answers {
 
 /// Connections and the thread that drives them.
 pub(super) struct Load {
-    runtime: Runtime,
+    /// Always there until it is dropped, which must not wait: the caller may be a task.
+    runtime: Option<Runtime>,
     connections: Vec<Connection>,
     shared: Arc<Shared>,
 }
@@ -62,11 +63,12 @@ impl Load {
             io::Result::Ok(connections)
         })?;
         let shared = Arc::new(Shared { requests, next: AtomicU64::new(0) });
-        Ok(Self { runtime, connections, shared })
+        Ok(Self { runtime: Some(runtime), connections, shared })
     }
 
     /// Sends requests on every connection, one after the other on each.
     pub(super) fn drive(&mut self, until: Until) -> io::Result<Answers> {
+        let Some(runtime) = &self.runtime else { return Ok(Answers::default()) };
         let began = clock::monotonic();
         let end = match until {
             Until::Count(count) => End::Number(self.shared.next.load(Ordering::Relaxed) + count),
@@ -75,7 +77,7 @@ impl Load {
         let connections = std::mem::take(&mut self.connections);
         let shared = &self.shared;
         let mut answers = Answers::default();
-        self.runtime.block_on(async {
+        runtime.block_on(async {
             let mut tasks = JoinSet::new();
             for connection in connections {
                 tasks.spawn(send(connection, Arc::clone(shared), end));
@@ -95,6 +97,14 @@ impl Load {
         };
         answers.latencies.sort_unstable();
         Ok(answers)
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Round {
     pub bytes_per_event: Option<f64>,
     /// Peak memory of the process: server and load.
     pub peak_memory_bytes: Option<u64>,
+    /// Processor time of the process, server and load without the database, for one ticket.
+    pub processor_micros_per_create: Option<f64>,
     /// How long the log took for one event of an append, within the load.
     pub append_micros_per_event: f64,
     /// The same rows, raw.
@@ -87,7 +89,7 @@ pub(super) fn percentile_ms(sorted: &[u32], share: f64) -> f64 {
 /// A line of the table: its name, and its value of each round.
 type Line = (&'static str, fn(&Round) -> String);
 
-const LINES: [Line; 11] = [
+const LINES: [Line; 12] = [
     ("events in the log before", |r| whole(r.events_before.map(|n| n as f64))),
     ("tickets opened", |r| whole(Some(r.creates as f64))),
     ("creates/s", |r| whole(Some(r.creates_per_second))),
@@ -95,6 +97,9 @@ const LINES: [Line; 11] = [
     ("bytes per event", |r| whole(r.bytes_per_event)),
     ("peak memory, server and load", |r| {
         r.peak_memory_bytes.map_or_else(none, |bytes| format!("{:.0} MB", bytes as f64 / 1e6))
+    }),
+    ("processor time, server and load", |r| {
+        r.processor_micros_per_create.map_or_else(none, |micros| format!("{micros:.1} µs"))
     }),
     ("rows per append", |r| whole(Some(r.rows_per_append))),
     ("append, per event", |r| format!("{:.1} µs", r.append_micros_per_event)),

@@ -79,7 +79,8 @@ impl Requests {
             write!(rest, r#"{{"subject":"{subject}","body":"{body}"}}"#)
         } else {
             let id = &self.persons[person];
-            let priority = if mixed % PRIORITY_EVERY == 0 { r#","priority":"high""# } else { "" };
+            let priority =
+                if mixed.is_multiple_of(PRIORITY_EVERY) { r#","priority":"high""# } else { "" };
             write!(
                 rest,
                 r#"{{"subject":"{subject}","body":"{body}","requester":{{"id":"{id}"}}{priority}}}"#
