@@ -3,7 +3,7 @@
 pub mod client;
 pub mod create;
 mod load;
-mod memory;
+mod process;
 mod report;
 mod requests;
 mod site;

@@ -70,8 +70,10 @@ fn create(args: &CreateArgs) -> Result<(), Failure> {
         prefills: args.prefill.clone(),
     };
     let progress = |doing: &str| eprintln!("{doing}");
-    let report =
-        runtime.block_on(run_create(&args.installation.installation(), &plan, progress))?;
+    let report = runtime.block_on(run_create(&args.installation.installation(), &plan, progress));
+    // Not waiting for a load that was interrupted.
+    runtime.shutdown_background();
+    let report = report?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
