@@ -1,5 +1,7 @@
 //! Hostile places: versions, cursors, times, page sizes, methods, paths that are wrong or somebody else's.
 
+#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
 use docket_tests::{Answer, Client, Node, Site, on_both_backends};
 use hyper::Method;
 use serde_json::{Value, json};

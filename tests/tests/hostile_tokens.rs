@@ -1,5 +1,7 @@
 //! Hostile tokens: whatever is not exactly a token of this installation is 401; tenants never meet.
 
+#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
 use std::fs;
 
 use docket_tests::{Answer, Client, Node, Site, Token, on_both_backends};

@@ -1,5 +1,7 @@
 //! Hostile bytes on the wire: heads and bodies that are too many, too long, too slow or no HTTP at all.
 
+#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! `docket import` cut off by kill -9, beside a running node, and into another backend.
 
+#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
 use std::fmt::Write as _;
 use std::process::Stdio;
 use std::time::Duration;

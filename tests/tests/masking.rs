@@ -1,5 +1,7 @@
 //! What customers get: the public part of their own tickets, which does not move for what they may not see.
 
+#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
 use std::collections::BTreeSet;
 
 use docket_tests::{Answer, Client, Node, Site, on_both_backends};

@@ -1,5 +1,7 @@
 //! Who may do what: every row of the policy for every role, over HTTP.
 
+#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
 use docket_tests::{Client, Node, Site, on_both_backends};
 use hyper::Method;
 use serde_json::{Value, json};
