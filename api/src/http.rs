@@ -23,6 +23,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::Method;
 
+use crate::app::App;
 use crate::operations::Operations;
 use observe::ObserveLayer;
 pub use openapi::DOCUMENT;
@@ -40,6 +41,12 @@ where
         .fallback(fallback::not_found)
         .method_not_allowed_fallback(fallback::method_not_allowed)
         .layer(observed)
+}
+
+/// All that callers with a token are served.
+#[must_use]
+pub fn caller_routes() -> Routes<App> {
+    tickets::routes().merge(events::routes())
 }
 
 fn operator_routes() -> Routes<Arc<Operations>> {

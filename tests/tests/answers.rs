@@ -1,6 +1,8 @@
 //! What answers carry besides their bodies, and what operators are served.
 
-use docket_tests::{Backend, on_both_backends};
+use std::time::Duration;
+
+use docket_tests::{Backend, eventually, on_both_backends};
 use serde_json::json;
 
 #[tokio::test]
@@ -94,7 +96,12 @@ async fn a_node_whose_database_is_gone_is_alive_but_not_ready() {
     let probe = node.anonymous();
     let agent = node.client(&backend.site.token("agent", "ann"));
     backend.lock_out().await;
-    let _ = probe.get("/readyz").send().await.expect_problem(503, "unavailable");
+    let not_ready = eventually(Duration::from_secs(10), async || {
+        let answer = probe.get("/readyz").send().await;
+        (answer.status != 200).then_some(answer)
+    });
+    let not_ready = not_ready.await.expect("a probe that notices");
+    let _ = not_ready.expect_problem(503, "unavailable");
     let _ = probe.get("/healthz").send().await.expect_status(200);
     let body = json!({"subject": "S", "body": "B", "requester": {"id": "cus_1"}});
     let refused = agent.post("/v1/tickets").json(&body).send().await;
