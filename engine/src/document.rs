@@ -4,7 +4,7 @@ use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
 use automerge::{Automerge, Change, ExpandedChange, ObjId, ReadDoc, ScalarValue, Value};
 use docket_schemas::{ChangeHash, Draft, Tenant, TicketId};
 
-use crate::genesis::{GENESIS_ACTOR, genesis};
+use crate::genesis::{GENESIS_ACTOR, genesis, genesis_hash};
 use crate::graph::ChangeGraph;
 use crate::lanes::Placement;
 use crate::layout::{Action, Container, Write};
@@ -28,6 +28,8 @@ pub struct Survivor {
 pub struct Document {
     live: Option<Automerge>,
     saved: Option<Vec<u8>>,
+    /// Whose it is, until its genesis has been applied.
+    unborn: Option<(Tenant, TicketId)>,
     waiting: Vec<Change>,
     genesis_hash: ChangeHash,
 }
@@ -36,16 +38,16 @@ impl Document {
     /// The document of a ticket before its first event.
     #[must_use]
     pub fn new(tenant: &Tenant, ticket: TicketId) -> Self {
-        let genesis = genesis(tenant, ticket);
-        let genesis_hash = ChangeHash(genesis.hash().0);
-        Self { live: None, saved: None, genesis_hash, waiting: vec![genesis] }
+        let unborn = Some((tenant.clone(), ticket));
+        let genesis_hash = genesis_hash(tenant, ticket);
+        Self { live: None, saved: None, unborn, genesis_hash, waiting: Vec::new() }
     }
 
     /// The document as it was saved, loaded only when a register is needed.
     #[must_use]
     pub fn restore(tenant: &Tenant, ticket: TicketId, saved: Vec<u8>) -> Self {
-        let genesis_hash = ChangeHash(genesis(tenant, ticket).hash().0);
-        Self { live: None, saved: Some(saved), genesis_hash, waiting: Vec::new() }
+        let genesis_hash = genesis_hash(tenant, ticket);
+        Self { live: None, saved: Some(saved), unborn: None, genesis_hash, waiting: Vec::new() }
     }
 
     /// The document as bytes for [`Document::restore`].
@@ -94,6 +96,9 @@ impl Document {
         }
         let live =
             self.live.get_or_insert_with(|| Automerge::new().with_actor(GENESIS_ACTOR.into()));
+        if let Some((tenant, ticket)) = self.unborn.take() {
+            self.waiting.insert(0, genesis(&tenant, ticket));
+        }
         if !self.waiting.is_empty() {
             live.apply_changes(std::mem::take(&mut self.waiting))
                 .map_err(|error| DocumentError(error.into()))?;

@@ -2,13 +2,13 @@
 
 use docket_schemas::{
     CommandId, Draft, EventType, Incarnation, KeyId, Observed, PersonId, Principal, Role, Sealed,
-    SlotKey, SlotOp, Stream, Tenant, TicketId, Timestamp, derivation,
+    SlotKey, SlotOp, Stream, TENANT_CHARS_MAX, Tenant, TicketId, Timestamp, derivation,
 };
 use uuid::Uuid;
 
 use crate::actor::Writer;
 use crate::document::Document;
-use crate::genesis::genesis;
+use crate::genesis::{genesis, genesis_hash};
 use crate::graph::ChangeGraph;
 use crate::lanes::place;
 use crate::layout::writes_of;
@@ -99,6 +99,17 @@ fn a_writers_lanes_are_actors_as_ever() {
 fn the_genesis_is_the_same_bytes_as_ever() {
     let change = genesis(&tenant(), ticket());
     assert_eq!(hex::encode(change.raw_bytes()), GENESIS);
+}
+
+#[test]
+fn the_genesis_of_every_length_of_tenant_has_the_hash_that_is_found_without_encoding_it() {
+    for length in (1..=TENANT_CHARS_MAX).chain(1..=TENANT_CHARS_MAX) {
+        let tenant: Tenant = "t".repeat(length).parse().unwrap();
+        for ticket in [ticket(), TicketId::new(uuid::Uuid::from_u128(length as u128))] {
+            let change = genesis(&tenant, ticket);
+            assert_eq!(genesis_hash(&tenant, ticket).0, change.hash().0, "{length}");
+        }
+    }
 }
 
 #[test]
