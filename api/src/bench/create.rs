@@ -86,9 +86,11 @@ async fn round(
     drop(load);
     site.stop().await;
 
-    progress("inserting the same rows raw, into a table of the same size");
     let raw = match before {
-        Some(before) => scratch.raw_inserts(before.recorded_at).await?,
+        Some(before) => {
+            progress("inserting the same rows raw, into a table of the same size");
+            scratch.raw_inserts(before.recorded_at).await?
+        }
         None => None,
     };
     let mut round = figures(&answers, appended_before, appended);
