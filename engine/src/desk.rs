@@ -162,12 +162,13 @@ impl Desk {
             let incarnation = self.incarnation();
             let with = Authoring { incarnation: &incarnation, ids: &*self.shared.ports.ids };
             let (row, mut ticket) = open(&opening, with)?;
-            let draft = Arc::clone(&row.draft);
+            // Worked out now and not afterwards: of the ticket nothing waits for the log but what is shown of it.
+            let resolved = ticket.resolve()?;
+            drop(ticket);
             let unit = Unit { rows: vec![row] };
             match self.submit(Work::Prepared(Box::new(unit), incarnation), epoch).await? {
                 Reply::Done(done) => {
-                    ticket.confirm(&draft, done.placed[0]);
-                    return Answer::first(&mut ticket, done.placed[0], opening.command_id);
+                    return Ok(Answer::first(resolved, done.placed[0], opening.command_id));
                 }
                 Reply::Duplicate(stored) => {
                     same_request(&stored, opening.request_mac.as_ref())?;

@@ -101,6 +101,14 @@ fn ticket_rows() -> Vec<Row> {
         (Method::POST, "{}/claim", Value::Null, PEOPLE_WRITE),
         (Method::DELETE, "{}/claim", Value::Null, [403, 404, 409, 409, 403, 403, 403]),
         // What may not be done is refused before anybody looks at how it is said.
+        (Method::PATCH, "{}", json!({"subject": " "}), [403, 404, 422, 422, 422, 403, 403]),
+        (
+            Method::PATCH,
+            "{}",
+            json!({"add_tags": ["a"], "remove_tags": ["a"]}),
+            [403, 404, 422, 422, 422, 403, 403],
+        ),
+        say(json!({"body": "", "public": false}), [403, 404, 422, 422, 422, 403, 403]),
         (Method::POST, "{}/messages", json!({"body": 7}), [422, 404, 422, 422, 422, 403, 403]),
         (Method::POST, "{}/claim", json!({"assignee": "x"}), [403, 404, 422, 422, 403, 403, 403]),
     ]

@@ -193,6 +193,11 @@ pub(crate) async fn connect_bare(
     Ok(pool(target, options))
 }
 
+/// Another pool for the same database.
+pub(crate) fn another(like: &PgPool, options: &PostgresOptions) -> PgPool {
+    pool((*like.connect_options()).clone(), options)
+}
+
 fn target(url: &str, options: &PostgresOptions) -> Result<PgConnectOptions, ConnectError> {
     let target = PgConnectOptions::from_str(url).map_err(ConnectError::Url)?;
     Ok(target.application_name(&options.application_name).disable_statement_logging())

@@ -11,14 +11,19 @@ use docket_schemas::{
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::connect::{ConnectError, PostgresOptions, Schema, connect};
+use crate::connect::{ConnectError, PostgresOptions, Schema, another, connect};
 use crate::{append, fences, look_up, read, snapshot};
 
 /// An event log in the schema `docket` of one database. Cloning shares the connections.
 #[derive(Debug, Clone)]
 pub struct PostgresLog {
     pool: PgPool,
+    /// For appends alone.
+    writers: PgPool,
 }
+
+/// Connections that append: a node sends one batch at a time, and one session keeps its plans and caches warm.
+const WRITERS_MAX: u32 = 1;
 
 impl PostgresLog {
     /// Connects and brings the schema up to date; several nodes may do so at once.
@@ -26,11 +31,14 @@ impl PostgresLog {
     /// # Errors
     /// With what to do about it, and without the password.
     pub async fn connect(url: &str, options: &PostgresOptions) -> Result<Self, ConnectError> {
-        Ok(Self { pool: connect(url, options, Schema::log()).await? })
+        let pool = connect(url, options, Schema::log()).await?;
+        let options = PostgresOptions { connections_max: WRITERS_MAX, ..options.clone() };
+        Ok(Self { writers: another(&pool, &options), pool })
     }
 
     /// Waits for what is under way, then closes every connection.
     pub async fn close(&self) {
+        self.writers.close().await;
         self.pool.close().await;
     }
 }
@@ -38,7 +46,7 @@ impl PostgresLog {
 #[async_trait]
 impl EventLog for PostgresLog {
     async fn append(&self, batch: Batch) -> Result<Vec<UnitOutcome>, LogError> {
-        append::append(&self.pool, batch).await
+        append::append(&self.writers, batch).await
     }
 
     async fn stream_events(&self, reads: &[StreamRead]) -> Result<Vec<Event>, LogError> {

@@ -9,7 +9,7 @@ use super::past::AsOf;
 use super::{Desk, DeskError};
 use crate::command::{Command, Intent, Refusal};
 use crate::ports::log::Placed;
-use crate::ticket::{Resolved, Ticket};
+use crate::ticket::Resolved;
 
 /// What a write answers.
 #[derive(Debug)]
@@ -27,18 +27,9 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub(super) fn first(
-        ticket: &mut Ticket,
-        placed: Placed,
-        command: CommandId,
-    ) -> Result<Self, DeskError> {
-        Ok(Self {
-            ticket: ticket.resolve()?,
-            message: Some(derivation::message_of(command)),
-            follow_up_of: None,
-            placed,
-            replayed: false,
-        })
+    pub(super) fn first(ticket: Resolved, placed: Placed, command: CommandId) -> Self {
+        let message = Some(derivation::message_of(command));
+        Self { ticket, message, follow_up_of: None, placed, replayed: false }
     }
 
     pub(super) fn of_commit(done: Done, intent: &Intent) -> Result<Self, DeskError> {

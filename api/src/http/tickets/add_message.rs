@@ -5,14 +5,14 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use docket_engine::command::{Command, NewMessage, Visibility};
 use docket_engine::desk::{Answer, DeskError};
-use docket_engine::policy::Action;
+use docket_engine::policy::{Action, Relation, Verdict, may};
 use docket_schemas::{CommandId, Status, Stream, derivation};
 use serde::{Deserialize, Serialize};
 
 use super::answer::written;
 use super::enter::{Entered, Envelope, Head, enter};
 use super::fields::Checks;
-use super::refusal::{explained, problem};
+use super::refusal::{explained, forbidden, problem};
 use crate::app::App;
 use crate::auth::Token;
 use crate::http::body::Payload;
@@ -55,6 +55,9 @@ pub(super) async fn post(
     let entered = enter(&app, &token, ticket.0, Action::AddPublicMessage).await?;
     let envelope = Envelope::read(&head)?;
     let body: AddMessage = payload.parse()?;
+    if !body.public && may(token.role, Relation::Own, Action::AddInternalNote) != Verdict::Allow {
+        return Err(forbidden("write internal notes"));
+    }
     let mut checks = Checks::default();
     checks.body(&body.body);
     if !body.attachments.is_empty() {

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use docket_engine::command::{Command, FieldChange};
-use docket_engine::policy::Action;
+use docket_engine::policy::{Action, Relation, Verdict, may};
 use docket_schemas::{CustomFields, Priority, Status, TicketType};
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use super::answer::written;
 use super::enter::{Envelope, Head, enter};
 use super::fields::{Checks, named};
 use super::open::unique;
-use super::refusal::{explained, problem};
+use super::refusal::{explained, forbidden, problem};
 use crate::app::App;
 use crate::auth::Token;
 use crate::http::body::Payload;
@@ -57,6 +57,11 @@ pub(super) async fn patch(
     let entered = enter(&app, &token, ticket.0, Action::SetStatus(Status::Open)).await?;
     let envelope = Envelope::read(&head)?;
     let body: PatchTicket = payload.parse()?;
+    if names_more_than_status(&body)
+        && may(token.role, Relation::Own, Action::ChangeFields) != Verdict::Allow
+    {
+        return Err(forbidden("write other fields than `status`"));
+    }
     check(&body)?;
     let assignee = match &body.assignee_id {
         None => None,
@@ -114,20 +119,19 @@ fn check(body: &PatchTicket) -> Result<(), Problem> {
     }
     checks.custom_fields(&body.custom_fields);
     checks.finish()?;
-    if names_nothing(body) {
+    if body.status.is_none() && !names_more_than_status(body) {
         return Err(Problem::new(Code::Invalid).detail("the body names no field to write"));
     }
     Ok(())
 }
 
-fn names_nothing(body: &PatchTicket) -> bool {
-    body.status.is_none()
-        && body.priority.is_none()
-        && body.ticket_type.is_none()
-        && body.subject.is_none()
-        && body.group_id.is_none()
-        && body.assignee_id.is_none()
-        && body.add_tags.is_empty()
-        && body.remove_tags.is_empty()
-        && body.custom_fields.is_empty()
+fn names_more_than_status(body: &PatchTicket) -> bool {
+    body.priority.is_some()
+        || body.ticket_type.is_some()
+        || body.subject.is_some()
+        || body.group_id.is_some()
+        || body.assignee_id.is_some()
+        || !body.add_tags.is_empty()
+        || !body.remove_tags.is_empty()
+        || !body.custom_fields.is_empty()
 }
