@@ -1,5 +1,6 @@
 //! Opening tickets over HTTP, and the same rows inserted raw.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use docket_engine::keyring::Keyring;
@@ -67,11 +68,10 @@ async fn round(
     let tenant: Tenant = TENANT.parse()?;
     let requests = Requests::new(&site.key, &tenant, plan.persons)?;
     introduce(&site.desk.ports().keyring, &tenant, requests.persons()).await?;
-    let (address, connections) = (site.address, plan.connections);
-    let load = on_its_thread(move || Load::open(address, connections, requests)).await??;
+    let load = Arc::new(Load::new(site.address, plan.connections, requests)?);
 
     progress("warming up: every person opens a ticket");
-    let (load, _) = drive(load, Until::Count(plan.persons as u64)).await?;
+    drive(&load, Until::Count(plan.persons as u64)).await?;
     if events > 0 {
         progress(&format!("filling the log up to {events} events"));
         scratch.prefill(events).await?;
@@ -79,7 +79,7 @@ async fn round(
     let before = scratch.size().await?;
     progress(&format!("measuring for {} seconds", plan.duration.as_secs()));
     let (appended_before, busy_before) = (site.appends.read(), process::processor_seconds());
-    let (load, answers) = drive(load, Until::Over(plan.duration)).await?;
+    let answers = drive(&load, Until::Over(plan.duration)).await?;
     let appended = site.appends.read();
     let (busy, peak) = (process::processor_seconds(), process::peak_bytes());
     let after = scratch.size().await?;
@@ -117,25 +117,15 @@ async fn introduce(
 }
 
 /// Every ticket has to be opened: a figure beside failures would say nothing.
-async fn drive(mut load: Load, until: Until) -> Result<(Load, Answers), WireError> {
-    let (load, answers) = on_its_thread(move || {
-        let answers = load.drive(until);
-        (load, answers)
-    })
-    .await?;
-    let answers = answers?;
+async fn drive(load: &Arc<Load>, until: Until) -> Result<Answers, WireError> {
+    let load = Arc::clone(load);
+    let answers = tokio::task::spawn_blocking(move || load.drive(until)).await??;
     match &answers.first_error {
         Some(first) => {
             Err(format!("{} tickets were not opened; the first: {first}", answers.errors).into())
         }
-        None => Ok((load, answers)),
+        None => Ok(answers),
     }
-}
-
-async fn on_its_thread<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, WireError> {
-    Ok(tokio::task::spawn_blocking(work).await?)
 }
 
 fn figures(answers: &Answers, before: Appended, after: Appended) -> Round {

@@ -38,11 +38,12 @@ pub(super) struct Answers {
     pub(super) seconds: f64,
 }
 
-/// Connections and the thread that drives them.
+/// The requests and the thread that sends them.
 pub(super) struct Load {
     /// Always there until it is dropped, which must not wait: the caller may be a task.
     runtime: Option<Runtime>,
-    connections: Vec<Connection>,
+    address: SocketAddr,
+    connections: usize,
     shared: Arc<Shared>,
 }
 
@@ -52,29 +53,27 @@ struct Shared {
 }
 
 impl Load {
-    /// Opens the connections.
-    pub(super) fn open(address: SocketAddr, count: usize, requests: Requests) -> io::Result<Self> {
+    /// A load on the server at `address`.
+    pub(super) fn new(
+        address: SocketAddr,
+        connections: usize,
+        requests: Requests,
+    ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-        let connections = runtime.block_on(async {
-            let mut connections = Vec::with_capacity(count);
-            for _ in 0..count {
-                connections.push(Connection::open(address).await?);
-            }
-            io::Result::Ok(connections)
-        })?;
         let shared = Arc::new(Shared { requests, next: AtomicU64::new(0) });
-        Ok(Self { runtime: Some(runtime), connections, shared })
+        Ok(Self { runtime: Some(runtime), address, connections, shared })
     }
 
     /// Sends requests on every connection, one after the other on each.
-    pub(super) fn drive(&mut self, until: Until) -> io::Result<Answers> {
+    pub(super) fn drive(&self, until: Until) -> io::Result<Answers> {
         let Some(runtime) = &self.runtime else { return Ok(Answers::default()) };
+        // Anew each time: the server closes connections that rest while the log is filled.
+        let connections = runtime.block_on(connect(self.address, self.connections))?;
         let began = clock::monotonic();
         let end = match until {
             Until::Count(count) => End::Number(self.shared.next.load(Ordering::Relaxed) + count),
             Until::Over(duration) => End::At(began + duration),
         };
-        let connections = std::mem::take(&mut self.connections);
         let shared = &self.shared;
         let mut answers = Answers::default();
         runtime.block_on(async {
@@ -83,8 +82,7 @@ impl Load {
                 tasks.spawn(send(connection, Arc::clone(shared), end));
             }
             while let Some(ended) = tasks.join_next().await {
-                let (connection, part) = ended.map_err(io::Error::other)??;
-                self.connections.push(connection);
+                let part = ended.map_err(io::Error::other)??;
                 answers.latencies.extend(part.latencies);
                 answers.errors += part.errors;
                 answers.first_error = answers.first_error.take().or(part.first_error);
@@ -108,30 +106,34 @@ impl Drop for Load {
     }
 }
 
+async fn connect(address: SocketAddr, count: usize) -> io::Result<Vec<Connection>> {
+    let mut connections = Vec::with_capacity(count);
+    for _ in 0..count {
+        connections.push(Connection::open(address).await?);
+    }
+    Ok(connections)
+}
+
 #[derive(Clone, Copy)]
 enum End {
     Number(u64),
     At(Instant),
 }
 
-async fn send(
-    mut connection: Connection,
-    shared: Arc<Shared>,
-    end: End,
-) -> io::Result<(Connection, Answers)> {
+async fn send(mut connection: Connection, shared: Arc<Shared>, end: End) -> io::Result<Answers> {
     let mut answers = Answers::default();
     let mut request = Vec::new();
     let mut sent = clock::monotonic();
     loop {
         let number = shared.next.fetch_add(1, Ordering::Relaxed);
         if matches!(end, End::Number(last) if number >= last) {
-            return Ok((connection, answers));
+            return Ok(answers);
         }
         shared.requests.write(number, &mut request);
         let status = connection.ask(&request).await?;
         let now = clock::monotonic();
         if matches!(end, End::At(end) if now > end) {
-            return Ok((connection, answers));
+            return Ok(answers);
         }
         if status == CREATED {
             let micros = (now - sent).as_micros();
