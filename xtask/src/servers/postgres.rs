@@ -16,8 +16,8 @@ use crate::signals::Signals;
 
 /// Connections that all tests together may hold.
 const CONNECTIONS_MAX: u32 = 300;
-/// The user that Debian's package makes; PostgreSQL refuses to run as root.
-const SERVICE_USER: &str = "postgres";
+/// PostgreSQL refuses to run as root: the user that Debian's package makes, or one that every system has.
+const SERVICE_USERS: [&str; 2] = ["postgres", "nobody"];
 
 /// The folder with the newest `postgres` and `initdb`.
 pub(crate) fn programs() -> Option<PathBuf> {
@@ -39,8 +39,7 @@ pub(crate) fn programs() -> Option<PathBuf> {
 /// Makes a cluster and starts it.
 pub(crate) fn start(scratch: &Scratch, signals: &Signals) -> anyhow::Result<Started> {
     let bin = programs().context("postgres is not installed")?;
-    let user = if is_root() { Some(SERVICE_USER) } else { None };
-    let owner = user.map(|name| account(name, signals)).transpose()?;
+    let (user, owner) = if is_root() { service_account(signals)?.unzip() } else { (None, None) };
     let folder = scratch.folder("postgres", owner)?;
     let password = edge::secret()?;
     make_cluster(&bin, &folder, user, owner, &password, signals)?;
@@ -94,15 +93,19 @@ fn accepts_connections(log: &Path) -> bool {
     text.contains("database system is ready to accept connections")
 }
 
-fn account(user: &str, signals: &Signals) -> anyhow::Result<(u32, u32)> {
-    let number = |flag: &str| -> anyhow::Result<u32> {
-        let text = command::capture(Command::new("id").args([flag, user]), signals)?;
+/// The first of [`SERVICE_USERS`] that there is, with the numbers of user and group.
+fn service_account(signals: &Signals) -> anyhow::Result<Option<(&'static str, (u32, u32))>> {
+    let number = |flag: &str, user: &str| -> anyhow::Result<u32> {
+        let mut id = Command::new("id");
+        let text = command::capture(id.args([flag, user]).stderr(Stdio::null()), signals)?;
         Ok(text.trim().parse()?)
     };
-    match (number("-u"), number("-g")) {
-        (Ok(uid), Ok(gid)) => Ok((uid, gid)),
-        _ => bail!("PostgreSQL does not run as root, and there is no user {user} to run it as"),
+    for user in SERVICE_USERS {
+        if let (Ok(uid), Ok(gid)) = (number("-u", user), number("-g", user)) {
+            return Ok(Some((user, (uid, gid))));
+        }
     }
+    bail!("PostgreSQL does not run as root, and there is none of the users {SERVICE_USERS:?}")
 }
 
 fn major_version(bin: &Path) -> u32 {
