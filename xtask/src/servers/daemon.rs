@@ -84,6 +84,14 @@ impl Drop for Daemon {
     }
 }
 
+/// Another user of this machine.
+#[derive(Clone, Copy)]
+pub(crate) struct Account {
+    pub(crate) name: &'static str,
+    pub(crate) id: u32,
+    pub(crate) group: u32,
+}
+
 /// Whether a server failed because another process took its port first.
 pub(crate) fn lost_its_port(error: &anyhow::Error) -> bool {
     let text = error.to_string().to_lowercase();
@@ -92,24 +100,25 @@ pub(crate) fn lost_its_port(error: &anyhow::Error) -> bool {
 
 /// `program`, started so that the kernel sends it `signal` when this process dies in whatever way,
 /// and run as `user` when one is given. Where `setpriv` is missing it is started plainly.
-pub(crate) fn tied(program: &std::path::Path, signal: &str, user: Option<&str>) -> Command {
+pub(crate) fn tied(program: &std::path::Path, signal: &str, user: Option<Account>) -> Command {
     let Some(setpriv) = edge::program("setpriv") else {
         return plain(program, user);
     };
     let mut command = Command::new(setpriv);
     command.args(["--pdeathsig", signal]);
     if let Some(user) = user {
-        command.args(["--reuid", user, "--regid", user, "--init-groups"]);
+        command.arg("--reuid").arg(user.id.to_string()).arg("--regid").arg(user.group.to_string());
+        command.arg("--clear-groups");
     }
     command.arg("--").arg(program);
     command
 }
 
-fn plain(program: &std::path::Path, user: Option<&str>) -> Command {
+fn plain(program: &std::path::Path, user: Option<Account>) -> Command {
     let Some(user) = user else {
         return Command::new(program);
     };
     let mut command = Command::new("runuser");
-    command.args(["-u", user, "--"]).arg(program);
+    command.args(["-u", user.name, "--"]).arg(program);
     command
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
-use super::daemon::{Daemon, tied};
+use super::daemon::{Account, Daemon, tied};
 use super::install::is_root;
 use super::scratch::Scratch;
 use super::{Started, free_port};
@@ -39,10 +39,10 @@ pub(crate) fn programs() -> Option<PathBuf> {
 /// Makes a cluster and starts it.
 pub(crate) fn start(scratch: &Scratch, signals: &Signals) -> anyhow::Result<Started> {
     let bin = programs().context("postgres is not installed")?;
-    let (user, owner) = if is_root() { service_account(signals)?.unzip() } else { (None, None) };
-    let folder = scratch.folder("postgres", owner)?;
+    let user = if is_root() { Some(service_account(signals)?) } else { None };
+    let folder = scratch.folder("postgres", user)?;
     let password = edge::secret()?;
-    make_cluster(&bin, &folder, user, owner, &password, signals)?;
+    make_cluster(&bin, &folder, user, &password, signals)?;
 
     let port = free_port()?;
     let mut server = tied(&bin.join("postgres"), "INT", user);
@@ -68,15 +68,14 @@ pub(crate) fn start(scratch: &Scratch, signals: &Signals) -> anyhow::Result<Star
 fn make_cluster(
     bin: &Path,
     folder: &Path,
-    user: Option<&str>,
-    owner: Option<(u32, u32)>,
+    user: Option<Account>,
     password: &str,
     signals: &Signals,
 ) -> anyhow::Result<()> {
     let password_file = folder.join("password");
     fs::write(&password_file, password)?;
-    if let Some((user, group)) = owner {
-        std::os::unix::fs::chown(&password_file, Some(user), Some(group))?;
+    if let Some(user) = user {
+        std::os::unix::fs::chown(&password_file, Some(user.id), Some(user.group))?;
     }
     let mut initdb = tied(&bin.join("initdb"), "INT", user);
     initdb.current_dir(folder).arg("-D").arg(folder.join("data"));
@@ -93,16 +92,16 @@ fn accepts_connections(log: &Path) -> bool {
     text.contains("database system is ready to accept connections")
 }
 
-/// The first of [`SERVICE_USERS`] that there is, with the numbers of user and group.
-fn service_account(signals: &Signals) -> anyhow::Result<Option<(&'static str, (u32, u32))>> {
+/// The first of [`SERVICE_USERS`] that there is.
+fn service_account(signals: &Signals) -> anyhow::Result<Account> {
     let number = |flag: &str, user: &str| -> anyhow::Result<u32> {
         let mut id = Command::new("id");
         let text = command::capture(id.args([flag, user]).stderr(Stdio::null()), signals)?;
         Ok(text.trim().parse()?)
     };
-    for user in SERVICE_USERS {
-        if let (Ok(uid), Ok(gid)) = (number("-u", user), number("-g", user)) {
-            return Ok(Some((user, (uid, gid))));
+    for name in SERVICE_USERS {
+        if let (Ok(id), Ok(group)) = (number("-u", name), number("-g", name)) {
+            return Ok(Account { name, id, group });
         }
     }
     bail!("PostgreSQL does not run as root, and there is none of the users {SERVICE_USERS:?}")

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use super::daemon::Account;
 use crate::edge;
 
 /// Removed when dropped.
@@ -22,11 +23,11 @@ impl Scratch {
     }
 
     /// A new folder in it that only its owner may enter.
-    pub(crate) fn folder(&self, name: &str, owner: Option<(u32, u32)>) -> anyhow::Result<PathBuf> {
+    pub(crate) fn folder(&self, name: &str, owner: Option<Account>) -> anyhow::Result<PathBuf> {
         let path = self.0.join(format!("{name}-{}", &edge::secret()?[..8]));
         make(&path, 0o700)?;
-        if let Some((user, group)) = owner {
-            chown(&path, Some(user), Some(group))?;
+        if let Some(owner) = owner {
+            chown(&path, Some(owner.id), Some(owner.group))?;
         }
         Ok(path)
     }
