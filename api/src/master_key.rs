@@ -1,4 +1,4 @@
-//! The master key, which wraps every key of the key store: a file of 32 bytes in hexadecimal.
+//! The master key, which wraps every key of the key store: 32 bytes in hexadecimal, in a file or in the setting itself.
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -39,6 +39,7 @@ pub enum MasterKeyError {
 }
 
 /// The key in `path`, made there on the first run of an installation: where no key store exists that it would not open.
+/// A `path` of 64 hexadecimal digits is the key itself, as an environment hands it out.
 ///
 /// # Errors
 /// See [`MasterKeyError`].
@@ -47,6 +48,10 @@ pub fn open_or_create(
     existing_store: Option<&str>,
     ids: &dyn Ids,
 ) -> Result<Zeroizing<[u8; KEY_BYTES]>, MasterKeyError> {
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    if hex::decode_to_slice(path.as_os_str().as_encoded_bytes(), key.as_mut_slice()).is_ok() {
+        return Ok(key);
+    }
     let failed = |source| MasterKeyError::Io { path: path.to_owned(), source };
     if !path.exists() {
         if let Some(store) = existing_store {
@@ -55,7 +60,6 @@ pub fn open_or_create(
         create(path, ids).map_err(failed)?;
     }
     let text = Zeroizing::new(std::fs::read_to_string(path).map_err(failed)?);
-    let mut key = Zeroizing::new([0; KEY_BYTES]);
     hex::decode_to_slice(text.trim(), key.as_mut_slice())
         .map_err(|_| MasterKeyError::Form { path: path.to_owned() })?;
     Ok(key)

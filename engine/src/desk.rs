@@ -11,7 +11,7 @@ mod snapshots;
 mod start;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use docket_schemas::{Event, Incarnation, Tenant, TicketId};
 use parking_lot::RwLock;
@@ -78,7 +78,7 @@ impl DeskError {
 impl From<LogError> for DeskError {
     fn from(error: LogError) -> Self {
         match error {
-            LogError::Unavailable(_) => Self::Unavailable(Arc::new(error)),
+            LogError::Unavailable(_) | LogError::Reconnected => Self::Unavailable(Arc::new(error)),
             LogError::Damaged { .. } => Self::Damaged(Arc::new(error)),
         }
     }
@@ -122,6 +122,8 @@ pub(crate) struct Shared {
     cache: Cache,
     incarnation: RwLock<Incarnation>,
     erasure_epoch: AtomicU64,
+    /// The log was out of reach, and has not been compared with its witnesses since.
+    reconnected: AtomicBool,
 }
 
 /// A node's one place for writes and reads. Cheap to clone.
@@ -292,6 +294,12 @@ impl Desk {
 impl Shared {
     fn epoch(&self) -> u64 {
         self.erasure_epoch.load(Ordering::Acquire)
+    }
+
+    /// The region goes on as `newest`: the log was restored, and no ticket in memory is known to be what it now holds.
+    fn go_on_as(&self, newest: Incarnation) {
+        *self.incarnation.write() = newest;
+        self.cache.clear();
     }
 }
 

@@ -36,6 +36,22 @@ impl Backend {
         row.fetch_one(&mut connection).await.expect("a table of the log")
     }
 
+    /// Copies the PostgreSQL database; nodes are cut off for a moment.
+    ///
+    /// # Panics
+    /// On SQLite, or when the server refuses.
+    pub async fn save(&self) {
+        self.database.as_ref().expect("a PostgreSQL backend").save().await;
+    }
+
+    /// Puts the copy in the database's place, under running nodes.
+    ///
+    /// # Panics
+    /// On SQLite, or when the server refuses.
+    pub async fn restore(&self) {
+        self.database.as_ref().expect("a PostgreSQL backend").restore().await;
+    }
+
     /// Cuts every node off its PostgreSQL database, as when the server is gone.
     ///
     /// # Panics

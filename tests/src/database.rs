@@ -49,6 +49,38 @@ impl Database {
         execute(&self.server, ended).await.expect("connections can be ended");
     }
 
+    /// Copies it as it is; every connection is ended for that, and new ones are taken afterwards.
+    ///
+    /// # Panics
+    ///
+    /// When the server refuses.
+    pub async fn save(&self) {
+        self.lock_out().await;
+        copy(&self.server, &self.name, &self.saved()).await;
+        self.let_in().await;
+    }
+
+    /// Puts the copy that [`Database::save`] made in its place, while nobody is connected.
+    ///
+    /// # Panics
+    ///
+    /// When the server refuses.
+    pub async fn restore(&self) {
+        self.lock_out().await;
+        let sql = format!("DROP DATABASE {}", self.name);
+        execute(&self.server, sql).await.expect("a database can be dropped");
+        copy(&self.server, &self.saved(), &self.name).await;
+    }
+
+    async fn let_in(&self) {
+        let sql = format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true", self.name);
+        execute(&self.server, sql).await.expect("a database can be opened");
+    }
+
+    fn saved(&self) -> String {
+        format!("{}_saved", self.name)
+    }
+
     /// A connection of the test's own, to look at tables or to break them.
     ///
     /// # Panics
@@ -61,17 +93,24 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let (server, name) = (self.server.clone(), self.name.clone());
+        let (server, names) = (self.server.clone(), [self.name.clone(), self.saved()]);
         // A thread of its own: a destructor cannot wait inside the test's runtime.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-            runtime.block_on(execute(&server, sql))
+            names.into_iter().try_for_each(|name| {
+                let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+                runtime.block_on(execute(&server, sql))
+            })
         });
         if !matches!(dropping.join(), Ok(Ok(()))) {
             eprintln!("the test database {} stays behind", self.name);
         }
     }
+}
+
+async fn copy(server: &str, from: &str, to: &str) {
+    let sql = format!("CREATE DATABASE {to} TEMPLATE {from}");
+    execute(server, sql).await.expect("a database that nobody uses can be copied");
 }
 
 async fn execute(url: &str, sql: String) -> Result<(), sqlx::Error> {

@@ -13,7 +13,7 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Whether this is a run with `--long`: a million cases for a property, tests that take minutes.
+/// Whether this is a run with `--long`: a million histories for the merge law, tests that take minutes.
 #[must_use]
 pub fn is_long() -> bool {
     variable("DOCKET_TEST_LONG").is_some()

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use docket_tests::{Backend, Client, Node, Site};
+use docket_tests::{Backend, Client, Node, Site, Token};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -62,6 +62,17 @@ async fn same_everywhere(site: &Site, mut nodes: Vec<Node>) {
     let bob = nodes[0].client(&site.token("agent", "bob"));
     let bobs = bob.post("/v1/tickets").header("Idempotency-Key", "one").json(&opening).send().await;
     assert_ne!(bobs.expect_status(201).json()["ticket"]["id"], opened["ticket"]["id"]);
+
+    let elsewhere =
+        Token { role: "agent", subject: "ann", tenant: Some("acme"), device: None, ttl: None };
+    let elsewhere = nodes[0].client(&site.sign(&elsewhere));
+    let foreign = elsewhere.post(&messages).header("Idempotency-Key", "two").json(&message);
+    let _ = foreign.send().await.expect_problem(404, "not_found");
+    let own = elsewhere.post("/v1/tickets").header("Idempotency-Key", "one").json(&opening);
+    let own = own.send().await.expect_status(201);
+    assert_eq!(own.header("idempotency-replayed"), None);
+    assert_ne!(own.json()["ticket"]["id"], opened["ticket"]["id"]);
+    assert_eq!(events(&elsewhere).await, 1);
 }
 
 #[tokio::test]

@@ -44,3 +44,15 @@ fn a_token_is_three_parts_on_one_line() {
 fn a_command_with_arguments_that_it_does_not_know_exits_with_2() {
     let _ = Site::embedded().run(&["serve", "--no-such-flag"]).expect_code(2);
 }
+
+#[tokio::test]
+async fn a_master_key_may_stand_in_the_environment() {
+    let site = Site::embedded().with("master-key", &"5a".repeat(32));
+    let mut node = site.serve().await;
+    let _ = node.stop().await;
+    assert!(!site.data().join("master.key").exists(), "it is written nowhere");
+    let other = site.with("master-key", &"5b".repeat(32));
+    let refused = other.run(&["serve", "--listen", "127.0.0.1:0"]).expect_code(1);
+    assert!(refused.stderr.contains("master key"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("5b5b"), "{}", refused.stderr);
+}

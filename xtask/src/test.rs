@@ -13,7 +13,7 @@ use crate::summary::{self, Summary};
 /// What to run.
 #[derive(clap::Args, Default)]
 pub(crate) struct Options {
-    /// A million cases for every property, and the tests that take minutes.
+    /// A million histories for the merge law, a hundred thousand for each other property, and the tests that take minutes.
     #[arg(long)]
     long: bool,
     /// Build and test only these crates instead of the whole workspace.

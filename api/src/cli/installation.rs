@@ -21,8 +21,9 @@ pub(super) struct InstallationArgs {
     /// PostgreSQL that holds the key store [default: SQLite in the data directory]
     #[arg(long = "keys", env = "DOCKET_KEYS", value_name = "URL", hide_env_values = true)]
     keys_url: Option<String>,
-    /// Master key that wraps the key store, made on the first run [default: in the data directory]
-    #[arg(long, env = "DOCKET_MASTER_KEY", value_name = "FILE")]
+    /// Master key that wraps the key store, made on the first run; the 64 hexadecimal digits themselves belong in the
+    /// environment only [default: in the data directory]
+    #[arg(long, env = "DOCKET_MASTER_KEY", value_name = "FILE", hide_env_values = true)]
     master_key: Option<PathBuf>,
     /// This region's name
     #[arg(long, env = "DOCKET_REGION", value_name = "NAME", default_value = REGION_DEFAULT)]

@@ -1,6 +1,8 @@
 //! Connecting: a pool whose sessions may carry the log, on a database that has every migration.
 
 use std::str::FromStr as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
@@ -193,9 +195,22 @@ pub(crate) async fn connect_bare(
     Ok(pool(target, options))
 }
 
-/// Another pool for the same database.
-pub(crate) fn another(like: &PgPool, options: &PostgresOptions) -> PgPool {
-    pool((*like.connect_options()).clone(), options)
+/// Another pool for the same database, with a first connection; `opened` counts its connections.
+pub(crate) async fn pool_like(
+    like: &PgPool,
+    options: &PostgresOptions,
+    opened: Arc<AtomicU64>,
+) -> Result<PgPool, ConnectError> {
+    let target = (*like.connect_options()).clone();
+    let settings = settings(options).after_connect(move |connection, _| {
+        let opened = Arc::clone(&opened);
+        Box::pin(async move {
+            connection.execute(SESSION).await?;
+            opened.fetch_add(1, Ordering::AcqRel);
+            Ok(())
+        })
+    });
+    settings.connect_with(target.clone()).await.map_err(|source| explain(&target, source))
 }
 
 fn target(url: &str, options: &PostgresOptions) -> Result<PgConnectOptions, ConnectError> {
@@ -223,6 +238,13 @@ async fn check_version(
 }
 
 fn pool(target: PgConnectOptions, options: &PostgresOptions) -> PgPool {
+    let settings = settings(options).after_connect(|connection, _| {
+        Box::pin(async move { connection.execute(SESSION).await.map(drop) })
+    });
+    settings.connect_lazy_with(target)
+}
+
+fn settings(options: &PostgresOptions) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(options.connections_max)
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -232,10 +254,6 @@ fn pool(target: PgConnectOptions, options: &PostgresOptions) -> PgPool {
                 Ok(meta.idle_for < IDLE_TRUSTED_FOR || connection.ping().await.is_ok())
             })
         })
-        .after_connect(|connection, _| {
-            Box::pin(async move { connection.execute(SESSION).await.map(drop) })
-        })
-        .connect_lazy_with(target)
 }
 
 fn explain(target: &PgConnectOptions, source: sqlx::Error) -> ConnectError {

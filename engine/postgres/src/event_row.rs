@@ -40,7 +40,7 @@ pub(crate) fn event(row: &PgRow) -> Result<Event, LogError> {
         LogError::Damaged { what } => {
             damaged(format_args!("partition {}, position {position}: {what}", partition.number()))
         }
-        unavailable @ LogError::Unavailable(_) => unavailable,
+        other @ (LogError::Unavailable(_) | LogError::Reconnected) => other,
     })?;
     let origin = Origin {
         region: get::<&str>(row, 14)?.parse().map_err(damaged)?,

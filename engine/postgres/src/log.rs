@@ -11,19 +11,17 @@ use docket_schemas::{
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::connect::{ConnectError, PostgresOptions, Schema, another, connect};
+use crate::connect::{ConnectError, PostgresOptions, Schema, connect};
+use crate::reader::ask;
+use crate::writer::Writer;
 use crate::{append, fences, look_up, read, snapshot};
 
 /// An event log in the schema `docket` of one database. Cloning shares the connections.
 #[derive(Debug, Clone)]
 pub struct PostgresLog {
     pool: PgPool,
-    /// For appends alone.
-    writers: PgPool,
+    writer: Writer,
 }
-
-/// Connections that append: a node sends one batch at a time, and one session keeps its plans and caches warm.
-const WRITERS_MAX: u32 = 1;
 
 impl PostgresLog {
     /// Connects and brings the schema up to date; several nodes may do so at once.
@@ -32,13 +30,13 @@ impl PostgresLog {
     /// With what to do about it, and without the password.
     pub async fn connect(url: &str, options: &PostgresOptions) -> Result<Self, ConnectError> {
         let pool = connect(url, options, Schema::log()).await?;
-        let options = PostgresOptions { connections_max: WRITERS_MAX, ..options.clone() };
-        Ok(Self { writers: another(&pool, &options), pool })
+        let writer = Writer::connect(&pool, options).await?;
+        Ok(Self { pool, writer })
     }
 
     /// Waits for what is under way, then closes every connection.
     pub async fn close(&self) {
-        self.writers.close().await;
+        self.writer.close().await;
         self.pool.close().await;
     }
 }
@@ -46,15 +44,15 @@ impl PostgresLog {
 #[async_trait]
 impl EventLog for PostgresLog {
     async fn append(&self, batch: Batch) -> Result<Vec<UnitOutcome>, LogError> {
-        append::append(&self.writers, batch).await
+        append::append(&self.writer, &self.pool, batch).await
     }
 
     async fn stream_events(&self, reads: &[StreamRead]) -> Result<Vec<Event>, LogError> {
-        read::stream_events(&self.pool, reads).await
+        ask(&self.pool, |pool| read::stream_events(pool, reads)).await
     }
 
     async fn stream_page(&self, read: &StreamRead, limit: usize) -> Result<Vec<Event>, LogError> {
-        read::stream_page(&self.pool, read, limit).await
+        ask(&self.pool, |pool| read::stream_page(pool, read, limit)).await
     }
 
     async fn event_of_command(
@@ -62,8 +60,9 @@ impl EventLog for PostgresLog {
         partition: Partition,
         command: CommandId,
     ) -> Result<Option<Event>, LogError> {
-        let asked = (partition, command);
-        Ok(look_up::events_of_commands(&self.pool, &[asked]).await?.remove(&asked))
+        let asked = &[(partition, command)];
+        let found = ask(&self.pool, |pool| look_up::events_of_commands(pool, asked));
+        Ok(found.await?.remove(&asked[0]))
     }
 
     async fn partition_events(
@@ -72,7 +71,7 @@ impl EventLog for PostgresLog {
         after: Position,
         limit: usize,
     ) -> Result<Vec<Event>, LogError> {
-        read::partition_events(&self.pool, partition, after, limit).await
+        ask(&self.pool, |pool| read::partition_events(pool, partition, after, limit)).await
     }
 
     async fn tenant_events(
@@ -81,11 +80,11 @@ impl EventLog for PostgresLog {
         after: &Positions,
         limit: usize,
     ) -> Result<Page, LogError> {
-        read::tenant_events(&self.pool, tenant, after, limit).await
+        ask(&self.pool, |pool| read::tenant_events(pool, tenant, after, limit)).await
     }
 
     async fn heads(&self) -> Result<Positions, LogError> {
-        fences::heads(&self.pool).await
+        ask(&self.pool, fences::heads).await
     }
 
     async fn event_id_at(
@@ -93,7 +92,7 @@ impl EventLog for PostgresLog {
         partition: Partition,
         position: Position,
     ) -> Result<Option<EventId>, LogError> {
-        look_up::event_id_at(&self.pool, partition, position).await
+        ask(&self.pool, |pool| look_up::event_id_at(pool, partition, position)).await
     }
 
     async fn tickets_by_external_id(
@@ -102,14 +101,15 @@ impl EventLog for PostgresLog {
         external_id: &str,
         limit: usize,
     ) -> Result<Vec<TicketId>, LogError> {
-        look_up::tickets_by_external_id(&self.pool, tenant, external_id, limit).await
+        ask(&self.pool, |pool| look_up::tickets_by_external_id(pool, tenant, external_id, limit))
+            .await
     }
 
     async fn snapshots(
         &self,
         tickets: &[(Tenant, TicketId)],
     ) -> Result<Vec<(Tenant, TicketId, Snapshot)>, LogError> {
-        snapshot::snapshots(&self.pool, tickets).await
+        ask(&self.pool, |pool| snapshot::snapshots(pool, tickets)).await
     }
 
     async fn save_snapshot(
@@ -122,7 +122,7 @@ impl EventLog for PostgresLog {
     }
 
     async fn incarnations(&self) -> Result<Vec<IncarnationStart>, LogError> {
-        fences::incarnations(&self.pool).await
+        ask(&self.pool, fences::incarnations).await
     }
 
     async fn begin_incarnation(
@@ -134,7 +134,7 @@ impl EventLog for PostgresLog {
     }
 
     async fn key_store(&self) -> Result<Option<Uuid>, LogError> {
-        fences::key_store(&self.pool).await
+        ask(&self.pool, fences::key_store).await
     }
 
     async fn name_key_store(&self, id: Uuid) -> Result<Uuid, LogError> {
@@ -142,7 +142,7 @@ impl EventLog for PostgresLog {
     }
 
     async fn erasure_epoch(&self) -> Result<u64, LogError> {
-        fences::erasure_epoch(&self.pool).await
+        ask(&self.pool, fences::erasure_epoch).await
     }
 
     async fn raise_erasure_epoch(&self) -> Result<u64, LogError> {

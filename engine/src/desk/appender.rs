@@ -5,11 +5,13 @@ mod settle;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use docket_schemas::{Event, Incarnation, MessageId, Stream, TicketId};
 use tokio::sync::{mpsc, oneshot};
 
+use super::start::{StartError, compare_again};
 use super::{DeskError, Shared};
 use crate::command::{Intent, Refusal};
 use crate::ports::log::{LogError, Placed, StreamRead, Unit, UnitOutcome};
@@ -107,13 +109,11 @@ async fn append(shared: &Shared, assembled: &Assembled) -> Sent {
     let mut pause = RETRY_PAUSE_MIN;
     let mut waited = Duration::ZERO;
     loop {
-        let began = shared.ports.clock.now();
-        let outcomes = shared.ports.log.append(assembled.batch(shared)).await;
         tries += 1;
-        let took = shared.ports.clock.now().micros().saturating_sub(began.micros());
-        (shared.ports.on_append)(u64::try_from(took).unwrap_or(0), assembled.rows());
-        match outcomes {
-            Err(error @ LogError::Unavailable(_)) if waited < APPEND_RETRY_FOR => {
+        match send(shared, assembled).await {
+            Err(error @ (LogError::Unavailable(_) | LogError::Reconnected))
+                if waited < APPEND_RETRY_FOR =>
+            {
                 tracing::warn!(error = &error as &dyn std::error::Error, "log.append.retried");
                 tokio::time::sleep(pause).await;
                 waited += pause;
@@ -122,6 +122,25 @@ async fn append(shared: &Shared, assembled: &Assembled) -> Sent {
             outcomes => return Sent { outcomes, tries },
         }
     }
+}
+
+/// Sends once, but only to a log that was compared with its witnesses since it was last out of reach.
+async fn send(shared: &Shared, assembled: &Assembled) -> Result<Vec<UnitOutcome>, LogError> {
+    if shared.reconnected.load(Ordering::Acquire) {
+        compare_again(shared).await.map_err(|error| match error {
+            StartError::Log(error) => error,
+            error => LogError::Unavailable(Box::new(error)),
+        })?;
+        shared.reconnected.store(false, Ordering::Release);
+    }
+    let began = shared.ports.clock.now();
+    let outcomes = shared.ports.log.append(assembled.batch(shared)).await;
+    if matches!(outcomes, Err(LogError::Reconnected)) {
+        shared.reconnected.store(true, Ordering::Release);
+    }
+    let took = shared.ports.clock.now().micros().saturating_sub(began.micros());
+    (shared.ports.on_append)(u64::try_from(took).unwrap_or(0), assembled.rows());
+    outcomes
 }
 
 /// Folds a ticket's events that this node has not seen.

@@ -25,6 +25,11 @@ impl Cache {
         )))
     }
 
+    /// Forgets every ticket; one that is in use stays with its user.
+    pub(super) fn clear(&self) {
+        self.0.lock().clear();
+    }
+
     /// The ticket's place.
     pub(super) fn entry(&self, tenant: &Tenant, id: TicketId) -> Entry {
         Arc::clone(self.0.lock().get_or_insert_mut((tenant.clone(), id), Entry::default))

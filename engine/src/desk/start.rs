@@ -1,7 +1,7 @@
 //! Starting: the region takes its incarnation, compares the log with its witnesses, and begins to append.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use docket_schemas::{Incarnation, IncarnationError};
 use parking_lot::RwLock;
@@ -62,11 +62,7 @@ pub struct Started {
 /// # Errors
 /// See [`StartError`].
 pub async fn start(ports: Ports, region: &str) -> Result<Started, StartError> {
-    let found = ports.keyring.store_id();
-    let named = ports.log.name_key_store(found).await?;
-    if named != found {
-        return Err(StartError::OtherKeyStore { named, found });
-    }
+    check_key_store(&ports).await?;
     let (incarnation, restored) = incarnation(&ports, region).await?;
     let erasure_epoch = AtomicU64::new(ports.log.erasure_epoch().await?);
     let shared = Arc::new(Shared {
@@ -74,10 +70,31 @@ pub async fn start(ports: Ports, region: &str) -> Result<Started, StartError> {
         cache: Cache::new(),
         incarnation: RwLock::new(incarnation),
         erasure_epoch,
+        reconnected: AtomicBool::new(false),
     });
     let (submit, jobs) = mpsc::channel(WAITING_WRITES_MAX);
     let appender = tokio::spawn(run(Arc::clone(&shared), jobs));
     Ok(Started { desk: Desk { shared, submit }, appender, restored })
+}
+
+async fn check_key_store(ports: &Ports) -> Result<(), StartError> {
+    let found = ports.keyring.store_id();
+    let named = ports.log.name_key_store(found).await?;
+    if named == found { Ok(()) } else { Err(StartError::OtherKeyStore { named, found }) }
+}
+
+/// Compares the log with its witnesses again, after it was out of reach: it may be another than before.
+pub(super) async fn compare_again(shared: &Shared) -> Result<(), StartError> {
+    check_key_store(&shared.ports).await?;
+    let before = shared.incarnation.read().clone();
+    let (newest, restored) = incarnation(&shared.ports, before.region()).await?;
+    if restored {
+        tracing::warn!(incarnation = %newest, "log.restored.found");
+    }
+    if newest != before {
+        shared.go_on_as(newest);
+    }
+    Ok(())
 }
 
 /// The newest incarnation, or the next where a witness is ahead of the log: it was restored from a backup, and its

@@ -23,6 +23,10 @@ pub enum LogError {
     /// No answer from the backend: the outcome is unknown, and the same batch may be sent again.
     #[error("event log unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Nothing was written: the connection that appends is a new one, and behind it may be a log that was restored from
+    /// a backup meanwhile. Compare it with the witnesses, then send the same batch again.
+    #[error("event log connected anew")]
+    Reconnected,
     /// A stored row that cannot be read, or a log to which nothing can be appended yet: no incarnation has begun.
     #[error("event log damaged: {what}")]
     Damaged {
@@ -181,7 +185,8 @@ pub trait EventLog: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`LogError::Unavailable`] leaves the outcome unknown; the same batch sent again answers
-    /// [`UnitOutcome::Duplicate`] with the same event where it had been written.
+    /// [`UnitOutcome::Duplicate`] with the same event where it had been written. [`LogError::Reconnected`] once after
+    /// each loss of the connection.
     async fn append(&self, batch: Batch) -> Result<Vec<UnitOutcome>, LogError>;
 
     /// Events of several streams, each beyond its own position; of each stream in position order, streams in the

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use docket_schemas::{Priority, Status};
 use proptest::prelude::*;
 
-use super::world::{World, cases, steps};
+use super::world::{World, a_tenth, steps};
 use crate::command::Command;
 use crate::resolver::{Outcome, resolve};
 use crate::ticket::Ticket;
@@ -32,7 +32,7 @@ fn survivors_closed(ticket: &mut Ticket) -> (usize, usize) {
 }
 
 proptest! {
-    #![proptest_config(cases(7))]
+    #![proptest_config(a_tenth())]
 
     #[test]
     fn a_write_that_has_seen_everything_settles(steps in steps(), value in 0_usize..7) {

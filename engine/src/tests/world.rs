@@ -9,6 +9,7 @@ use docket_schemas::{
     TicketId, TicketType, Timestamp,
 };
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use uuid::Uuid;
 
 use crate::command::{
@@ -28,12 +29,39 @@ const REGIONS: usize = 2;
 /// Most steps of one history.
 pub(super) const STEPS_MAX: usize = 20;
 
-/// Cases of a test: its share of 10,000, or of 1,000,000 when `DOCKET_TEST_LONG` is set.
+/// Cases of the law that every other rests on: 10,000, or 1,000,000 when `DOCKET_TEST_LONG` is set.
 #[expect(clippy::disallowed_methods, reason = "a test has no command line")]
-pub(super) fn cases(share_percent: u32) -> ProptestConfig {
-    let long = std::env::var_os("DOCKET_TEST_LONG").is_some();
-    let total = if long { 1_000_000 } else { 10_000 };
-    ProptestConfig { cases: total / 100 * share_percent, ..ProptestConfig::default() }
+fn all_cases() -> u32 {
+    if std::env::var_os("DOCKET_TEST_LONG").is_some() { 1_000_000 } else { 10_000 }
+}
+
+/// A tenth of the cases, for a property of the same histories.
+pub(super) fn a_tenth() -> ProptestConfig {
+    ProptestConfig { cases: all_cases() / 10, ..ProptestConfig::default() }
+}
+
+/// Checks a property in all cases, shared out to as many threads as there are processors.
+#[track_caller]
+pub(super) fn check_all<S: Strategy + Sync>(
+    file: &'static str,
+    histories: S,
+    holds: impl Fn(S::Value) -> Result<(), TestCaseError> + Sync,
+) {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cases = all_cases().div_ceil(u32::try_from(threads).unwrap_or(1));
+    let config = ProptestConfig { cases, source_file: Some(file), ..ProptestConfig::default() };
+    std::thread::scope(|scope| {
+        let run = || {
+            let ran = TestRunner::new(config.clone()).run(&histories, &holds);
+            ran.map_err(|failure| failure.to_string())
+        };
+        let shares: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+        for share in shares {
+            if let Err(failure) = share.join().expect("a case that panics is a failure") {
+                panic!("{file}: {failure}");
+            }
+        }
+    });
 }
 
 /// One step of a history; every number is taken modulo what there is to choose from.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use docket_engine::ports::log::{Batch, Expected, LogError, Row, Unit, UnitOutcome};
 use docket_schemas::{Stream, Tenant};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use super::{CallError, call};
 
@@ -21,14 +21,15 @@ struct Touched {
 /// # Errors
 /// [`LogError::Unavailable`] as soon as the log is; the units before are durable then, and duplicates when sent again.
 pub(super) async fn append_one_by_one(
-    pool: &PgPool,
+    writer: &mut PgConnection,
+    readers: &PgPool,
     batch: &Batch,
 ) -> Result<Vec<UnitOutcome>, LogError> {
     let mut touched = Touched::default();
     let mut outcomes = Vec::with_capacity(batch.units.len());
     for unit in &batch.units {
         let alone = Batch { units: vec![touched.alone(unit)], ..without_units(batch) };
-        let outcome = match call(pool, &alone).await {
+        let outcome = match call(writer, readers, &alone).await {
             Ok(mut answers) => answers.swap_remove(0),
             Err(CallError::Refused(what)) => UnitOutcome::Damaged { what },
             Err(CallError::Failed(error)) => return Err(error),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use docket_engine::contract::drafts::{
     batch, draft, duplicate, eu, opening, placed, ticket, units,
 };
-use docket_engine::ports::log::{Batch, EventLog as _, LogError};
+use docket_engine::ports::log::{Batch, EventLog as _, LogError, UnitOutcome};
 use docket_postgres::{PostgresLog, PostgresOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -48,7 +48,7 @@ async fn a_backend_killed_amid_an_append_has_written_nothing() {
     assert!(matches!(outcome, Err(LogError::Unavailable(_))), "{outcome:?}");
     run(&mut beside, "ROLLBACK").await;
     assert_eq!(log.heads().await.expect("heads").total(), 0);
-    for outcome in log.append(ten_openings()).await.expect("the log is back") {
+    for outcome in append_over_a_new_connection(&log, ten_openings()).await {
         placed(&outcome);
     }
 }
@@ -69,11 +69,18 @@ async fn a_resend_after_a_lost_answer_finds_every_event() {
     assert!(matches!(outcome, Err(LogError::Unavailable(_))), "{outcome:?}");
     armed.store(false, Ordering::SeqCst);
     assert_eq!(direct.heads().await.expect("heads").total(), 11, "it was written");
-    let again = log.append(ten_openings()).await.expect("the log is back");
+    let again = append_over_a_new_connection(&log, ten_openings()).await;
     for (outcome, number) in again.iter().zip(1..) {
         assert_eq!(duplicate(outcome).1.draft, draft(ticket(number), number));
     }
     assert_eq!(direct.heads().await.expect("heads").total(), 11);
+}
+
+/// The log may be another behind a new connection: whoever appends is told so once.
+async fn append_over_a_new_connection(log: &PostgresLog, batch: Batch) -> Vec<UnitOutcome> {
+    let told = log.append(batch.clone()).await;
+    assert!(matches!(told, Err(LogError::Reconnected)), "{told:?}");
+    log.append(batch).await.expect("the log is back")
 }
 
 async fn run(connection: &mut sqlx::PgConnection, sql: &'static str) -> u64 {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use docket_schemas::{MessageId, Stream, Tenant, TicketId, derivation};
+use docket_schemas::{Incarnation, MessageId, Stream, Tenant, TicketId, derivation};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{Job, Reply, Shared, Work};
@@ -42,6 +42,8 @@ pub(super) struct Pending {
 
 /// What the next transaction writes.
 pub(super) struct Assembled {
+    /// What it was authored under; the region may have gone on since.
+    incarnation: Incarnation,
     pub(super) pending: Vec<Pending>,
     pub(super) held: BTreeMap<Key, Held>,
 }
@@ -57,7 +59,7 @@ impl Assembled {
 
     pub(super) fn batch(&self, shared: &Shared) -> Batch {
         Batch {
-            incarnation: shared.incarnation.read().clone(),
+            incarnation: self.incarnation.clone(),
             erasure_epoch: shared.epoch(),
             now: shared.ports.clock.now(),
             units: self.pending.iter().map(|pending| pending.unit.clone()).collect(),
@@ -69,8 +71,9 @@ impl Assembled {
 pub(super) async fn assemble(shared: &Arc<Shared>, waiting: &mut VecDeque<Job>) -> Assembled {
     let count = waiting.len().min(APPEND_BATCH_ROWS_MAX);
     let jobs: Vec<Job> = waiting.drain(..count).collect();
-    let mut assembled =
-        Assembled { pending: Vec::with_capacity(jobs.len()), held: BTreeMap::new() };
+    let incarnation = shared.incarnation.read().clone();
+    let (pending, held) = (Vec::with_capacity(jobs.len()), BTreeMap::new());
+    let mut assembled = Assembled { incarnation, pending, held };
     if let Err(error) = hold(shared, &jobs, &mut assembled.held).await {
         fail_intents(jobs, error, waiting);
         return assembled;
@@ -83,7 +86,7 @@ pub(super) async fn assemble(shared: &Arc<Shared>, waiting: &mut VecDeque<Job>) 
             back.push_back(job);
             continue;
         }
-        match author(shared, job, &mut assembled.held) {
+        match author(shared, job, &assembled.incarnation, &mut assembled.held) {
             Authored::Ready(pending) => {
                 rows += pending.unit.rows.len();
                 assembled.pending.push(*pending);
@@ -175,13 +178,17 @@ enum Authored {
     Answered,
 }
 
-fn author(shared: &Shared, job: Job, held: &mut BTreeMap<Key, Held>) -> Authored {
-    let incarnation = shared.incarnation.read().clone();
+fn author(
+    shared: &Shared,
+    job: Job,
+    incarnation: &Incarnation,
+    held: &mut BTreeMap<Key, Held>,
+) -> Authored {
     let authored_under = match &job.work {
         Work::Prepared(_, authored_under) => Some(authored_under),
         Work::Intent(_) => None,
     };
-    if job.epoch != shared.epoch() || authored_under.is_some_and(|under| *under != incarnation) {
+    if job.epoch != shared.epoch() || authored_under.is_some_and(|under| under != incarnation) {
         let _ = job.reply.send(Reply::Again);
         return Authored::Answered;
     }
@@ -213,7 +220,7 @@ fn author(shared: &Shared, job: Job, held: &mut BTreeMap<Key, Held>) -> Authored
         return if durable { answer_stored(shared, job, intent) } else { Authored::Later(job) };
     }
     let changes = ticket.graph.nodes().len();
-    let with = Authoring { incarnation: &incarnation, ids: &*shared.ports.ids };
+    let with = Authoring { incarnation, ids: &*shared.ports.ids };
     let outcome = decide(ticket, &intent, with)
         .and_then(|decided| Ok((ticket.resolve().map_err(AuthorError::from)?, decided)));
     match outcome {

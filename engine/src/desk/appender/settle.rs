@@ -19,7 +19,7 @@ pub(super) async fn settle(
     sent: Sent,
     waiting: &mut VecDeque<Job>,
 ) {
-    let Assembled { pending, mut held } = assembled;
+    let Assembled { pending, mut held, .. } = assembled;
     let mut outcomes = match sent.outcomes {
         Ok(outcomes) => outcomes,
         Err(error) => return fail(pending, &mut held, error),
@@ -75,7 +75,7 @@ fn settle_one(
             Reply::Again
         }
         UnitOutcome::IncarnationOld { current } => {
-            *shared.incarnation.write() = current;
+            shared.go_on_as(current);
             Reply::Again
         }
     };
