@@ -26,8 +26,8 @@ pub trait Stored {
     /// How far the partition has come.
     fn head(&self, partition: Partition) -> Head;
 
-    /// The event of a command, whatever region or incarnation stored it.
-    fn command(&self, partition: Partition, command: CommandId) -> Option<Event>;
+    /// The event of a tenant's command, whatever region or incarnation stored it.
+    fn command(&self, tenant: &Tenant, partition: Partition, command: CommandId) -> Option<Event>;
 
     /// The last position of a stream; 0 for an empty one.
     fn last_position(&self, tenant: &Tenant, stream: Stream) -> Position;
@@ -41,8 +41,8 @@ impl<S: Stored> Stored for &S {
         (**self).head(partition)
     }
 
-    fn command(&self, partition: Partition, command: CommandId) -> Option<Event> {
-        (**self).command(partition, command)
+    fn command(&self, tenant: &Tenant, partition: Partition, command: CommandId) -> Option<Event> {
+        (**self).command(tenant, partition, command)
     }
 
     fn last_position(&self, tenant: &Tenant, stream: Stream) -> Position {
@@ -103,7 +103,7 @@ pub struct Plan<'a, S> {
     batch: &'a Batch,
     changes: Changes<'a>,
     /// Index into the rows of `changes`.
-    commands: HashMap<(Partition, CommandId), usize>,
+    commands: HashMap<(&'a Tenant, Partition, CommandId), usize>,
     last_positions: HashMap<StreamName<'a>, Position>,
     handed_back: HashSet<StreamName<'a>>,
 }
@@ -151,7 +151,8 @@ impl<'a, S: Stored> Plan<'a, S> {
     pub fn accept(&mut self, changes: Changes<'a>) -> UnitOutcome {
         let mut places = Vec::with_capacity(changes.rows.len());
         for (draft, placed) in changes.rows {
-            self.commands.insert((placed.partition, draft.command_id), self.changes.rows.len());
+            let command = (&draft.tenant, placed.partition, draft.command_id);
+            self.commands.insert(command, self.changes.rows.len());
             self.last_positions.insert((&draft.tenant, draft.stream), placed.position);
             self.changes.rows.push((draft, placed));
             places.push(placed);
@@ -175,16 +176,16 @@ impl<'a, S: Stored> Plan<'a, S> {
     fn check_commands(&self, unit: &Unit, partitions: &[Partition]) -> Result<(), UnitOutcome> {
         let mut in_unit = HashSet::new();
         for (row, (Row { draft, .. }, partition)) in unit.rows.iter().zip(partitions).enumerate() {
-            if !in_unit.insert((*partition, draft.command_id)) {
+            let command = (&draft.tenant, *partition, draft.command_id);
+            if !in_unit.insert(command) {
                 return Err(UnitOutcome::Damaged { what: "a command stands twice".to_owned() });
             }
-            let earlier = self.commands.get(&(*partition, draft.command_id)).map(|index| {
+            let earlier = self.commands.get(&command).map(|index| {
                 let (draft, placed) = self.changes.rows[*index];
                 local_event(draft, placed, &self.batch.incarnation)
             });
-            if let Some(event) =
-                earlier.or_else(|| self.stored.command(*partition, draft.command_id))
-            {
+            let stored = || self.stored.command(&draft.tenant, *partition, draft.command_id);
+            if let Some(event) = earlier.or_else(stored) {
                 return Err(UnitOutcome::Duplicate { row, stored: Box::new(event) });
             }
         }

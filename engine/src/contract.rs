@@ -55,6 +55,7 @@ macro_rules! log_contract {
             append::a_units_rows_share_one_time
             append::a_duplicate_answers_the_stored_event_and_leaves_no_hole
             append::a_command_twice_in_one_batch_is_stored_once
+            append::one_command_of_two_tenants_is_two_events
             append::a_unit_with_one_duplicate_row_writes_none_of_its_rows
             append::a_command_of_an_earlier_incarnation_is_a_duplicate
             append::rows_authored_on_an_older_tail_are_handed_back_with_all_that_follow

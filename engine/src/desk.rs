@@ -6,6 +6,7 @@
 mod answer;
 mod appender;
 mod cache;
+mod cursors;
 mod past;
 mod snapshots;
 mod start;
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use docket_schemas::{Event, Incarnation, Tenant, TicketId};
 use parking_lot::RwLock;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::command::{AuthorError, Authoring, Intent, Opening, Refusal, open};
 use crate::keyring::{Keyring, KeyringError};
@@ -29,6 +30,7 @@ use crate::ticket::{FoldError, Ticket};
 pub use answer::Answer;
 use appender::{Job, Reply, Work};
 use cache::Cache;
+pub use cursors::GoOn;
 pub use past::AsOf;
 pub use start::{StartError, Started, start};
 
@@ -124,6 +126,8 @@ pub(crate) struct Shared {
     erasure_epoch: AtomicU64,
     /// The log was out of reach, and has not been compared with its witnesses since.
     reconnected: AtomicBool,
+    /// Reads of the past, each of which folds a ticket from its first event.
+    past_reads: Semaphore,
 }
 
 /// A node's one place for writes and reads. Cheap to clone.

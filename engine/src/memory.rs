@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use docket_schemas::{
-    CommandId, Event, EventId, Incarnation, Partition, Position, Tenant, TicketId,
+    CommandId, Event, EventId, EventType, Incarnation, Partition, Position, Tenant, TicketId,
 };
 use parking_lot::Mutex;
 use uuid::Uuid;
@@ -59,7 +59,12 @@ impl EventLog for MemoryLog {
 
     async fn stream_events(&self, reads: &[StreamRead]) -> Result<Vec<Event>, LogError> {
         let state = self.0.lock();
-        Ok(reads.iter().flat_map(|read| state.stream(read)).cloned().collect())
+        let mut events: Vec<Event> =
+            reads.iter().flat_map(|read| state.stream(read)).cloned().collect();
+        for event in events.iter_mut().filter(|event| event.event_type == EventType::MessageAdded) {
+            event.draft.sealed = None;
+        }
+        Ok(events)
     }
 
     async fn stream_page(&self, read: &StreamRead, limit: usize) -> Result<Vec<Event>, LogError> {
@@ -69,10 +74,11 @@ impl EventLog for MemoryLog {
 
     async fn event_of_command(
         &self,
+        tenant: &Tenant,
         partition: Partition,
         command: CommandId,
     ) -> Result<Option<Event>, LogError> {
-        Ok(self.0.lock().command(partition, command))
+        Ok(self.0.lock().command(tenant, partition, command))
     }
 
     async fn partition_events(

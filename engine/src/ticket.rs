@@ -236,7 +236,7 @@ impl Ticket {
         }
         // The latest, not the last: every region accepts in an order of its own.
         self.updated.all = self.updated.all.max(draft.occurred_at);
-        if draft.public {
+        if draft.public && !matches!(payload, Payload::HeadsJoined) {
             self.updated.public = self.updated.public.max(draft.occurred_at);
         }
         Ok(())

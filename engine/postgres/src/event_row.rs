@@ -12,15 +12,26 @@ use uuid::Uuid;
 
 use crate::failure::{damaged, failed};
 
-/// The columns that [`event`] reads, of a table called `e`.
+/// The columns that [`event`] reads, of a table called `e`. `event_columns!(folded)` leaves a message's text where it is.
 macro_rules! event_columns {
     () => {
+        event_columns!("e.key_id, e.sealed")
+    };
+    (folded) => {
+        event_columns!(
+            "CASE WHEN e.type <> 'ticket.message_added' THEN e.key_id END, \
+             CASE WHEN e.type <> 'ticket.message_added' THEN e.sealed END"
+        )
+    };
+    ($sealed:literal) => {
+        concat!(
         "e.position, e.partition, e.recorded_at, e.occurred_at, e.policy, e.stream_kind, e.schema, \
          e.role, e.public, e.observed_given, e.stream_id, e.event_id, e.command_id, e.tenant, \
          e.origin_region, e.type, e.device, e.data, e.person, e.principal, e.seq, e.max_op, e.actor, \
-         e.hash, e.deps, e.change, e.request_mac, e.key_id, e.sealed, e.slots, e.external_id, \
+         e.hash, e.deps, e.change, e.request_mac, ", $sealed, ", e.slots, e.external_id, \
          e.correlation_id, e.causation_id, e.origin_position, e.origin_recorded_at, \
          e.origin_partition"
+        )
     };
 }
 pub(crate) use event_columns;

@@ -10,14 +10,14 @@ use crate::event_row::{EVENT_COLUMNS, event, event_columns, get, stored_position
 use crate::failure::{damaged, failed};
 use crate::fences::positions;
 
-/// Streams in the order asked, each beyond its own position, in one query.
+/// Streams in the order asked, each beyond its own position, in one query, without the texts of messages.
 pub(crate) async fn stream_events(
     pool: &PgPool,
     reads: &[StreamRead],
 ) -> Result<Vec<Event>, LogError> {
     const QUERY: &str = concat!(
         "SELECT ",
-        event_columns!(),
+        event_columns!(folded),
         " FROM unnest($1::smallint[], $2::text[], $3::smallint[], $4::uuid[], $5::bigint[])",
         " WITH ORDINALITY AS r (partition, tenant, stream_kind, stream_id, after, number)",
         " JOIN docket.event e ON e.stream_id = r.stream_id AND e.position > r.after",

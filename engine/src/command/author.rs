@@ -137,8 +137,8 @@ pub fn joined_heads(
     with: Authoring<'_>,
 ) -> Result<Option<AuthoredRow>, AuthorError> {
     // One hidden change may cover many that a customer sees: their version has its own heads.
-    let most = ticket.graph.heads().len().max(ticket.graph.public_heads().len());
-    if most <= VERSION_HEADS_MAX / 2 {
+    let public = joins_public_heads(ticket);
+    if !public && !too_many(ticket.graph.heads()) {
         return Ok(None);
     }
     let caller = Caller {
@@ -153,7 +153,7 @@ pub fn joined_heads(
         request_mac: None,
         payload: Payload::HeadsJoined,
         text: None,
-        public: true,
+        public,
         observed: Observed::Assumed,
         slots: Vec::new(),
         occurred_at: at,
@@ -161,6 +161,15 @@ pub fn joined_heads(
     };
     let heads = ticket.graph.heads().to_vec();
     author(ticket, step, &heads, with).map(Some)
+}
+
+/// A customer's version moves only for what they see, unless it could not be told any longer.
+pub(super) fn joins_public_heads(ticket: &Ticket) -> bool {
+    too_many(ticket.graph.public_heads())
+}
+
+const fn too_many(heads: &[NodeIndex]) -> bool {
+    heads.len() > VERSION_HEADS_MAX / 2
 }
 
 /// The part of a command that joins heads.

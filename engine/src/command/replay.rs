@@ -2,7 +2,7 @@
 
 use docket_schemas::{Changed, CommandId, Observed, Payload};
 
-use super::author::{AuthorError, Step, author};
+use super::author::{AuthorError, Step, author, joins_public_heads};
 use super::decide::{Decided, Scene};
 use super::message::text_key;
 use super::{Intent, Replayed, assignment};
@@ -64,7 +64,11 @@ pub(super) fn replay(
         Some(text) => Some((text.clone(), text_key(intent)?)),
         None => None,
     };
-    let step = scene.step(intent, replayed.payload.clone(), replayed.public);
+    let public = match &replayed.payload {
+        Payload::HeadsJoined => joins_public_heads(ticket),
+        _ => replayed.public,
+    };
+    let step = scene.step(intent, replayed.payload.clone(), public);
     let causation_id = replayed.causation_id;
     let step = Step { slots, text, observed: replayed.observed, causation_id, ..step };
     Ok(Decided { rows: vec![author(ticket, step, &scene.seen, scene.with)?], follow_up: None })

@@ -1,14 +1,14 @@
 //! The status machine: anything may become anything but `new`, and `closed` is final unless it stands in conflict.
 
-use docket_schemas::{Kind, Status};
+use docket_schemas::{EventType, Kind, Status};
 
 use super::{Intent, OBSERVED_AGE_MAX_MICROS, Refusal, Source};
-use crate::graph::Past;
+use crate::graph::{Node, Past};
 use crate::policy::{Action, Audience, Relation, Verdict, may};
 use crate::resolver::{Outcome, Ranked, resolve};
 use crate::ticket::Ticket;
 
-/// How `closed` stands among a ticket's surviving statuses.
+/// How `closed` stands among a ticket's candidates, those of one principal folded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Closing {
     /// Not at all.
@@ -23,9 +23,9 @@ pub(super) enum Closing {
 pub(super) fn closing(ticket: &Ticket) -> Closing {
     let Some(status) = resolve::<Status>(ticket, "status") else { return Closing::Absent };
     let closed = |value: &Status| *value == Status::Closed;
-    match status.survivors.iter().filter(|one| closed(&one.value)).count() {
+    match status.ranked.iter().filter(|one| closed(&one.value)).count() {
         0 => Closing::Absent,
-        count if count == status.survivors.len() => Closing::Lone,
+        count if count == status.ranked.len() => Closing::Lone,
         _ => Closing::Disputed,
     }
 }
@@ -69,8 +69,8 @@ pub(super) fn check_status(
 /// A standing conflict that holds `closed`, with every candidate in the version that the caller named.
 fn settles(ticket: &Ticket, outcome: &Outcome<'_, Status>, intent: &Intent, seen: &Past) -> bool {
     let has_seen = |one: &Ranked<'_, Status>| ticket.graph.has_seen(seen, one.node.command_id);
-    let holds_closed = outcome.survivors.iter().any(|one| one.value == Status::Closed);
-    let disputed = outcome.survivors.iter().any(|one| one.value != Status::Closed);
+    let holds_closed = outcome.ranked.iter().any(|one| one.value == Status::Closed);
+    let disputed = outcome.ranked.iter().any(|one| one.value != Status::Closed);
     let named = intent.observed.is_some() && outcome.survivors.iter().all(has_seen);
     holds_closed && disputed && named
 }
@@ -80,10 +80,13 @@ pub(super) fn check_fresh(ticket: &Ticket, intent: &Intent, seen: &Past) -> Resu
     if intent.source == Source::Import || intent.observed.is_none() {
         return Ok(());
     }
-    let visible = |public: bool| public || Audience::of(intent.caller.role) == Audience::Staff;
+    let visible = |node: &Node| {
+        let shown = node.public && node.event_type != EventType::HeadsJoined;
+        shown || Audience::of(intent.caller.role) == Audience::Staff
+    };
     let oldest = intent.now.plus_micros(-OBSERVED_AGE_MAX_MICROS);
     let stale = ticket.graph.nodes().iter().any(|node| {
-        node.position > 0 && node.recorded_at < oldest && visible(node.public) && !seen.holds(node)
+        node.position > 0 && node.recorded_at < oldest && visible(node) && !seen.holds(node)
     });
     if stale { Err(Refusal::Stale) } else { Ok(()) }
 }

@@ -9,6 +9,7 @@ use super::drafts::{
     after, append, append_one, batch, chained, check_order, command, draft, draft_of, duplicate,
     eu, events_of, numbers, opening, place, placed, started, taking, tenant, ticket, unit, units,
 };
+use crate::append::partition_of;
 use crate::ports::log::{APPEND_BATCH_ROWS_MAX, Batch, EventLog, UnitOutcome};
 
 /// Positions count every tenant's events, in the order of the batch, and never skip.
@@ -86,6 +87,41 @@ pub async fn a_command_twice_in_one_batch_is_stored_once(harness: &impl LogHarne
     let (_, stored) = duplicate(&outcomes[1]);
     assert_eq!((stored.position, stored.recorded_at), (first.position, first.recorded_at));
     assert_eq!(events_of(&log, ticket(1)).await, std::slice::from_ref(stored));
+}
+
+/// A tenant's command ids, tickets and dots are its own, also where another tenant's stand in the same partition.
+pub async fn one_command_of_two_tenants_is_two_events(harness: &impl LogHarness) {
+    let log = started(harness).await;
+    let [acme, bolt, corp] = ["acme", "bolt", "corp"].map(tenant);
+    let on = |number| [&acme, &bolt].map(|tenant| draft_of(tenant, ticket(number), number));
+    let mut shared = (1..)
+        .map(on)
+        .filter(|[ours, theirs]| partition_of(ours) == partition_of(theirs));
+    let mut next = || shared.next().expect("1 in 16");
+    let (apart, in_one_batch, in_one_unit) = (next(), next(), next());
+
+    let partition = partition_of(&apart[0]);
+    let rows = |drafts: &[Draft; 2]| drafts.clone().map(opening);
+    for row in rows(&apart) {
+        place(&log, row).await;
+    }
+    for outcome in append(&log, units(rows(&in_one_batch))).await {
+        placed(&outcome);
+    }
+    assert_eq!(placed(&append_one(&log, rows(&in_one_unit)).await).len(), 2);
+
+    let again = [&apart, &in_one_batch, &in_one_unit].map(rows).concat();
+    let outcomes = append(&log, units(again.clone())).await;
+    for (row, outcome) in again.iter().zip(&outcomes) {
+        assert_eq!(duplicate(outcome).1.draft, *row.draft, "a duplicate of its own tenant's");
+    }
+    let stored = async |tenant: &Tenant| {
+        let found = log.event_of_command(tenant, partition, apart[0].command_id).await;
+        found.expect("an answer").map(|event| event.draft)
+    };
+    let [ours, theirs] = apart.clone().map(Some);
+    assert_eq!([stored(&acme).await, stored(&bolt).await, stored(&corp).await], [ours, theirs, None]);
+    check_order(&log).await;
 }
 
 /// The index names the first stored row; the others are not written either.

@@ -119,17 +119,21 @@ pub async fn a_reader_of_a_growing_log_sees_each_event_once(harness: &impl LogHa
     assert_eq!(reader.sorted_numbers(), (1..=300).collect::<Vec<_>>());
 }
 
-/// By command within its partition, by partition and position.
+/// By its tenant's command within its partition, by partition and position.
 pub async fn an_event_is_found_by_its_command_and_by_its_place(harness: &impl LogHarness) {
     let log = started(harness).await;
     let placed = place(&log, opening(draft(ticket(1), 1))).await;
-    let found = log.event_of_command(placed.partition, command(1)).await.expect("an answer");
+    let [acme, bolt] = ["acme", "bolt"].map(tenant);
+    let of_command = async |tenant, partition, command| -> Option<Event> {
+        log.event_of_command(tenant, partition, command).await.expect("an answer")
+    };
+    let found = of_command(&acme, placed.partition, command(1)).await;
     let found = found.expect("it is stored");
     assert_eq!((found.draft, found.position), (draft(ticket(1), 1), placed.position));
     let elsewhere = Partition::all().find(|other| *other != placed.partition).expect("16");
-    for (partition, command) in [(elsewhere, command(1)), (placed.partition, command(2))] {
-        assert_eq!(log.event_of_command(partition, command).await.expect("an answer"), None);
-    }
+    assert_eq!(of_command(&acme, elsewhere, command(1)).await, None);
+    assert_eq!(of_command(&acme, placed.partition, command(2)).await, None);
+    assert_eq!(of_command(&bolt, placed.partition, command(1)).await, None);
     let at = async |partition, position| -> Option<EventId> {
         log.event_id_at(partition, position).await.expect("an answer")
     };

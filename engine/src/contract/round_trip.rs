@@ -76,7 +76,7 @@ pub async fn every_kind_of_stream_comes_back(harness: &impl LogHarness) {
     for draft in drafts {
         place(&log, opening(draft.clone())).await;
         let read = StreamRead { tenant: tenant("acme"), stream: draft.stream, after: 0 };
-        let events = log.stream_events(&[read]).await.expect("the log is available");
+        let events = log.stream_page(&read, 5).await.expect("the log is available");
         let drafts: Vec<_> = events.into_iter().map(|event| event.draft).collect();
         assert_eq!(drafts, [draft], "its own events only");
     }
@@ -124,14 +124,17 @@ async fn comes_back(harness: &impl LogHarness, draft: Draft) {
     let log = harness.second_connection().await;
     let read = StreamRead { tenant: draft.tenant.clone(), stream: draft.stream, after: 0 };
     let by_stream = log.stream_events(std::slice::from_ref(&read)).await.expect("an answer");
-    assert_eq!(by_stream, std::slice::from_ref(&expected));
+    let mut folded = expected.clone();
+    folded.draft.sealed.take_if(|_| draft.event_type == EventType::MessageAdded);
+    assert_eq!(by_stream, [folded]);
     let by_page = log.stream_page(&read, 5).await.expect("an answer");
     assert_eq!(by_page, std::slice::from_ref(&expected));
     let by_partition = log.partition_events(placed.partition, 0, 5).await.expect("an answer");
     assert_eq!(by_partition, std::slice::from_ref(&expected));
     let by_tenant = log.tenant_events(&draft.tenant, &Positions::START, 5).await;
     assert_eq!(by_tenant.expect("an answer").events, std::slice::from_ref(&expected));
-    let by_command = log.event_of_command(placed.partition, draft.command_id).await;
+    let by_command =
+        log.event_of_command(&draft.tenant, placed.partition, draft.command_id).await;
     assert_eq!(by_command.expect("an answer"), Some(expected.clone()));
     let outcome = append_one(&log, [opening(draft)]).await;
     assert_eq!(duplicate(&outcome), (0, &expected));

@@ -9,6 +9,9 @@ use crate::ports::log::StreamRead;
 use crate::ticket::Ticket;
 use crate::version::Version;
 
+/// Most reads of the past at once; the others wait, so that the present stays quick.
+pub(super) const PAST_READS_MAX: usize = 2;
+
 /// A point in a ticket's past.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AsOf {
@@ -31,6 +34,7 @@ impl Desk {
         id: TicketId,
         at: &AsOf,
     ) -> Result<Option<Ticket>, DeskError> {
+        let _turn = self.shared.past_reads.acquire().await;
         let stream = Stream::ticket(id);
         let read = StreamRead { tenant: tenant.clone(), stream, after: 0 };
         let events = self.ports().log.stream_events(&[read]).await?;

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use docket_schemas::{Incarnation, IncarnationError};
 use parking_lot::RwLock;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::appender::run;
 use super::cache::Cache;
+use super::past::PAST_READS_MAX;
 use super::{Desk, Ports, Shared, WAITING_WRITES_MAX};
 use crate::ports::log::LogError;
 
@@ -71,6 +72,7 @@ pub async fn start(ports: Ports, region: &str) -> Result<Started, StartError> {
         incarnation: RwLock::new(incarnation),
         erasure_epoch,
         reconnected: AtomicBool::new(false),
+        past_reads: Semaphore::new(PAST_READS_MAX),
     });
     let (submit, jobs) = mpsc::channel(WAITING_WRITES_MAX);
     let appender = tokio::spawn(run(Arc::clone(&shared), jobs));

@@ -21,7 +21,7 @@ type Opening = (Timestamp, Partition, Position, TicketId);
 #[derive(Debug, Default)]
 pub(super) struct State {
     partitions: [Vec<Event>; PARTITIONS as usize],
-    commands: HashMap<(Partition, CommandId), Position>,
+    commands: HashMap<(Tenant, Partition, CommandId), Position>,
     streams: HashMap<(Tenant, Stream), Vec<Position>>,
     slots: HashMap<(Tenant, SlotKey), EventId>,
     /// By external id.
@@ -36,7 +36,8 @@ pub(super) struct State {
 impl State {
     pub(super) fn push(&mut self, event: Event) {
         let (partition, position) = (event.partition, event.position);
-        self.commands.entry((partition, event.command_id)).or_insert(position);
+        let command = (event.tenant.clone(), partition, event.command_id);
+        self.commands.entry(command).or_insert(position);
         let stream = (event.tenant.clone(), event.stream);
         self.streams.entry(stream).or_default().push(position);
         if let (Some(id), StreamKind::Ticket) = (&event.external_id, event.stream.kind) {
@@ -122,8 +123,8 @@ impl Stored for State {
         })
     }
 
-    fn command(&self, partition: Partition, command: CommandId) -> Option<Event> {
-        let position = self.commands.get(&(partition, command))?;
+    fn command(&self, tenant: &Tenant, partition: Partition, command: CommandId) -> Option<Event> {
+        let position = self.commands.get(&(tenant.clone(), partition, command))?;
         self.at(partition, *position).cloned()
     }
 

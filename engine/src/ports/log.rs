@@ -91,7 +91,7 @@ pub struct Placed {
 pub enum UnitOutcome {
     /// Durable: a place for each row.
     Appended(Vec<Placed>),
-    /// A row's command is already stored, whatever region or incarnation stored it.
+    /// A row's command is already stored for its tenant, whatever region or incarnation stored it.
     Duplicate {
         /// Index of the first such row in the unit.
         row: usize,
@@ -190,15 +190,17 @@ pub trait EventLog: Send + Sync + 'static {
     async fn append(&self, batch: Batch) -> Result<Vec<UnitOutcome>, LogError>;
 
     /// Events of several streams, each beyond its own position; of each stream in position order, streams in the
-    /// order of `reads`. Returns all of them: callers bound what they ask for by snapshots.
+    /// order of `reads`. For folding, which never looks at what a message says: its `sealed` is left out. Returns all
+    /// of them: callers bound what they ask for by snapshots.
     async fn stream_events(&self, reads: &[StreamRead]) -> Result<Vec<Event>, LogError>;
 
     /// The events of one stream after a position, at most `limit` and never more than [`READ_EVENTS_MAX`].
     async fn stream_page(&self, read: &StreamRead, limit: usize) -> Result<Vec<Event>, LogError>;
 
-    /// The stored event of a command in one partition, by whichever incarnation it was accepted first.
+    /// The stored event of a tenant's command in one partition, by whichever incarnation it was accepted first.
     async fn event_of_command(
         &self,
+        tenant: &Tenant,
         partition: Partition,
         command: CommandId,
     ) -> Result<Option<Event>, LogError>;

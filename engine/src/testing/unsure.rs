@@ -60,10 +60,11 @@ impl EventLog for UnsureLog {
 
     async fn event_of_command(
         &self,
+        tenant: &Tenant,
         partition: Partition,
         command: CommandId,
     ) -> Result<Option<Event>, LogError> {
-        self.inner.event_of_command(partition, command).await
+        self.inner.event_of_command(tenant, partition, command).await
     }
 
     async fn partition_events(

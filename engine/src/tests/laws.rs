@@ -25,10 +25,11 @@ fn now(world: &World) -> Version {
     Version::of(graph, graph.heads())
 }
 
-fn survivors_closed(ticket: &mut Ticket) -> (usize, usize) {
+/// How many candidates are `closed`, and how many there are, as they are shown: those of one principal folded.
+fn candidates_closed(ticket: &mut Ticket) -> (usize, usize) {
     let outcome = status(ticket);
-    let closed = outcome.survivors.iter().filter(|one| one.value == Status::Closed).count();
-    (closed, outcome.survivors.len())
+    let closed = outcome.ranked.iter().filter(|one| one.value == Status::Closed).count();
+    (closed, outcome.ranked.len())
 }
 
 proptest! {
@@ -39,7 +40,7 @@ proptest! {
         let mut world = World::after(&steps);
         let seen = now(&world);
         let value = Status::ALL[value];
-        let (closed, all) = survivors_closed(&mut world.regions[0].ticket);
+        let (closed, all) = candidates_closed(&mut world.regions[0].ticket);
         let shown = world.write(0, ADMIN, Command::status(value), Some(seen));
         let lone_closed = closed > 0 && closed == all;
         let refused = matches!(value, Status::New | Status::Snoozed) || lone_closed;
@@ -57,7 +58,7 @@ proptest! {
     #[test]
     fn closed_beats_everything_concurrent_and_alone_is_final(steps in steps()) {
         let mut world = World::after(&steps);
-        let (closed, all) = survivors_closed(&mut world.regions[0].ticket);
+        let (closed, all) = candidates_closed(&mut world.regions[0].ticket);
         let effective = status(&mut world.regions[0].ticket).effective;
         prop_assert_eq!(effective == Status::Closed, closed > 0);
         if closed > 0 {

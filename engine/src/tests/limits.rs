@@ -88,6 +88,22 @@ async fn many_heads_are_joined_before_a_version_cannot_name_them() {
 }
 
 #[tokio::test]
+async fn joining_hidden_heads_moves_nothing_that_a_customer_sees() {
+    let (office, desk, opened) = office().await;
+    for number in 0..VERSION_HEADS_MAX {
+        office.clock.advance(1_000_000);
+        let other = office.caller(Role::Agent, &format!("agent_{number}")).await;
+        let intent = office.intent(&other, opened.id, Command::note("hidden")).await;
+        let intent = Intent { observed: Some(opened.version.clone()), ..intent };
+        let shown = desk.execute(intent).await.unwrap().ticket;
+        assert_eq!(shown.public_version, opened.public_version);
+        assert_eq!(shown.public_updated_at, opened.public_updated_at);
+    }
+    let events = office.events(opened.id).await;
+    assert!(events.iter().any(|event| event.event_type == EventType::HeadsJoined));
+}
+
+#[tokio::test]
 async fn a_field_write_on_a_version_older_than_seven_days_is_stale() {
     let (office, desk, opened) = office().await;
     let customer = office.caller(Role::Customer, "cus_1").await;

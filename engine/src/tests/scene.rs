@@ -207,6 +207,9 @@ async fn of_one_person_the_newest_value_stands_but_closed_is_never_folded_away()
     assert_eq!((newer.status, newer.conflicts.len()), (Status::Pending, 0));
     let closed = scene.does(&device("tablet"), Command::status(Status::Closed), &before).await;
     assert_eq!((closed.status, closed.conflicts.len()), (Status::Closed, 0));
+    let reopen = Command::status(Status::Open);
+    let reopened = scene.tries(&scene.agent, reopen, Some(&closed.version)).await;
+    assert_eq!(refusal(reopened), Refusal::Closed, "it shows no conflict that could be settled");
     let newest = scene.does(&device("laptop"), Command::status(Status::Open), &before).await;
     let values: Vec<_> =
         newest.conflicts[0].candidates.iter().filter_map(|one| one.value.as_str()).collect();

@@ -13,8 +13,8 @@ use proptest::test_runner::TestRunner;
 use uuid::Uuid;
 
 use crate::command::{
-    Authoring, Caller, Command, FieldChange, Intent, NewMessage, Opening, Source, Visibility,
-    decide, open,
+    AuthorError, Authoring, Caller, Command, FieldChange, Intent, NewMessage, Opening, Source,
+    Visibility, decide, open,
 };
 use crate::ports::ids::Ids as _;
 use crate::ports::log::{Placed, Row};
@@ -277,7 +277,11 @@ impl World {
         };
         let region = &mut self.regions[region];
         let with = Authoring { incarnation: &region.incarnation, ids: &self.ids };
-        let rows = decide(&mut region.ticket, &intent, with).ok()?.rows;
+        let rows = match decide(&mut region.ticket, &intent, with) {
+            Ok(decided) => decided.rows,
+            Err(AuthorError::Refused(_)) => return None,
+            Err(AuthorError::Fold(error)) => panic!("what was decided cannot be folded: {error}"),
+        };
         for row in rows {
             let event = event_at(&row, region.events.len() as Position + 1, &region.incarnation);
             let Event { partition, position, recorded_at, .. } = event;

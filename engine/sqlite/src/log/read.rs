@@ -32,7 +32,7 @@ pub(super) async fn streams(
     });
     let sql = concat!(
         "SELECT ",
-        event_columns!(),
+        event_columns!(folded),
         " FROM json_each(?1) AS asked CROSS JOIN event",
         " ON stream_id = unhex(asked.value ->> 0) AND tenant = asked.value ->> 1",
         " AND stream_kind = asked.value ->> 2 AND place > asked.value ->> 3",
@@ -63,15 +63,18 @@ pub(super) async fn stream_page(
 
 pub(super) async fn of_command(
     pool: &SqlitePool,
+    tenant: &Tenant,
     partition: Partition,
     command: CommandId,
 ) -> Result<Option<Event>, Failure> {
     let sql = concat!(
         "SELECT ",
         event_columns!(),
-        " FROM event WHERE command_id = ?1 AND partition = ?2 ORDER BY place LIMIT 1"
+        // `+`: never by the tenant's index, which is ordered as asked and would be walked.
+        " FROM event WHERE command_id = ?1 AND partition = ?2 AND +tenant = ?3 ORDER BY place LIMIT 1"
     );
-    let query = sqlx::query(sql).bind(command.uuid()).bind(partition.number());
+    let query =
+        sqlx::query(sql).bind(command.uuid()).bind(partition.number()).bind(tenant.to_string());
     Ok(events(pool, query).await?.pop())
 }
 

@@ -13,14 +13,25 @@ use uuid::Uuid;
 use super::place::{partition, place, position};
 use crate::failure::Failure;
 
-/// The columns that [`bind`] fills, in its order.
+/// The columns that [`bind`] fills, in its order. `event_columns!(folded)` leaves a message's text where it is.
 macro_rules! event_columns {
     () => {
+        $crate::log::row::event_columns!("key_id, sealed")
+    };
+    (folded) => {
+        $crate::log::row::event_columns!(
+            "CASE WHEN event_type <> 'ticket.message_added' THEN key_id END AS key_id, \
+             CASE WHEN event_type <> 'ticket.message_added' THEN sealed END AS sealed"
+        )
+    };
+    ($sealed:literal) => {
+        concat!(
         "place, recorded_at, tenant, stream_kind, stream_id, event_id, command_id, request_mac, \
          event_type, schema_version, public, principal, role, device, policy, observed, slots, \
          external_id, occurred_at, correlation_id, causation_id, origin_region, \
          origin_partition, origin_position, origin_recorded_at, actor, seq, max_op, hash, deps, \
-         change, key_id, sealed, data"
+         change, ", $sealed, ", data"
+        )
     };
 }
 pub(super) use event_columns;

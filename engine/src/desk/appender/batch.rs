@@ -281,8 +281,9 @@ fn refused(mut job: Job, error: AuthorError, entry: &Held) -> Authored {
 fn answer_stored(shared: &Shared, job: Job, intent: Arc<Intent>) -> Authored {
     let log = Arc::clone(&shared.ports.log);
     tokio::spawn(async move {
-        let partition = Stream::ticket(intent.ticket).partition(&intent.caller.tenant);
-        let reply = match log.event_of_command(partition, intent.command_id).await {
+        let tenant = &intent.caller.tenant;
+        let partition = Stream::ticket(intent.ticket).partition(tenant);
+        let reply = match log.event_of_command(tenant, partition, intent.command_id).await {
             Ok(Some(event)) => Reply::Duplicate(Box::new(event)),
             Ok(None) => Reply::Again,
             Err(error) => Reply::Failed(error.into()),

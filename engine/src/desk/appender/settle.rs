@@ -148,9 +148,10 @@ async fn find_own(shared: &Shared, pending: &[Pending], outcomes: &mut [UnitOutc
 async fn places(shared: &Shared, pending: &Pending) -> Option<Vec<Placed>> {
     let mut places = Vec::with_capacity(pending.unit.rows.len());
     for row in &pending.unit.rows {
-        let partition = row.draft.stream.partition(&row.draft.tenant);
-        let stored =
-            shared.ports.log.event_of_command(partition, row.draft.command_id).await.ok()??;
+        let tenant = &row.draft.tenant;
+        let partition = row.draft.stream.partition(tenant);
+        let found = shared.ports.log.event_of_command(tenant, partition, row.draft.command_id);
+        let stored = found.await.ok()??;
         let (position, recorded_at) = (stored.position, stored.recorded_at);
         places.push(Placed { partition, position, recorded_at });
     }
