@@ -3,10 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use docket_engine::cursor::Cursor;
 use serde_json::json;
 
-use super::page::{events_limit, from_the_start, read_cursor};
+use super::page::{
+    PAGE_BYTES_MAX, READ_AT_ONCE_MAX, events_limit, from_the_start, read_cursor, weight,
+};
 use super::query::Query;
 use super::tickets::{check_feed, problem};
 use crate::app::App;
@@ -29,16 +30,21 @@ pub(super) async fn get(
         Some(after) => read_cursor(&app, after).await?,
         None => from_the_start(&app),
     };
-    let page = app.desk.ports().log.tenant_events(&token.tenant, &from.positions, limit).await;
-    let page = page.map_err(|error| problem(error.into()))?;
     let names = Names { desk: &app.desk, tenant: &token.tenant };
-    let mut cursor = Cursor { incarnation: app.desk.incarnation(), positions: from.positions };
-    let mut events = Vec::with_capacity(page.events.len());
-    for event in &page.events {
-        cursor.positions.advance(event.partition, event.position);
-        events.push(present(names, event, &cursor, ChangeBytes::Omit).await.map_err(problem)?);
+    let mut cursor = from;
+    let (mut events, mut bytes, mut end_of_stream) = (Vec::new(), 0, false);
+    while !end_of_stream && events.len() < limit && bytes < PAGE_BYTES_MAX {
+        let at_once = READ_AT_ONCE_MAX.min(limit - events.len());
+        let log = &app.desk.ports().log;
+        let page = log.tenant_events(&token.tenant, &cursor.positions, at_once).await;
+        let page = page.map_err(|error| problem(error.into()))?;
+        for event in &page.events {
+            cursor.positions.advance(event.partition, event.position);
+            bytes += weight(event);
+            events.push(present(names, event, &cursor, ChangeBytes::Omit).await.map_err(problem)?);
+        }
+        end_of_stream = !page.more;
     }
-    let end_of_stream = !page.more;
     let after_cursor = cursor.to_string();
     let body =
         json!({"events": events, "after_cursor": after_cursor, "end_of_stream": end_of_stream});

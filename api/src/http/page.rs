@@ -1,6 +1,8 @@
 //! Pages: their sizes, and the cursors from which they go on.
 
 use docket_engine::cursor::{Cursor, Positions};
+use docket_engine::desk::GoOn;
+use docket_schemas::Event;
 
 use super::tickets::problem;
 use crate::app::App;
@@ -14,6 +16,18 @@ const PAGE_SIZE_DEFAULT: usize = 50;
 const EVENTS_MAX: usize = 1_000;
 /// Events of a page where nothing is said.
 const EVENTS_DEFAULT: usize = 100;
+
+/// Bytes of stored text and changes after which a page ends early; its cursor goes on from there.
+pub(super) const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most events that are read from the log at once for a page.
+pub(super) const READ_AT_ONCE_MAX: usize = 200;
+
+/// What an event weighs in a page, in bytes.
+pub(super) fn weight(event: &Event) -> usize {
+    let sealed = event.sealed.as_ref().map_or(0, |sealed| sealed.bytes.len());
+    let change = event.change.as_ref().map_or(0, |change| change.bytes.len());
+    event.data.len() + sealed + change
+}
 
 /// The size of a page of items.
 pub(super) fn page_size(name: &str, text: Option<&str>) -> Result<usize, Problem> {
@@ -38,26 +52,17 @@ fn number(name: &str, text: Option<&str>, default: usize, max: usize) -> Result<
     }
 }
 
-/// A cursor of this log. One of an older incarnation goes on where that one ended, and beyond it is 410.
+/// A cursor of this log: 400 where it is none, 410 where the log was restored from before it.
 pub(super) async fn read_cursor(app: &App, text: &str) -> Result<Cursor, Problem> {
     let cursor: Cursor = text.parse().map_err(|_| Problem::new(Code::CursorMalformed))?;
-    let newest = app.desk.incarnation();
-    if cursor.incarnation == newest {
-        return Ok(cursor);
+    match app.desk.go_on(cursor).await.map_err(problem)? {
+        GoOn::From(cursor) => Ok(cursor),
+        GoOn::Replaced(cursor) => {
+            Err(Problem::new(Code::HistoryReplaced).member("after_cursor", cursor.to_string()))
+        }
+        GoOn::NotIssued => Err(Problem::new(Code::CursorMalformed)
+            .detail("the cursor is another region's, or beyond the log")),
     }
-    if cursor.incarnation.region() != newest.region() {
-        return Err(Problem::new(Code::CursorMalformed).detail("the cursor is another region's"));
-    }
-    let starts =
-        app.desk.ports().log.incarnations().await.map_err(|error| problem(error.into()))?;
-    let later =
-        starts.iter().filter(|start| start.incarnation.number() > cursor.incarnation.number());
-    let kept = later.fold(cursor.positions, |kept, start| kept.min(&start.heads));
-    let cut = Cursor { incarnation: newest, positions: kept };
-    if kept == cursor.positions {
-        return Ok(cut);
-    }
-    Err(Problem::new(Code::HistoryReplaced).member("after_cursor", cut.to_string()))
 }
 
 /// Where a reader without a cursor begins.

@@ -95,6 +95,9 @@ async fn text(names: Names<'_>, event: &Event) -> Result<Value, DeskError> {
 const PUBLIC_DATA: [&str; 8] =
     ["status", "priority", "type", "requester_id", "assignee_id", "channel", "public", "sealed"];
 
+/// Sealed parts of the public part.
+const PUBLIC_TEXT: [&str; 2] = ["subject", "body"];
+
 /// A public event for a customer of its ticket.
 ///
 /// # Errors
@@ -120,6 +123,10 @@ pub async fn present_to_customer(
     ];
     let mut view: Map<String, Value> =
         whole.into_iter().filter(|(key, _)| shown.contains(&key.as_str())).collect();
+    // An opening also seals who the requester is.
+    if let Some(text) = view.get_mut("text").and_then(Value::as_object_mut) {
+        text.retain(|key, _| PUBLIC_TEXT.contains(&key.as_str()));
+    }
     if let Some(data) = view.get_mut("data").and_then(Value::as_object_mut) {
         data.retain(|key, _| PUBLIC_DATA.contains(&key.as_str()) || key == "ticket_id");
         if let Some(status) =

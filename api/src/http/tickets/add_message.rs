@@ -10,7 +10,7 @@ use docket_schemas::{CommandId, Status, Stream, derivation};
 use serde::{Deserialize, Serialize};
 
 use super::answer::written;
-use super::enter::{Entered, Envelope, Head, enter};
+use super::enter::{Entered, Envelope, Head, check_status, enter};
 use super::fields::Checks;
 use super::refusal::{explained, forbidden, problem};
 use crate::app::App;
@@ -57,6 +57,9 @@ pub(super) async fn post(
     let body: AddMessage = payload.parse()?;
     if !body.public && may(token.role, Relation::Own, Action::AddInternalNote) != Verdict::Allow {
         return Err(forbidden("write internal notes"));
+    }
+    if let Some(status) = body.status {
+        check_status(&token, status)?;
     }
     let mut checks = Checks::default();
     checks.body(&body.body);
@@ -108,7 +111,7 @@ async fn said(
         None => command,
     };
     let partition = Stream::ticket(answer.ticket.id).partition(tenant);
-    let stored = app.desk.ports().log.event_of_command(partition, command).await?;
+    let stored = app.desk.ports().log.event_of_command(tenant, partition, command).await?;
     let stored = stored.ok_or(DeskError::Stopping)?;
     present(Names { desk: &app.desk, tenant }, &stored).await
 }

@@ -2,18 +2,22 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use docket_engine::command::{Caller, Command, Intent, Precondition, Source};
 use docket_engine::policy::{Action, Audience, Relation, Verdict, may};
+use docket_engine::ticket::Ticket;
 use docket_engine::version::Version;
 use docket_schemas::canonical::Fields;
-use docket_schemas::{CommandId, Mac, PersonId, Role, Stream, TicketId, canonical, derivation};
+use docket_schemas::{
+    CommandId, Mac, PersonId, Role, Status, Stream, TicketId, canonical, derivation,
+};
 use serde::Serialize;
 
 use super::refusal::{forbidden, problem};
 use crate::app::App;
 use crate::auth::Token;
 use crate::http::header::{IfMatch, idempotency_key, if_match};
+use crate::http::query::Query;
 use crate::problem::{Code, Problem};
 
 /// A caller before a ticket that they may see.
@@ -32,18 +36,18 @@ pub(super) async fn enter(
     action: Action,
 ) -> Result<Entered, Problem> {
     let (caller, person) = app.caller(token).await.map_err(problem)?;
-    let stands = |ticket: &mut docket_engine::ticket::Ticket| {
-        let requester = ticket.facts().map(|facts| facts.requester);
-        (requester, ticket.concerns(person.id).unwrap_or(false))
-    };
-    let mut found = app.desk.glance(&caller.tenant, ticket, stands).await.map_err(problem)?;
-    // Somebody may follow since this node last looked.
-    if token.role == Role::Customer && !matches!(found, Some((_, true))) {
-        found = app.desk.look(&caller.tenant, ticket, stands).await.map_err(problem)?;
-    }
-    let (requester, own) = match found {
-        Some((Some(requester), own)) => (Some(requester), own),
-        _ => (None, false),
+    let requester = |ticket: &mut Ticket| ticket.facts().map(|facts| facts.requester);
+    let found = app.desk.glance(&caller.tenant, ticket, requester).await.map_err(problem)?;
+    let requester = found.flatten();
+    // Who the requester is never changes; who follows may have, on another node.
+    let own = match requester {
+        Some(requester) if requester == person.id => true,
+        Some(_) if token.role == Role::Customer => {
+            let follows = |ticket: &mut Ticket| ticket.concerns(person.id).unwrap_or(false);
+            let found = app.desk.look(&caller.tenant, ticket, follows).await.map_err(problem)?;
+            found.unwrap_or(false)
+        }
+        _ => false,
     };
     let relation = if own { Relation::Own } else { Relation::Other };
     if may(token.role, relation, Action::Read) == Verdict::Forbid {
@@ -59,6 +63,16 @@ pub(super) async fn enter(
     }
 }
 
+/// Refuses a status that the role never writes; whether `closed` may settle a conflict is decided on the ticket.
+pub(super) fn check_status(token: &Token, status: Status) -> Result<(), Problem> {
+    let allows = |action| may(token.role, Relation::Own, action) == Verdict::Allow;
+    if allows(Action::SetStatus(status)) || status == Status::Closed && allows(Action::SettleClosed)
+    {
+        return Ok(());
+    }
+    Err(forbidden(&format!("set status `{status}`")))
+}
+
 /// Refuses who may not read the tenant's feed.
 pub(in crate::http) fn check_feed(token: &Token) -> Result<(), Problem> {
     match may(token.role, Relation::Other, Action::ReadFeed) {
@@ -71,15 +85,17 @@ pub(in crate::http) fn check_feed(token: &Token) -> Result<(), Problem> {
 pub(super) struct Head {
     method: Method,
     uri: Uri,
+    query: Query,
     headers: HeaderMap,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Head {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let query = Query::from_request_parts(parts, state).await?;
         let Parts { method, uri, headers, .. } = parts;
-        Ok(Self { method: method.clone(), uri: uri.clone(), headers: headers.clone() })
+        Ok(Self { method: method.clone(), uri: uri.clone(), query, headers: headers.clone() })
     }
 }
 
@@ -92,6 +108,7 @@ pub(super) struct Envelope<'a> {
 
 impl<'a> Envelope<'a> {
     pub(super) fn read(head: &'a Head) -> Result<Self, Problem> {
+        head.query.params([])?;
         let precondition = if_match(&head.headers)?.map(|wanted| match wanted {
             IfMatch::Any => Precondition::Any,
             IfMatch::OneOf(versions) => Precondition::OneOf(versions),
@@ -122,14 +139,15 @@ impl<'a> Envelope<'a> {
     /// Tells a retry from a reused key; none where there is no key that could be reused.
     pub(super) fn mac<T: Serialize>(&self, app: &App, body: &T) -> Option<Mac> {
         self.key?;
-        let if_match =
-            self.head.headers.get(header::IF_MATCH).map(axum::http::HeaderValue::as_bytes);
+        let headers = &self.head.headers;
+        let if_match: Vec<_> =
+            headers.get_all(header::IF_MATCH).iter().map(HeaderValue::as_bytes).collect();
         let request = Fields::new("docket/request/1")
             .field(self.head.method.as_str())
             .field(self.head.uri.path())
             .field(self.head.uri.query().unwrap_or_default())
             .field(canonical::json(body))
-            .optional(if_match)
+            .optional((!if_match.is_empty()).then(|| if_match.join(&b", "[..])))
             .finish();
         Some(app.keyring().request_mac(&request))
     }

@@ -36,19 +36,20 @@ pub(super) async fn get(
     let may_filter = token.role != docket_schemas::Role::Customer;
     let log = &app.desk.ports().log;
     let found = if may_filter {
-        let found = log.tickets_by_external_id(&token.tenant, &external_id, FOUND_MAX).await;
+        let found = log.tickets_by_external_id(&token.tenant, &external_id, FOUND_MAX + 1).await;
         found.map_err(|error| problem(error.into()))?
     } else {
         Vec::new()
     };
+    let has_more = found.len() > FOUND_MAX;
     let mut tickets = Vec::with_capacity(found.len());
-    for ticket in found {
+    for ticket in found.into_iter().take(FOUND_MAX) {
         match enter(&app, &token, ticket, Action::Read).await {
             Ok(entered) => tickets.push(current(&app, &entered).await?),
             Err(hidden) if hidden.code() == Code::NotFound => {}
             Err(failed) => return Err(failed),
         }
     }
-    let meta = json!({"has_more": false, "after_cursor": null});
+    let meta = json!({"has_more": has_more, "after_cursor": null});
     Ok(Json(json!({"tickets": tickets, "meta": meta})).into_response())
 }

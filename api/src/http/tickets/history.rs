@@ -6,12 +6,12 @@ use axum::response::{IntoResponse, Response};
 use docket_engine::desk::DeskError;
 use docket_engine::graph::head_name;
 use docket_engine::policy::{Action, Audience};
-use docket_engine::ports::log::{READ_EVENTS_MAX, StreamRead};
 use docket_schemas::{Event, EventType, Stream};
 use serde_json::{Map, Value, json};
 
 use super::enter::{Entered, enter};
 use super::refusal::problem;
+use super::slice::slice;
 use crate::app::App;
 use crate::auth::Token;
 use crate::http::page::{events_limit, from_the_start, read_cursor};
@@ -37,40 +37,17 @@ pub(super) async fn get(
         Some(after) => read_cursor(&app, after).await?,
         None => from_the_start(&app),
     };
-    let found =
-        page(&app, &entered, from.positions.get(partition), limit + 1).await.map_err(problem)?;
-    let end_of_stream = found.len() <= limit;
-    let shown = &found[..found.len().min(limit)];
-    let events = views(&app, &entered, shown).await.map_err(problem)?;
+    let wanted = |event: &Event| visible(entered.audience, event);
+    let after = from.positions.get(partition);
+    let found = slice(&app, &entered, after, limit, wanted).await.map_err(problem)?;
+    let events = views(&app, &entered, &found.events).await.map_err(problem)?;
     let incarnation = app.desk.incarnation();
-    let last = shown.last().map(|event| position_of(&incarnation, partition, event.position));
+    let last =
+        found.events.last().map(|event| position_of(&incarnation, partition, event.position));
     let after_cursor = last.unwrap_or(from).to_string();
     let body =
-        json!({"events": events, "after_cursor": after_cursor, "end_of_stream": end_of_stream});
+        json!({"events": events, "after_cursor": after_cursor, "end_of_stream": !found.more});
     Ok(Json(body).into_response())
-}
-
-async fn page(
-    app: &App,
-    entered: &Entered,
-    after: u64,
-    limit: usize,
-) -> Result<Vec<Event>, DeskError> {
-    let tenant = entered.caller.tenant.clone();
-    let mut read = StreamRead { tenant, stream: Stream::ticket(entered.ticket), after };
-    let mut found = Vec::new();
-    loop {
-        let page = app.desk.ports().log.stream_page(&read, READ_EVENTS_MAX).await?;
-        let Some(last) = page.last() else { return Ok(found) };
-        read.after = last.position;
-        let ended = page.len() < READ_EVENTS_MAX;
-        let visible = |event: &Event| visible(entered.audience, event);
-        found.extend(page.into_iter().filter(visible));
-        if ended || found.len() >= limit {
-            found.truncate(limit);
-            return Ok(found);
-        }
-    }
 }
 
 /// Joined heads move a customer's version and touch nothing that they see.

@@ -9,7 +9,7 @@ use docket_schemas::{CustomFields, Priority, Status, TicketType};
 use serde::{Deserialize, Serialize};
 
 use super::answer::written;
-use super::enter::{Envelope, Head, enter};
+use super::enter::{Envelope, Head, check_status, enter};
 use super::fields::{Checks, named};
 use super::open::unique;
 use super::refusal::{explained, forbidden, problem};
@@ -19,21 +19,26 @@ use crate::http::body::Payload;
 use crate::http::path::TicketPath;
 use crate::problem::{Code, Problem};
 
-/// The body.
+/// The body. Left out and null say different things, also to the code that tells a retry from a reused key.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PatchTicket {
-    #[serde(default, deserialize_with = "named")]
+    #[serde(default, deserialize_with = "named", skip_serializing_if = "Option::is_none")]
     status: Option<Option<Status>>,
-    #[serde(default, deserialize_with = "named")]
+    #[serde(default, deserialize_with = "named", skip_serializing_if = "Option::is_none")]
     priority: Option<Option<Priority>>,
-    #[serde(default, rename = "type", deserialize_with = "named")]
+    #[serde(
+        default,
+        rename = "type",
+        deserialize_with = "named",
+        skip_serializing_if = "Option::is_none"
+    )]
     ticket_type: Option<Option<TicketType>>,
-    #[serde(default, deserialize_with = "named")]
+    #[serde(default, deserialize_with = "named", skip_serializing_if = "Option::is_none")]
     subject: Option<Option<String>>,
-    #[serde(default, deserialize_with = "named")]
+    #[serde(default, deserialize_with = "named", skip_serializing_if = "Option::is_none")]
     group_id: Option<Option<String>>,
-    #[serde(default, deserialize_with = "named")]
+    #[serde(default, deserialize_with = "named", skip_serializing_if = "Option::is_none")]
     assignee_id: Option<Option<String>>,
     #[serde(default)]
     add_tags: Vec<String>,
@@ -61,6 +66,13 @@ pub(super) async fn patch(
         && may(token.role, Relation::Own, Action::ChangeFields) != Verdict::Allow
     {
         return Err(forbidden("write other fields than `status`"));
+    }
+    if let Some(Some(status)) = body.status {
+        check_status(&token, status)?;
+    }
+    if body.assignee_id.is_some() && may(token.role, Relation::Own, Action::Claim) != Verdict::Allow
+    {
+        return Err(forbidden("set `assignee_id`"));
     }
     check(&body)?;
     let assignee = match &body.assignee_id {
