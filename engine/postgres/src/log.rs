@@ -57,10 +57,11 @@ impl EventLog for PostgresLog {
 
     async fn event_of_command(
         &self,
+        tenant: &Tenant,
         partition: Partition,
         command: CommandId,
     ) -> Result<Option<Event>, LogError> {
-        let asked = &[(partition, command)];
+        let asked = &[(tenant.clone(), partition, command)];
         let found = ask(&self.pool, |pool| look_up::events_of_commands(pool, asked));
         Ok(found.await?.remove(&asked[0]))
     }

@@ -14,23 +14,26 @@ use crate::read::events;
 /// For each command that is stored, the event that was accepted first.
 pub(crate) async fn events_of_commands(
     pool: &PgPool,
-    commands: &[(Partition, CommandId)],
-) -> Result<HashMap<(Partition, CommandId), Event>, LogError> {
+    commands: &[(Tenant, Partition, CommandId)],
+) -> Result<HashMap<(Tenant, Partition, CommandId), Event>, LogError> {
     const QUERY: &str = concat!(
         "SELECT ",
         event_columns!(),
-        " FROM unnest($1::smallint[], $2::uuid[]) AS r (partition, command_id)",
-        " JOIN docket.event e ON e.command_id = r.command_id AND e.partition + 0 = r.partition"
+        " FROM unnest($1::smallint[], $2::uuid[], $3::text[]) AS r (partition, command_id, tenant)",
+        " JOIN docket.event e ON e.command_id = r.command_id AND e.partition + 0 = r.partition",
+        " AND e.tenant || '' = r.tenant"
     );
-    let partitions = commands.iter().map(|(partition, _)| i16::from(partition.number()));
+    let partitions = commands.iter().map(|(_, partition, _)| i16::from(partition.number()));
     let rows = sqlx::query(QUERY)
         .bind(partitions.collect::<Vec<_>>())
-        .bind(commands.iter().map(|(_, command)| command.uuid()).collect::<Vec<_>>())
+        .bind(commands.iter().map(|(.., command)| command.uuid()).collect::<Vec<_>>())
+        .bind(commands.iter().map(|(tenant, ..)| tenant.as_str()).collect::<Vec<_>>())
         .fetch_all(pool)
         .await;
     let mut found = events(&rows.map_err(failed)?)?;
     found.sort_unstable_by_key(|event| std::cmp::Reverse(event.position));
-    Ok(found.into_iter().map(|event| ((event.partition, event.command_id), event)).collect())
+    let command = |event: &Event| (event.tenant.clone(), event.partition, event.command_id);
+    Ok(found.into_iter().map(|event| (command(&event), event)).collect())
 }
 
 pub(crate) async fn event_id_at(

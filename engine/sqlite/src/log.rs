@@ -62,10 +62,12 @@ impl EventLog for SqliteLog {
 
     async fn event_of_command(
         &self,
+        tenant: &Tenant,
         partition: Partition,
         command: CommandId,
     ) -> Result<Option<Event>, LogError> {
-        read::of_command(self.0.readers(), partition, command).await.map_err(self.failed())
+        let found = read::of_command(self.0.readers(), tenant, partition, command).await;
+        found.map_err(self.failed())
     }
 
     async fn partition_events(

@@ -133,8 +133,7 @@ async fn comes_back(harness: &impl LogHarness, draft: Draft) {
     assert_eq!(by_partition, std::slice::from_ref(&expected));
     let by_tenant = log.tenant_events(&draft.tenant, &Positions::START, 5).await;
     assert_eq!(by_tenant.expect("an answer").events, std::slice::from_ref(&expected));
-    let by_command =
-        log.event_of_command(&draft.tenant, placed.partition, draft.command_id).await;
+    let by_command = log.event_of_command(&draft.tenant, placed.partition, draft.command_id).await;
     assert_eq!(by_command.expect("an answer"), Some(expected.clone()));
     let outcome = append_one(&log, [opening(draft)]).await;
     assert_eq!(duplicate(&outcome), (0, &expected));

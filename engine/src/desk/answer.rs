@@ -98,8 +98,7 @@ impl Desk {
         };
         let command = derivation::part_of_command(stored.command_id, 2);
         let partition = Stream::ticket(link.ticket_id).partition(&stored.tenant);
-        let opening =
-            self.ports().log.event_of_command(&stored.tenant, partition, command).await?;
+        let opening = self.ports().log.event_of_command(&stored.tenant, partition, command).await?;
         let opening = opening.ok_or(Refusal::NotFound)?;
         let (ticket, _) = self.at_command(&opening, link.ticket_id, command).await?;
         Ok(Answer {

@@ -18,6 +18,8 @@ const CHAINED: i64 = -2;
 
 type Slot<'a> = (i64, &'a Tenant, &'a SlotKey);
 
+type Command<'a> = (&'a Tenant, Partition, CommandId);
+
 /// Arrays by row, numbered from 1 as PostgreSQL does.
 #[derive(Default)]
 pub(super) struct Bookkeeping<'a> {
@@ -47,7 +49,8 @@ impl<'a> Bookkeeping<'a> {
             let stream = (&row.draft.tenant, row.draft.stream);
             let partition = row.draft.stream.partition(&row.draft.tenant);
             books.note_stream(stream, row.expected, &mut streams);
-            books.note_command((partition, row.draft.command_id), &mut commands);
+            let command = (&row.draft.tenant, partition, row.draft.command_id);
+            books.note_command(command, &mut commands);
             counts[partition.index()] += 1;
             books.offsets.push(counts[partition.index()]);
             books.partitions.push(partition);
@@ -91,11 +94,7 @@ impl<'a> Bookkeeping<'a> {
         }
     }
 
-    fn note_command(
-        &mut self,
-        command: (Partition, CommandId),
-        commands: &mut HashMap<(Partition, CommandId), i32>,
-    ) {
+    fn note_command(&mut self, command: Command<'a>, commands: &mut HashMap<Command<'a>, i32>) {
         let next = number(commands.len());
         let known = *commands.entry(command).or_insert(next);
         self.contested |= known != next;

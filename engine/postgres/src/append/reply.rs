@@ -1,7 +1,7 @@
 //! What `docket.append` answers, and what it says of each unit.
 
 use docket_engine::ports::log::{Batch, LogError, Placed, UnitOutcome};
-use docket_schemas::{CommandId, EventId, Partition, Timestamp};
+use docket_schemas::{CommandId, EventId, Partition, Tenant, Timestamp};
 use sqlx::PgPool;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
@@ -109,11 +109,12 @@ impl Reply {
         Ok(outcomes)
     }
 
-    fn duplicates(&self, batch: &Batch) -> Result<Vec<(Partition, CommandId)>, LogError> {
+    fn duplicates(&self, batch: &Batch) -> Result<Vec<(Tenant, Partition, CommandId)>, LogError> {
         let command = |refusal: &Refusal| {
             let row = batch.units.get(refusal.unit).and_then(|unit| unit.rows.get(refusal.row));
             let draft = &row.ok_or_else(|| damaged("the append names a row of no unit"))?.draft;
-            Ok((draft.stream.partition(&draft.tenant), draft.command_id))
+            let partition = draft.stream.partition(&draft.tenant);
+            Ok((draft.tenant.clone(), partition, draft.command_id))
         };
         let duplicates = self.refusals.iter().filter(|refusal| refusal.outcome == DUPLICATE);
         duplicates.map(command).collect()

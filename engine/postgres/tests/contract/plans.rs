@@ -47,7 +47,9 @@ async fn no_call_walks_the_log() {
         assert_eq!(events_of(&shared, ticket(first)).await.len(), 2);
         let partition = Stream::ticket(ticket(first)).partition(&tenant("acme"));
         let command = draft(ticket(first), first).command_id;
-        assert!(log.event_of_command(partition, command).await.expect("an answer").is_some());
+        let acme = tenant("acme");
+        let of_command = log.event_of_command(&acme, partition, command);
+        assert!(of_command.await.expect("an answer").is_some());
         let id = format!("external/{first}");
         let found = log.tickets_by_external_id(&tenant("acme"), &id, 9).await.expect("an answer");
         assert_eq!(found, [ticket(first)]);

@@ -19,7 +19,7 @@ use crate::failure::Failure;
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     heads: [Head; PARTITIONS as usize],
-    commands: HashMap<(Partition, CommandId), Event>,
+    commands: HashMap<(Tenant, Partition, CommandId), Event>,
     last_positions: HashMap<(Tenant, Stream), Position>,
     holders: HashMap<(Tenant, SlotKey), EventId>,
 }
@@ -44,8 +44,8 @@ impl Stored for Facts {
         self.heads[partition.index()]
     }
 
-    fn command(&self, partition: Partition, command: CommandId) -> Option<Event> {
-        self.commands.get(&(partition, command)).cloned()
+    fn command(&self, tenant: &Tenant, partition: Partition, command: CommandId) -> Option<Event> {
+        self.commands.get(&(tenant.clone(), partition, command)).cloned()
     }
 
     fn last_position(&self, tenant: &Tenant, stream: Stream) -> Position {
@@ -76,21 +76,24 @@ async fn read_heads(
 async fn read_commands(
     connection: &mut SqliteConnection,
     batch: &Batch,
-) -> Result<HashMap<(Partition, CommandId), Event>, Failure> {
+) -> Result<HashMap<(Tenant, Partition, CommandId), Event>, Failure> {
     let asked = drafts(batch).map(|draft| {
-        json!([partition_of(draft).number(), hex::encode(draft.command_id.as_bytes())])
+        let command = hex::encode(draft.command_id.as_bytes());
+        json!([partition_of(draft).number(), command, draft.tenant])
     });
     let sql = concat!(
         "SELECT ",
         row::event_columns!(),
         " FROM json_each(?1) AS asked CROSS JOIN event",
         " ON command_id = unhex(asked.value ->> 1) AND partition = asked.value ->> 0",
+        " AND +tenant = asked.value ->> 2",
         " ORDER BY place"
     );
     let mut commands = HashMap::new();
     for row in sqlx::query(sql).bind(array(asked)).fetch_all(connection).await? {
         let event = row::read(&row)?;
-        commands.entry((event.partition, event.command_id)).or_insert(event);
+        let command = (event.tenant.clone(), event.partition, event.command_id);
+        commands.entry(command).or_insert(event);
     }
     Ok(commands)
 }
