@@ -266,7 +266,13 @@ impl Desk {
                 restored.into_values().next().unwrap_or_else(|| Ticket::new(tenant.clone(), id))
             }
         };
-        appender::refresh(&self.shared, &mut ticket).await?;
+        let derived = ticket.last_position() > 0;
+        match appender::refresh(&self.shared, &mut ticket).await {
+            Err(DeskError::Damaged(_)) if derived => {
+                ticket = snapshots::fold_anew(&self.shared, &(tenant.clone(), id)).await?;
+            }
+            refreshed => refreshed?,
+        }
         snapshots::keep(&self.shared, &mut ticket);
         if ticket.facts().is_none() {
             return Ok(None);

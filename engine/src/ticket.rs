@@ -60,6 +60,15 @@ pub struct Holder {
     pub person: PersonId,
 }
 
+/// The sealed part of an event that brought a subject.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedSubject {
+    /// The version that it was sealed under, which opening it takes again.
+    pub schema: u16,
+    /// As it stands in the log.
+    pub sealed: Sealed,
+}
+
 /// What an event says, as its author or its reader worked it out.
 #[derive(Debug, Clone, Copy)]
 pub struct Meaning<'a> {
@@ -83,7 +92,7 @@ pub struct Ticket {
     facts: Option<Facts>,
     holder: Option<Holder>,
     registers: Registers,
-    subjects: BTreeMap<EventId, Arc<Sealed>>,
+    subjects: BTreeMap<EventId, Arc<SealedSubject>>,
     follow_ups: BTreeMap<CommandId, TicketId>,
     last_position: Position,
     updated: Updated,
@@ -272,7 +281,8 @@ impl Ticket {
 
     fn keep_subject(&mut self, draft: &Draft) {
         if let Some(sealed) = &draft.sealed {
-            self.subjects.insert(draft.event_id, Arc::new(sealed.clone()));
+            let subject = SealedSubject { schema: draft.schema, sealed: sealed.clone() };
+            self.subjects.insert(draft.event_id, Arc::new(subject));
         }
     }
 

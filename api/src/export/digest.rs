@@ -79,10 +79,7 @@ async fn fact(
     event: &Event,
     commands: &HashMap<ChangeHash, CommandId>,
 ) -> Result<[u8; 32], DeskError> {
-    let text: Option<Value> = match &event.sealed {
-        Some(sealed) => names.open(event.event_id, sealed).await?,
-        None => None,
-    };
+    let text: Option<Value> = names.text(event).await?;
     let deps = event.change.iter().flat_map(|change| &change.deps);
     let mut causes: Vec<CommandId> = deps.filter_map(|dep| commands.get(dep).copied()).collect();
     causes.sort_unstable();

@@ -31,7 +31,7 @@ pub async fn present(
     cursor: &Cursor,
     bytes: ChangeBytes,
 ) -> Result<Map<String, Value>, DeskError> {
-    let text = text(names, event).await?;
+    let text: Value = names.text(event).await?.unwrap_or_default();
     let mut view = Map::new();
     let mut put = |key: &str, value: Value| view.insert(key.to_owned(), value);
     put("id", json!(event.event_id));
@@ -82,13 +82,6 @@ fn origin(event: &Event) -> Value {
         "position": event.origin.position,
         "recorded_at": event.origin.recorded_at,
     })
-}
-
-async fn text(names: Names<'_>, event: &Event) -> Result<Value, DeskError> {
-    match &event.sealed {
-        Some(sealed) => Ok(names.open(event.event_id, sealed).await?.unwrap_or_default()),
-        None => Ok(Value::Null),
-    }
 }
 
 /// Payload fields of the public part.

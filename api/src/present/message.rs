@@ -34,10 +34,7 @@ pub fn is_message(event: &Event) -> bool {
 /// # Errors
 /// When the key store fails.
 pub async fn present(names: Names<'_>, event: &Event) -> Result<MessageView, DeskError> {
-    let text: Option<MessageText> = match &event.sealed {
-        Some(sealed) => names.open(event.event_id, sealed).await?,
-        None => None,
-    };
+    let text: Option<MessageText> = names.text(event).await?;
     Ok(MessageView {
         id: derivation::message_of(event.command_id),
         ticket_id: TicketId::new(event.stream.id),

@@ -1,7 +1,7 @@
 //! Names: the ids that callers use for the persons that the log knows, and the texts that keys open.
 
 use docket_engine::desk::{Desk, DeskError};
-use docket_schemas::{EventId, PersonId, Principal, SCHEMA_VERSION, Sealed, Tenant};
+use docket_schemas::{Event, EventId, PersonId, Principal, Sealed, Tenant};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -35,17 +35,35 @@ impl Names<'_> {
         }
     }
 
-    /// The sealed text of an event; none once its key was destroyed.
+    /// The sealed text of an event; none where it has none, or once its key was destroyed.
+    ///
+    /// # Errors
+    /// When the key store fails.
+    pub async fn text<T: DeserializeOwned>(&self, event: &Event) -> Result<Option<T>, DeskError> {
+        match &event.sealed {
+            Some(sealed) => self.open(event.event_id, event.schema, sealed).await,
+            None => Ok(None),
+        }
+    }
+
+    /// A sealed part by its event's id and schema version; none once its key was destroyed.
     ///
     /// # Errors
     /// When the key store fails.
     pub async fn open<T: DeserializeOwned>(
         &self,
         event: EventId,
+        schema: u16,
         sealed: &Sealed,
     ) -> Result<Option<T>, DeskError> {
-        let key = self.desk.ports().keyring.key(sealed.key_id).await?;
-        Ok(key.and_then(|key| key.open(self.tenant, event, SCHEMA_VERSION, sealed).ok()))
+        let Some(key) = self.desk.ports().keyring.key(sealed.key_id).await? else {
+            return Ok(None);
+        };
+        let opened = key.open(self.tenant, event, schema, sealed);
+        if opened.is_err() {
+            tracing::error!(event.id = %event, "text.open.failed");
+        }
+        Ok(opened.ok())
     }
 
     /// Replaces the persons in an event's payload by the ids that callers use.

@@ -124,8 +124,8 @@ type Subjects = BTreeMap<EventId, Option<String>>;
 
 async fn subjects(names: Names<'_>, ticket: &Resolved) -> Result<Subjects, DeskError> {
     let mut opened = BTreeMap::new();
-    for (event, sealed) in &ticket.subjects {
-        let text: Option<SubjectText> = names.open(*event, sealed).await?;
+    for (event, subject) in &ticket.subjects {
+        let text: Option<SubjectText> = names.open(*event, subject.schema, &subject.sealed).await?;
         opened.insert(*event, text.map(|text| text.subject));
     }
     Ok(opened)

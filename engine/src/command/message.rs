@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use docket_schemas::{
     Event, FollowUpOpened, MessageAdded, MessageText, Observed, Opened, OpeningText, Payload,
-    Priority, SCHEMA_VERSION, Status, SubjectText, derivation,
+    Priority, Status, SubjectText, derivation,
 };
 
 use super::author::{AuthorError, Step, author};
@@ -113,8 +113,8 @@ fn follow_up(
 
 /// The closed ticket's subject, to be sealed again in the follow-up; empty once it was erased.
 fn subject_text(ticket: &Ticket, resolved: &crate::ticket::Resolved, key: &DataKey) -> String {
-    let Some(sealed) = resolved.subjects.get(&resolved.subject) else { return String::new() };
-    key.open::<SubjectText>(&ticket.tenant, resolved.subject, SCHEMA_VERSION, sealed)
+    let Some(subject) = resolved.subjects.get(&resolved.subject) else { return String::new() };
+    key.open::<SubjectText>(&ticket.tenant, resolved.subject, subject.schema, &subject.sealed)
         .map(|text| text.subject)
         .unwrap_or_default()
 }

@@ -1,6 +1,7 @@
 //! The appender: merges what waits into one transaction, and authors a ticket's waiting writes one upon another.
 
 mod batch;
+mod hold;
 mod settle;
 
 use std::collections::VecDeque;
@@ -23,6 +24,8 @@ use settle::settle;
 const APPEND_RETRY_FOR: Duration = Duration::from_secs(10);
 /// The first pause between two tries; it doubles up to [`RETRY_PAUSE_MAX`].
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(20);
+/// How often a write is decided again for a reason that no other write's success explains.
+const HAND_BACKS_MAX: u32 = 64;
 /// The longest pause between two tries.
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
 
@@ -42,11 +45,25 @@ pub(super) struct Job {
     pub(super) reply: oneshot::Sender<Reply>,
     /// The ticket's newest events must be read before this is decided again.
     pub(super) needs_fresh: bool,
+    hand_backs: u32,
 }
 
 impl Job {
     pub(super) const fn new(work: Work, epoch: u64, reply: oneshot::Sender<Reply>) -> Self {
-        Self { work, epoch, reply, needs_fresh: false }
+        Self { work, epoch, reply, needs_fresh: false, hand_backs: 0 }
+    }
+}
+
+impl Job {
+    /// To be decided again; answers the caller after [`HAND_BACKS_MAX`], for then ticket and slots cannot be true both.
+    fn handed_back(mut self) -> Result<Self, ()> {
+        self.hand_backs += 1;
+        if self.hand_backs <= HAND_BACKS_MAX {
+            return Ok(self);
+        }
+        let what = "a ticket and the slots that it holds do not agree".to_owned();
+        let _ = self.reply.send(Reply::Failed(LogError::Damaged { what }.into()));
+        Err(())
     }
 }
 

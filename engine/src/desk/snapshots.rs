@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use docket_schemas::{Tenant, TicketId};
+use docket_schemas::{Stream, Tenant, TicketId};
 
 use super::{DeskError, Shared};
+use crate::ports::log::StreamRead;
 use crate::ticket::Ticket;
 
 /// Those of `tickets` that have a snapshot, as it left them.
@@ -19,6 +20,18 @@ pub(super) async fn restore(
         Some(((tenant, id), ticket))
     });
     Ok(restored.collect())
+}
+
+/// A ticket from its first event: what memory or a snapshot held of it does not fit its newest events.
+pub(super) async fn fold_anew(
+    shared: &Shared,
+    (tenant, id): &(Tenant, TicketId),
+) -> Result<Ticket, DeskError> {
+    tracing::warn!(ticket.id = %id, "ticket.folded.anew");
+    let mut ticket = Ticket::new(tenant.clone(), *id);
+    let read = StreamRead { tenant: tenant.clone(), stream: Stream::ticket(*id), after: 0 };
+    ticket.apply_all(&shared.ports.log.stream_events(&[read]).await?)?;
+    Ok(ticket)
 }
 
 /// Keeps a snapshot when one is due. Nobody waits for it, and losing it costs time, nothing else.

@@ -93,9 +93,8 @@ pub(super) async fn compare_again(shared: &Shared) -> Result<(), StartError> {
     if restored {
         tracing::warn!(incarnation = %newest, "log.restored.found");
     }
-    if newest != before {
-        shared.go_on_as(newest);
-    }
+    // Also where the incarnation stays: what another node wrote and lost may be in memory here.
+    shared.go_on_as(newest);
     Ok(())
 }
 

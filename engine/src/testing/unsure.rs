@@ -1,12 +1,13 @@
 //! A log that loses answers: it writes, and says that it does not know.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use docket_schemas::{
     CommandId, Event, EventId, Incarnation, Partition, Position, Tenant, TicketId,
 };
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::cursor::Positions;
@@ -18,6 +19,8 @@ use crate::ports::log::{
 pub struct UnsureLog {
     inner: Arc<dyn EventLog>,
     lost_answers: AtomicUsize,
+    unreadable: Mutex<Option<TicketId>>,
+    silent: AtomicBool,
 }
 
 impl std::fmt::Debug for UnsureLog {
@@ -30,7 +33,22 @@ impl UnsureLog {
     /// In front of `inner`; loses nothing yet.
     #[must_use]
     pub fn new(inner: Arc<dyn EventLog>) -> Self {
-        Self { inner, lost_answers: AtomicUsize::new(0) }
+        Self {
+            inner,
+            lost_answers: AtomicUsize::new(0),
+            unreadable: Mutex::new(None),
+            silent: AtomicBool::new(false),
+        }
+    }
+
+    /// A row of this ticket cannot be read any more.
+    pub fn spoil(&self, ticket: TicketId) {
+        *self.unreadable.lock() = Some(ticket);
+    }
+
+    /// Nothing can be read any more; appends are answered.
+    pub fn silence(&self) {
+        self.silent.store(true, Ordering::SeqCst);
     }
 
     /// The answers of the next `count` appends are lost; what they append is appended.
@@ -51,6 +69,13 @@ impl EventLog for UnsureLog {
     }
 
     async fn stream_events(&self, reads: &[StreamRead]) -> Result<Vec<Event>, LogError> {
+        let spoilt = *self.unreadable.lock();
+        if reads.iter().any(|read| spoilt.is_some_and(|ticket| read.stream.id == ticket.uuid())) {
+            return Err(LogError::Damaged { what: "unknown type of event".to_owned() });
+        }
+        if self.silent.load(Ordering::SeqCst) {
+            return Err(LogError::Unavailable("no answer".into()));
+        }
         self.inner.stream_events(reads).await
     }
 

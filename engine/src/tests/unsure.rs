@@ -198,3 +198,37 @@ async fn a_damaged_ticket_fails_alone() {
     assert!(matches!(ill, Err(DeskError::Damaged(_))), "{ill:?}");
     assert_eq!(well.unwrap().ticket.status, Status::Open);
 }
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_fails_its_ticket_alone() {
+    let (office, log) = unsure().await;
+    let desk = office.desk().await;
+    let healthy = desk.open(office.opening().await).await.unwrap().ticket;
+    let spoilt = desk.open(office.opening().await).await.unwrap().ticket;
+    log.spoil(spoilt.id);
+    let other = office.desk().await;
+    let agent = office.caller(Role::Agent, "ann").await;
+    let ill = office.intent(&agent, spoilt.id, Command::status(Status::Open)).await;
+    let well = office.intent(&agent, healthy.id, Command::status(Status::Open)).await;
+    let opening = office.opening().await;
+    let (ill, well, opened) =
+        tokio::join!(other.execute(ill), other.execute(well), other.open(opening));
+    assert!(matches!(ill, Err(DeskError::Damaged(_))), "{ill:?}");
+    assert_eq!(well.unwrap().ticket.status, Status::Open);
+    opened.unwrap();
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_read_still_takes_openings() {
+    let (office, log) = unsure().await;
+    let desk = office.desk().await;
+    let opened = desk.open(office.opening().await).await.unwrap().ticket;
+    log.silence();
+    let other = office.desk().await;
+    let agent = office.caller(Role::Agent, "ann").await;
+    let intent = office.intent(&agent, opened.id, Command::status(Status::Open)).await;
+    let opening = office.opening().await;
+    let (unread, opened) = tokio::join!(other.execute(intent), other.open(opening));
+    assert!(matches!(unread, Err(DeskError::Unavailable(_))), "{unread:?}");
+    opened.unwrap();
+}

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use docket_schemas::{
     Channel, EventId, Kind, MessageId, Observed, PersonId, Principal, Priority, Role, Scalar,
-    Sealed, Status, TicketId, TicketType, Timestamp,
+    Status, TicketId, TicketType, Timestamp,
 };
 
-use super::{FoldError, Ticket};
+use super::{FoldError, SealedSubject, Ticket};
 use crate::layout::Container;
 use crate::resolver::{Outcome, resolve, unseen};
 use crate::version::Version;
@@ -64,7 +64,7 @@ pub struct Resolved {
     /// The event with the effective subject.
     pub subject: EventId,
     /// The sealed texts of the effective subject and of its candidates.
-    pub subjects: BTreeMap<EventId, Arc<Sealed>>,
+    pub subjects: BTreeMap<EventId, Arc<SealedSubject>>,
     /// Whose ticket it is.
     pub requester: PersonId,
     /// Who holds it.
@@ -183,7 +183,7 @@ impl Ticket {
         fields
     }
 
-    fn subjects_of(&self, subject: &Outcome<EventId>) -> BTreeMap<EventId, Arc<Sealed>> {
+    fn subjects_of(&self, subject: &Outcome<EventId>) -> BTreeMap<EventId, Arc<SealedSubject>> {
         subject
             .ranked
             .iter()

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use docket_schemas::{CommandId, EventId, Position, Sealed, Tenant, TicketId};
+use docket_schemas::{CommandId, EventId, Position, Tenant, TicketId};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use super::{Counted, Facts, FoldError, Holder, Registers, Ticket, Updated};
+use super::{Counted, Facts, FoldError, Holder, Registers, SealedSubject, Ticket, Updated};
 use crate::document::{Document, Survivor};
 use crate::graph::ChangeGraph;
 use crate::layout::Container;
@@ -17,7 +17,7 @@ use crate::ports::log::Snapshot;
 pub const SNAPSHOT_EVERY: usize = 200;
 
 /// The first byte of every snapshot; another one is ignored and the ticket folded from its events.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// What a snapshot holds. Texts in it are as sealed as in the log.
 #[derive(Serialize, Deserialize)]
@@ -27,7 +27,7 @@ struct Stored {
     facts: Option<Facts>,
     holder: Option<Holder>,
     registers: Vec<(Container, SmolStr, Vec<Survivor>)>,
-    subjects: BTreeMap<EventId, Sealed>,
+    subjects: BTreeMap<EventId, SealedSubject>,
     follow_ups: BTreeMap<CommandId, TicketId>,
     last_position: Position,
     updated: Updated,

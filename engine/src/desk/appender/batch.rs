@@ -1,34 +1,19 @@
 //! A batch: the writes that go into the next transaction, each ticket's authored one upon another.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use docket_schemas::{Incarnation, MessageId, Stream, Tenant, TicketId, derivation};
-use tokio::sync::OwnedMutexGuard;
+use docket_schemas::{Incarnation, MessageId, Stream, TicketId, derivation};
 
+use super::hold::{Held, Key, hold};
 use super::{Job, Reply, Shared, Work};
 use crate::command::{AuthorError, Authoring, Decided, Intent, decide};
-use crate::desk::{DeskError, snapshots};
 use crate::graph::Node;
-use crate::ports::log::{APPEND_BATCH_ROWS_MAX, Batch, StreamRead, Unit};
-use crate::ticket::{Resolved, Ticket};
+use crate::ports::log::{APPEND_BATCH_ROWS_MAX, Batch, Unit};
+use crate::ticket::Resolved;
 
 /// Most rows that one command makes: a message, its status, a follow-up, joined heads.
 const ROWS_PER_COMMAND_MAX: usize = 4;
-
-/// Names a ticket.
-pub(super) type Key = (Tenant, TicketId);
-
-/// A ticket held for the length of a transaction.
-pub(super) struct Held {
-    pub(super) ticket: OwnedMutexGuard<Option<Ticket>>,
-    /// Read from the log within this batch.
-    fresh: bool,
-    /// Holds rows of this batch that are not durable.
-    undurable: bool,
-    /// Why it cannot be read.
-    damage: Option<DeskError>,
-}
 
 /// A job with the unit that was authored for it.
 pub(super) struct Pending {
@@ -74,10 +59,7 @@ pub(super) async fn assemble(shared: &Arc<Shared>, waiting: &mut VecDeque<Job>) 
     let incarnation = shared.incarnation.read().clone();
     let (pending, held) = (Vec::with_capacity(jobs.len()), BTreeMap::new());
     let mut assembled = Assembled { incarnation, pending, held };
-    if let Err(error) = hold(shared, &jobs, &mut assembled.held).await {
-        fail_intents(jobs, error, waiting);
-        return assembled;
-    }
+    hold(shared, &jobs, &mut assembled.held).await;
     let mut rows = 0;
     let mut back = VecDeque::new();
     for job in jobs {
@@ -98,78 +80,6 @@ pub(super) async fn assemble(shared: &Arc<Shared>, waiting: &mut VecDeque<Job>) 
     back.append(waiting);
     *waiting = back;
     assembled
-}
-
-/// The log cannot be read: openings need nothing of it, the others are told.
-fn fail_intents(jobs: Vec<Job>, error: DeskError, waiting: &mut VecDeque<Job>) {
-    for job in jobs {
-        match job.work {
-            Work::Prepared(..) => waiting.push_back(job),
-            Work::Intent(_) => {
-                let _ = job.reply.send(Reply::Failed(error.for_another()));
-            }
-        }
-    }
-}
-
-/// Locks every ticket of `jobs` and reads, in one go, those that are not loaded or must be fresh.
-async fn hold(
-    shared: &Shared,
-    jobs: &[Job],
-    held: &mut BTreeMap<Key, Held>,
-) -> Result<(), DeskError> {
-    let mut stale = BTreeSet::new();
-    for job in jobs {
-        let Work::Intent(intent) = &job.work else { continue };
-        let key = (intent.caller.tenant.clone(), intent.ticket);
-        if !held.contains_key(&key) {
-            let ticket = shared.cache.entry(&key.0, key.1).lock_owned().await;
-            let held_now = Held { ticket, fresh: false, undurable: false, damage: None };
-            held.insert(key.clone(), held_now);
-        }
-        if job.needs_fresh {
-            stale.insert(key);
-        }
-    }
-    let cold: Vec<Key> =
-        held.iter().filter(|(_, held)| held.ticket.is_none()).map(|(key, _)| key.clone()).collect();
-    if !cold.is_empty() {
-        for (key, ticket) in snapshots::restore(shared, &cold).await? {
-            *held.get_mut(&key).expect("locked above").ticket = Some(ticket);
-        }
-        stale.extend(cold);
-    }
-    let reads: BTreeMap<Key, StreamRead> = stale
-        .into_iter()
-        .map(|key| {
-            let after = held[&key].ticket.as_ref().map_or(0, Ticket::last_position);
-            let read = StreamRead { tenant: key.0.clone(), stream: Stream::ticket(key.1), after };
-            (key, read)
-        })
-        .collect();
-    if reads.is_empty() {
-        return Ok(());
-    }
-    let list: Vec<StreamRead> = reads.values().cloned().collect();
-    let events = shared.ports.log.stream_events(&list).await?;
-    let mut rest = events.as_slice();
-    for key in reads.into_keys() {
-        let own = rest
-            .iter()
-            .take_while(|event| event.stream.id == key.1.uuid() && event.tenant == key.0)
-            .count();
-        let (run, others) = rest.split_at(own);
-        rest = others;
-        let entry = held.get_mut(&key).expect("locked above");
-        let ticket = entry.ticket.get_or_insert_with(|| Ticket::new(key.0.clone(), key.1));
-        if let Err(error) = ticket.apply_all(run) {
-            tracing::error!(ticket.id = %key.1, error = &error as &dyn std::error::Error, "ticket.damaged");
-            *entry.ticket = None;
-            entry.damage = Some(error.into());
-        }
-        entry.fresh = true;
-    }
-    Ok(())
 }
 
 enum Authored {
@@ -209,8 +119,8 @@ fn author(
     };
     let key = (intent.caller.tenant.clone(), intent.ticket);
     let Some(entry) = held.get_mut(&key) else { return Authored::Later(job) };
-    if let Some(damage) = &entry.damage {
-        let _ = job.reply.send(Reply::Failed(damage.for_another()));
+    if let Some(failure) = &entry.failure {
+        let _ = job.reply.send(Reply::Failed(failure.for_another()));
         return Authored::Answered;
     }
     // None where an earlier write of this batch failed half-way: the next batch reads the ticket again.
@@ -268,7 +178,10 @@ fn refused(mut job: Job, error: AuthorError, entry: &Held) -> Authored {
         }
         AuthorError::Refused(_) => {
             job.needs_fresh = !entry.undurable;
-            Authored::Later(job)
+            match job.handed_back() {
+                Ok(job) => Authored::Later(job),
+                Err(()) => Authored::Answered,
+            }
         }
         AuthorError::Fold(error) => {
             let _ = job.reply.send(Reply::Failed(error.into()));

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 
 use docket_schemas::Stream;
 
-use super::batch::{Assembled, Held, Key, Pending};
+use super::batch::{Assembled, Pending};
+use super::hold::{Held, Key};
 use super::{Done, Job, Reply, Sent, Shared};
 use crate::desk::{DeskError, snapshots};
 use crate::ports::log::{LogError, Placed, UnitOutcome};
@@ -63,8 +64,9 @@ fn settle_one(
             done(pending, placed, held);
             return None;
         }
-        UnitOutcome::Behind | UnitOutcome::SlotHeld { .. } | UnitOutcome::SlotFree { .. } => {
-            return Some(pending.job);
+        UnitOutcome::Behind => return Some(pending.job),
+        UnitOutcome::SlotHeld { .. } | UnitOutcome::SlotFree { .. } => {
+            return pending.job.handed_back().ok();
         }
         UnitOutcome::Duplicate { stored, .. } => Reply::Duplicate(stored),
         UnitOutcome::Damaged { what } => Reply::Failed(LogError::Damaged { what }.into()),
@@ -75,7 +77,12 @@ fn settle_one(
             Reply::Again
         }
         UnitOutcome::IncarnationOld { current } => {
-            shared.go_on_as(current);
+            if current.number() > shared.incarnation.read().number() {
+                shared.go_on_as(current);
+            } else {
+                // An older one: the log was restored under this connection.
+                shared.reconnected.store(true, Ordering::Release);
+            }
             Reply::Again
         }
     };
