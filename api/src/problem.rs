@@ -17,8 +17,10 @@ pub use code::Code;
 /// The media type of every problem.
 pub const PROBLEM_MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// Most characters of a message that may repeat what the caller sent.
+/// Most characters of a message, or of a field's path, that may repeat what the caller sent.
 const MESSAGE_CHARS_MAX: usize = 300;
+/// Most fields that one answer names; the others are still wrong.
+pub const FIELD_ERRORS_MAX: usize = 20;
 
 /// How soon a caller may try again after an overload.
 const OVERLOAD_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -26,7 +28,7 @@ const OVERLOAD_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// One field, parameter or header that is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// Its path, such as `requester.email` or `tags[3]`; a header by its name.
+    /// Its path, such as `requester.email` or `tags[3]`; a header by its name. Cut off where it is long.
     pub field: String,
     /// What is wrong with it.
     pub message: Cow<'static, str>,
@@ -38,7 +40,8 @@ pub struct FieldError {
 impl FieldError {
     /// A field that is wrong in a way that has no number.
     pub fn new(field: impl Into<String>, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { field: field.into(), message: shortened(message.into()), limit: None }
+        let field = shortened(Cow::Owned(field.into())).into_owned();
+        Self { field, message: shortened(message.into()), limit: None }
     }
 
     /// A field that exceeds `limit`.
@@ -108,17 +111,17 @@ impl Problem {
         self
     }
 
-    /// Adds a field that is not valid.
+    /// Adds a field that is not valid, up to [`FIELD_ERRORS_MAX`].
     #[must_use]
-    pub fn error(mut self, error: FieldError) -> Self {
-        self.0.errors.push(error);
-        self
+    pub fn error(self, error: FieldError) -> Self {
+        self.errors([error])
     }
 
-    /// Adds fields that are not valid.
+    /// Adds fields that are not valid, up to [`FIELD_ERRORS_MAX`].
     #[must_use]
     pub fn errors(mut self, errors: impl IntoIterator<Item = FieldError>) -> Self {
-        self.0.errors.extend(errors);
+        let left = FIELD_ERRORS_MAX.saturating_sub(self.0.errors.len());
+        self.0.errors.extend(errors.into_iter().take(left));
         self
     }
 
@@ -233,5 +236,14 @@ mod tests {
     fn a_message_does_not_grow_with_the_input() {
         let error = FieldError::new("subject", "é".repeat(5_000));
         assert_eq!(error.message.chars().count(), MESSAGE_CHARS_MAX + 1);
+    }
+
+    #[test]
+    fn a_problem_does_not_grow_with_the_names_that_it_repeats() {
+        let error = FieldError::new("\u{1}".repeat(500_000), "is not a known field");
+        let many = std::iter::repeat_n(error.clone(), 10_000);
+        let problem = Problem::new(Code::Invalid).errors(many).error(error);
+        assert_eq!(problem.field_errors().len(), FIELD_ERRORS_MAX);
+        assert!(serde_json::to_vec(&problem).unwrap().len() < 64 * 1024);
     }
 }

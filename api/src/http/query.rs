@@ -7,7 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::http::Uri;
 use axum::http::request::Parts;
 
-use crate::problem::{Code, FieldError, Problem};
+use crate::problem::{Code, FIELD_ERRORS_MAX, FieldError, Problem};
 
 /// A query as it came. Extracting it never fails; its content is looked at by [`Query::params`].
 #[derive(Debug, Clone)]
@@ -25,7 +25,8 @@ impl Query {
     /// The values of the parameters with these names, in this order: `let [at, limit] = query.params(["at", "limit"])?`.
     ///
     /// # Errors
-    /// 422 naming every parameter that is unknown, given twice, or not UTF-8 without NUL.
+    /// 422 naming the parameters that are unknown, given twice, or not UTF-8 without NUL, the first
+    /// [`FIELD_ERRORS_MAX`] of them.
     pub fn params<const N: usize>(
         &self,
         names: [&str; N],
@@ -35,6 +36,9 @@ impl Query {
         for pair in self.0.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             if let Err(error) = take(pair, names, &mut values) {
                 errors.push(error);
+                if errors.len() == FIELD_ERRORS_MAX {
+                    break;
+                }
             }
         }
         if errors.is_empty() { Ok(values) } else { Err(Problem::new(Code::Invalid).errors(errors)) }
@@ -123,5 +127,12 @@ mod tests {
         check_refused("at=%ff", &["at"]);
         check_refused("at=%00", &["at"]);
         check_refused("%ff=1", &["%ff"]);
+    }
+
+    #[test]
+    fn a_refusal_names_no_more_than_a_page_of_parameters() {
+        let names: Vec<_> = (0..10_000).map(|n| format!("x{n}")).collect();
+        let named: Vec<_> = names.iter().take(FIELD_ERRORS_MAX).map(String::as_str).collect();
+        check_refused(&names.join("&"), &named);
     }
 }
