@@ -5,14 +5,16 @@ mod export;
 mod import;
 mod installation;
 mod keys;
+mod region;
 mod serve;
 mod token;
 mod ttl;
+mod variables;
 
 use std::error::Error;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// Why a command failed; its sources say how it came to that.
 type Failure = Box<dyn Error + Send + Sync>;
@@ -42,8 +44,7 @@ enum Command {
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
-    // Ends the process with 2 where the arguments are wrong, with 0 after help.
-    let outcome = match Cli::parse().command {
+    let outcome = match parse().command {
         Command::Bench(args) => bench::run(&args),
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
@@ -59,6 +60,13 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Ends the process with 2 where the arguments are wrong, with 0 after help.
+fn parse() -> Cli {
+    let mut command = variables::without_empty(Cli::command());
+    let parsed = Cli::from_arg_matches(&command.get_matches_mut());
+    parsed.unwrap_or_else(|error| error.format(&mut command).exit())
+}
+
 fn with_sources(failure: &(dyn Error + Send + Sync)) -> String {
     let mut text = failure.to_string();
     let mut source = failure.source();
@@ -71,8 +79,6 @@ fn with_sources(failure: &(dyn Error + Send + Sync)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

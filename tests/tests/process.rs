@@ -56,3 +56,47 @@ async fn a_master_key_may_stand_in_the_environment() {
     assert!(refused.stderr.contains("master key"), "{}", refused.stderr);
     assert!(!refused.stderr.contains("5b5b"), "{}", refused.stderr);
 }
+
+#[tokio::test]
+async fn a_variable_that_is_empty_is_as_good_as_absent() {
+    let settings =
+        ["database-url", "keys", "master-key", "signing-key", "issuer", "jwks", "region"];
+    let more = ["rate-limit", "tls-cert", "tls-key", "log", "log-format", "otlp-endpoint", "demo"];
+    let site =
+        settings.iter().chain(&more).fold(Site::embedded(), |site, flag| site.with(flag, ""));
+    let node = site.serve().await;
+    let _ =
+        node.client(&site.token("agent", "ann")).get("/v1/events").send().await.expect_status(200);
+}
+
+#[tokio::test]
+async fn a_flag_without_a_value_takes_yes_or_no_from_its_variable() {
+    for (value, tokens) in [("1", 6), ("yes", 6), ("0", 0), ("false", 0)] {
+        let site = Site::embedded().with("demo", value);
+        let log = site.serve().await.log();
+        let printed = log.lines().filter(|line| line.starts_with("eyJ") && line.contains('.'));
+        assert_eq!(printed.count(), tokens, "{value}: {log}");
+    }
+    let _ = Site::embedded().with("demo", "maybe").run(&["serve"]).expect_code(2);
+    let site = Site::embedded().with("follow", "0");
+    let _ = site.run(&["export", "--digest"]).expect_code(0);
+    let _ = Site::embedded().run(&["export", "--digest", "--follow"]).expect_code(2);
+}
+
+#[test]
+fn an_argument_that_cannot_be_understood_exits_with_2_before_anything_is_made() {
+    for wrong in [
+        ["--region", "EU!"],
+        ["--log", "%%%"],
+        ["--otlp-endpoint", "nonsense"],
+        ["--otlp-endpoint", "ftp://localhost"],
+        ["--rate-limit", "many"],
+    ] {
+        let site = Site::embedded();
+        let data = site.data().join("new");
+        let place = ["serve", "--data", data.to_str().expect("a path in UTF-8")];
+        let run = site.run(&[&place[..], &wrong[..]].concat()).expect_code(2);
+        assert!(run.stderr.contains(wrong[0]), "{}", run.stderr);
+        assert!(!data.exists(), "{wrong:?}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand};
 
 use super::Failure;
@@ -41,7 +42,7 @@ struct CreateArgs {
     )]
     prefill: Vec<u64>,
     /// Print JSON, whose keys stand in docs/bench.md
-    #[arg(long, env = "DOCKET_JSON")]
+    #[arg(long, env = "DOCKET_JSON", value_parser = BoolishValueParser::new())]
     json: bool,
     #[command(flatten)]
     installation: InstallationArgs,

@@ -3,6 +3,8 @@
 use std::io::{BufWriter, Write as _};
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
+use clap::error::ErrorKind;
 use docket_engine::cursor::{Cursor, Positions};
 use docket_schemas::Tenant;
 
@@ -23,17 +25,22 @@ pub(super) struct ExportArgs {
     #[arg(long, env = "DOCKET_AFTER", value_name = "CURSOR")]
     after: Option<Cursor>,
     /// Wait for more at the end
-    #[arg(long, env = "DOCKET_FOLLOW", conflicts_with = "digest")]
+    #[arg(long, env = "DOCKET_FOLLOW", value_parser = BoolishValueParser::new())]
     follow: bool,
     /// With the bytes of the Automerge changes, in base64
-    #[arg(long, env = "DOCKET_CHANGES")]
+    #[arg(long, env = "DOCKET_CHANGES", value_parser = BoolishValueParser::new())]
     changes: bool,
     /// Print the replica digest and the content digest instead
-    #[arg(long, env = "DOCKET_DIGEST")]
+    #[arg(long, env = "DOCKET_DIGEST", value_parser = BoolishValueParser::new())]
     digest: bool,
 }
 
 pub(super) fn run(args: ExportArgs) -> Result<(), Failure> {
+    // Not clap's to say: it takes a variable that is `0` for a flag that is there.
+    if args.follow && args.digest {
+        let message = "--follow does not go with --digest\n";
+        clap::Error::raw(ErrorKind::ArgumentConflict, message).exit();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(write_out(args))
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
 use docket_schemas::Tenant;
 
@@ -28,7 +29,7 @@ pub(super) struct ImportArgs {
     #[arg(long, env = "DOCKET_TENANT", default_value = "default")]
     tenant: Tenant,
     /// Check the whole file first, and write nothing when a row is bad [default: report bad rows and leave them out]
-    #[arg(long, env = "DOCKET_STRICT")]
+    #[arg(long, env = "DOCKET_STRICT", value_parser = BoolishValueParser::new())]
     strict: bool,
     #[command(flatten)]
     installation: InstallationArgs,

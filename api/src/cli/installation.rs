@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::keys::KeyArgs;
+use super::region::parse_region;
 use crate::wire::Installation;
 
 /// The region where no flag says otherwise.
@@ -26,7 +27,7 @@ pub(super) struct InstallationArgs {
     #[arg(long, env = "DOCKET_MASTER_KEY", value_name = "FILE", hide_env_values = true)]
     master_key: Option<PathBuf>,
     /// This region's name
-    #[arg(long, env = "DOCKET_REGION", value_name = "NAME", default_value = REGION_DEFAULT)]
+    #[arg(long, env = "DOCKET_REGION", value_name = "NAME", default_value = REGION_DEFAULT, value_parser = parse_region)]
     region: String,
 }
 

@@ -4,9 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use axum::http::Uri;
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use docket_engine::desk::Desk;
 use docket_schemas::{Role, Tenant};
+use tracing_subscriber::EnvFilter;
 
 use super::Failure;
 use super::installation::InstallationArgs;
@@ -30,7 +33,7 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "DOCKET_JWKS", value_name = "FILE|URL")]
     jwks: Option<String>,
     /// Load a small made-up help desk, and print a token for each role
-    #[arg(long, env = "DOCKET_DEMO")]
+    #[arg(long, env = "DOCKET_DEMO", value_parser = BoolishValueParser::new())]
     demo: bool,
     /// Requests of one principal: 100/s, 6000/m, 10000/h, or off
     #[arg(long, env = "DOCKET_RATE_LIMIT", default_value = "100/s", value_parser = parse_rate)]
@@ -42,13 +45,13 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "DOCKET_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
     /// What is logged, such as `info` or `info,docket::request=debug`
-    #[arg(long, env = "DOCKET_LOG", value_name = "FILTER", default_value = LOG_FILTER_DEFAULT)]
+    #[arg(long, env = "DOCKET_LOG", value_name = "FILTER", default_value = LOG_FILTER_DEFAULT, value_parser = parse_filter)]
     log: String,
     /// How it is logged
     #[arg(long, env = "DOCKET_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
     /// OpenTelemetry collector that gets traces over HTTP, such as http://localhost:4318 [default: none]
-    #[arg(long, env = "DOCKET_OTLP_ENDPOINT", value_name = "URL")]
+    #[arg(long, env = "DOCKET_OTLP_ENDPOINT", value_name = "URL", value_parser = parse_endpoint)]
     otlp_endpoint: Option<String>,
 }
 
@@ -58,6 +61,18 @@ struct RateFlag(Option<RateLimit>);
 
 fn parse_rate(text: &str) -> Result<RateFlag, RateError> {
     RateLimit::parse(text).map(RateFlag)
+}
+
+fn parse_filter(text: &str) -> Result<String, tracing_subscriber::filter::ParseError> {
+    EnvFilter::try_new(text).map(|_| text.to_owned())
+}
+
+fn parse_endpoint(text: &str) -> Result<String, String> {
+    let uri: Option<Uri> = text.parse().ok();
+    match uri.as_ref().map(|uri| (uri.scheme_str(), uri.host())) {
+        Some((Some("http" | "https"), Some(_))) => Ok(text.to_owned()),
+        _ => Err("not an http:// or https:// URL".to_owned()),
+    }
 }
 
 pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
@@ -122,12 +137,8 @@ async fn demo(args: &ServeArgs, app: &App, address: SocketAddr) -> Result<(), Fa
     let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
     println!("\n{tickets} demo tickets are loaded. Open {scheme}://{address}/docs\n");
     let sign = |role, subject: &str| args.installation.keys.demo_token(role, subject, &tenant);
-    for (role, subject) in [
-        (Role::Admin, demo::ADMIN),
-        (Role::Agent, demo::AGENT),
-        (Role::Customer, demo::CUSTOMER),
-        (Role::Auditor, demo::AUDITOR),
-    ] {
+    for role in Role::ALL {
+        let subject = demo_subject(role);
         println!("{role} `{subject}`:\n{}\n", sign(role, subject)?);
     }
     let token = sign(Role::Agent, demo::AGENT)?;
@@ -135,6 +146,18 @@ async fn demo(args: &ServeArgs, app: &App, address: SocketAddr) -> Result<(), Fa
         "curl -s -H 'Authorization: Bearer {token}' '{scheme}://{address}/v1/events?limit=3'\n"
     );
     Ok(())
+}
+
+/// Whose token the demo prints for a role.
+fn demo_subject(role: Role) -> &'static str {
+    match role {
+        Role::Admin => demo::ADMIN,
+        Role::Agent => demo::AGENT,
+        Role::Customer => demo::CUSTOMER,
+        Role::Auditor => demo::AUDITOR,
+        Role::Bot => "robo",
+        Role::Integrator => "sync",
+    }
 }
 
 /// Whether the log takes the next write.
