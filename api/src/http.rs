@@ -4,6 +4,7 @@ pub mod body;
 mod docs;
 pub mod events;
 mod fallback;
+pub(crate) mod head;
 pub mod header;
 mod healthz;
 pub mod json;
@@ -14,7 +15,7 @@ mod page;
 pub mod path;
 pub mod query;
 mod readyz;
-mod request_id;
+pub(crate) mod request_id;
 mod routes;
 pub mod tickets;
 

@@ -177,6 +177,12 @@ async fn a_body_has_one_mebibyte_and_the_media_type_of_json() {
         }
         let none = ann.post(TICKETS).bytes(opening().to_string()).send().await;
         let _ = none.expect_problem(415, "unsupported_media_type");
+        let utf16 = ann.post(TICKETS).header("Content-Type", "application/json; charset=utf-16");
+        let utf16 = utf16.bytes(opening().to_string()).send().await;
+        let _ = utf16.expect_problem(415, "unsupported_media_type");
+        let gzip = ann.post(TICKETS).header("Content-Encoding", "gzip").json(&opening());
+        let gzip = gzip.send().await.expect_problem(415, "unsupported_media_type");
+        assert_eq!(gzip.header("accept-encoding"), Some("identity"));
         let charset = ann.post(TICKETS).header("Content-Type", "Application/JSON; charset=utf-8");
         let _ = charset.bytes(opening().to_string()).send().await.expect_status(201);
     })
@@ -240,6 +246,53 @@ async fn broken_json_is_400_and_json_of_another_shape_is_422() {
         let many = opening_with("tags", json!(vec![0; 10_001])).to_string();
         let answer = send(&ann, TICKETS, many).await.expect_problem(422, "invalid").json();
         assert_eq!(answer["errors"][0]["limit"], 10_000);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refusal_does_not_grow_with_what_it_repeats() {
+    on_both_backends(async |site, node| {
+        let ann = agent(site, node);
+        let nul = format!(r#"{{"{}":[{}]}}"#, "k".repeat(490_000), [r#""\u0000""#; 20].join(","));
+        let query: String = (0..20_000).map(|n| format!("{n}&")).collect();
+        let tags = opening_with("tags", json!(vec![""; 9_000])).to_string();
+        for answer in [
+            send(&ann, TICKETS, nul).await,
+            send(&ann, TICKETS, tags).await,
+            ann.get(&format!("/v1/events?{}", &query[..60_000])).send().await,
+        ] {
+            let answer = answer.expect_problem(422, "invalid");
+            assert!(answer.body.len() < 32 * 1024, "{} bytes", answer.body.len());
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_point_in_time_is_one_of_rfc_3339_however_far_away() {
+    on_both_backends(async |site, node| {
+        let ann = agent(site, node);
+        let ticket = path(&open(&ann).await);
+        let now = ann.get(&ticket).send().await.expect_status(200).json();
+        for far in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999999-23:59"] {
+            let then = ann.get(&format!("{ticket}?at={far}")).send().await.expect_status(200);
+            assert_eq!(then.json()["ticket"]["version"], now["ticket"]["version"], "{far}");
+        }
+        for past in ["0000-01-01T00:00:00Z", "2020-02-29T23:59:60.5%2b14:00"] {
+            let answer = ann.get(&format!("{ticket}?at={past}")).send().await;
+            let _ = answer.expect_problem(404, "not_found");
+        }
+        for wrong in [
+            "2026-11-20T00:00Z",
+            "2026-11-20T00:00:00,5Z",
+            "2026-11-20T00:00:00Z%5BEurope/Berlin%5D",
+            "2026-11-20T00:00:00%2b05:30:15",
+            "2026-11-20T00:00:00",
+            "2026-02-29T00:00:00Z",
+        ] {
+            check_named(ann.get(&format!("{ticket}?at={wrong}")).send().await, "at", None);
+        }
     })
     .await;
 }

@@ -1,11 +1,13 @@
 //! The body of a request, read within its limits before anyone looks at its content.
 
+pub(super) mod unread;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Deserialize;
@@ -38,7 +40,7 @@ impl Payload {
     /// The content as JSON of the type `T`.
     ///
     /// # Errors
-    /// 415 when it is not `application/json`, 413 when it is larger than [`BODY_BYTES_MAX`], 408 when it did not arrive
+    /// 415 when it is not plain `application/json` in UTF-8, 413 when it is larger than [`BODY_BYTES_MAX`], 408 when it did not arrive
     /// in time, 503 when too much is being read already, 400 when it is not JSON, 422 when it is of another shape.
     pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
         self.media_type.clone()?;
@@ -66,7 +68,7 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
     async fn from_request(request: Request, _: &S) -> Result<Self, Self::Rejection> {
         let (parts, body) = request.into_parts();
         let media_type = media_type(&parts.headers);
-        // What has no use is not read: the connection closes behind the answer.
+        // What has no use is not kept.
         let read = match (&media_type, body.size_hint().exact()) {
             (Err(problem), length) if length != Some(0) => Err(problem.clone()),
             (_, Some(length)) if length > BODY_BYTES_MAX as u64 => Err(too_large()),
@@ -96,20 +98,39 @@ async fn read(body: Body) -> Result<Bytes, Problem> {
     }
 }
 
-fn too_large() -> Problem {
+/// The refusal of a body beyond [`BODY_BYTES_MAX`].
+pub(crate) fn too_large() -> Problem {
     Problem::new(Code::TooLarge)
         .detail("the body may have at most 1 MiB")
         .member("limit", BODY_BYTES_MAX)
 }
 
 fn media_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let refusal = |detail: &'static str| Problem::new(Code::UnsupportedMediaType).detail(detail);
     let mut fields = headers.get_all(header::CONTENT_TYPE).iter();
-    let essence = fields.next().and_then(|field| field.to_str().ok());
-    let essence = essence.and_then(|field| field.split(';').next()).unwrap_or_default();
-    if essence.trim().eq_ignore_ascii_case("application/json") && fields.next().is_none() {
-        return Ok(());
+    let field = fields.next().and_then(|field| field.to_str().ok()).unwrap_or_default();
+    let (essence, parameters) = field.split_once(';').unwrap_or((field, ""));
+    if !essence.trim().eq_ignore_ascii_case("application/json") || fields.next().is_some() {
+        return Err(refusal("send `Content-Type: application/json`"));
     }
-    Err(Problem::new(Code::UnsupportedMediaType).detail("send `Content-Type: application/json`"))
+    if !parameters.split(';').all(allows_utf8) {
+        return Err(refusal("send the body in UTF-8"));
+    }
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    if !codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        // RFC 9110, 12.5.3: says that the coding was at fault.
+        return Err(refusal("send the body without `Content-Encoding`")
+            .header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")));
+    }
+    Ok(())
+}
+
+/// Whether a parameter of the media type names no other charset than the one that JSON has.
+fn allows_utf8(parameter: &str) -> bool {
+    let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+    let charset = value.trim().trim_matches('"');
+    !name.trim().eq_ignore_ascii_case("charset")
+        || ["utf-8", "utf8"].iter().any(|utf8| charset.eq_ignore_ascii_case(utf8))
 }
 
 /// A part of [`BODIES_BYTES_MAX`], given back when dropped.

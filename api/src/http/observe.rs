@@ -13,6 +13,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tower::{Layer, Service};
 
+use super::body::unread;
+use super::head;
 use super::request_id::RequestIds;
 use crate::clock;
 use crate::metrics::RequestMetrics;
@@ -72,12 +74,17 @@ where
         let method = request.method().clone();
         let matched = request.extensions().get::<MatchedPath>().cloned();
         let shared = Arc::clone(&self.shared);
-        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        let checked = head::check(&request);
+        let (request, unread) = unread::lend(request);
+        let answer = checked.map(|()| AssertUnwindSafe(self.inner.call(request)).catch_unwind());
         Box::pin(async move {
-            let mut response = match answer.await {
-                Ok(answered) => answered?,
-                // The panic hook has logged what and where.
-                Err(_) => Problem::new(Code::Internal).into_response(),
+            let mut response = match answer {
+                Ok(answer) => match answer.await {
+                    Ok(answered) => answered?,
+                    // The panic hook has logged what and where.
+                    Err(_) => Problem::new(Code::Internal).into_response(),
+                },
+                Err(problem) => problem.into_response(),
             };
             let took = started.elapsed();
             let path = matched.as_ref().map(MatchedPath::as_str);
@@ -86,6 +93,9 @@ where
             let id = shared.ids.next();
             log(&method, metrics.route, response.status(), took, &id);
             complete(response.headers_mut(), id);
+            if let Some(unread) = unread {
+                unread.settle(&mut response).await;
+            }
             Ok(response)
         })
     }

@@ -9,17 +9,17 @@ use axum::http::HeaderValue;
 const NAME_BYTES: usize = 32;
 
 /// Counts requests behind a random prefix.
-pub(super) struct RequestIds {
+pub(crate) struct RequestIds {
     process: u64,
     next: AtomicU64,
 }
 
 impl RequestIds {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { process: RandomState::new().hash_one(()), next: AtomicU64::new(0) }
     }
 
-    pub(super) fn next(&self) -> HeaderValue {
+    pub(crate) fn next(&self) -> HeaderValue {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut name = [0; NAME_BYTES];
         let (process, request) = name.split_at_mut(NAME_BYTES / 2);

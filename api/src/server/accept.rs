@@ -46,7 +46,7 @@ pub(super) async fn accept(listener: &TcpListener, shared: Shared, places: &Arc<
 
 async fn turn_away(stream: TcpStream, doorman: OwnedSemaphorePermit) {
     let mut stream = Lingering::new(stream);
-    let _ = stream.write_all(refusal::overloaded()).await;
+    let _ = stream.write_all(&refusal::overloaded()).await;
     let _ = stream.shutdown().await;
     drop(doorman);
 }

@@ -14,13 +14,15 @@ use tokio_rustls::TlsAcceptor;
 
 use super::lingering::Lingering;
 use super::refusal::{self, WithRefusals};
+use crate::http::head::HEAD_BYTES_MAX;
 
 /// Longest time for the head of a request, and for an idle connection to send its next one.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
-/// Largest head of a request, in bytes. It may have 100 header fields, which is hyper's own limit.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Longest time for a TLS handshake.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
+/// Largest list of header fields over HTTP/2, each counted 32 bytes longer than it is (RFC 9113, 6.5.2). Beyond it the
+/// stream is reset without an answer, so it is more than what gets one.
+const HTTP2_HEAD_BYTES_MAX: u32 = 128 * 1024;
 /// Most requests at once on one HTTP/2 connection.
 const HTTP2_STREAMS_MAX: u32 = 128;
 /// How often an HTTP/2 connection is asked whether it is still there.
@@ -84,7 +86,7 @@ where
         && !parts.read_buf.is_empty()
     {
         let mut stream = parts.io.into_inner();
-        let _ = stream.write_all(refusal::timeout()).await;
+        let _ = stream.write_all(&refusal::timeout()).await;
         let _ = stream.shutdown().await;
     }
 }
@@ -97,7 +99,7 @@ where
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(HTTP2_STREAMS_MAX)
-        .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
+        .max_header_list_size(HTTP2_HEAD_BYTES_MAX)
         .keep_alive_interval(HTTP2_PING_INTERVAL);
     let service = TowerToHyperService::new(shared.service);
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);

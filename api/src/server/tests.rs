@@ -53,6 +53,7 @@ fn check(answer: &str, status: u16, code: &str) {
     assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     assert!(answer.contains("application/problem+json"), "{answer}");
     assert!(answer.contains(&format!("\"code\":\"{code}\"")), "{answer}");
+    assert!(answer.contains("\r\nx-request-id: "), "{answer}");
 }
 
 #[tokio::test]
@@ -67,6 +68,38 @@ async fn too_many_or_too_large_header_fields_get_431_with_a_problem() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_too_long_gets_414_with_a_problem() {
+    let running = start();
+    for length in [66_000, 200_000] {
+        let request = format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "y".repeat(length));
+        check(&exchange(running.address, request.as_bytes()).await, 414, "uri_too_long");
+    }
+}
+
+#[tokio::test]
+async fn a_length_that_nobody_can_count_gets_413() {
+    let running = start();
+    for length in ["18446744073709551614", "18446744073709551615", "1000000000000000"] {
+        let request = format!("POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n");
+        let request = request.replace("host: a", "host: a\r\ncontent-type: application/json");
+        check(&exchange(running.address, request.as_bytes()).await, 413, "too_large");
+    }
+}
+
+#[tokio::test]
+async fn the_next_request_is_answered_after_a_body_that_was_too_large() {
+    let running = start();
+    let head = "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
+    let body = "x".repeat(2 * BODY_BYTES_MAX);
+    let large = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+    let next = format!("{head}connection: close\r\ncontent-length: 4\r\n\r\n\"ab\"");
+    let answers = exchange(running.address, (large + &next).as_bytes()).await;
+    check(&answers, 413, "too_large");
+    let (_, second) = answers.split_once("}HTTP/1.1 200 OK\r\n").unwrap();
+    assert!(second.ends_with("\r\n\r\nab"), "{second}");
+}
+
+#[tokio::test]
 async fn what_is_no_http_gets_400_with_a_problem() {
     let running = start();
     check(&exchange(running.address, b"hello\r\n\r\n").await, 400, "malformed_request");
@@ -78,7 +111,9 @@ async fn a_body_that_is_too_large_is_refused_while_it_is_still_being_sent() {
     let body = "x".repeat(8 * BODY_BYTES_MAX);
     let head = "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
     let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
-    check(&exchange(running.address, request.as_bytes()).await, 413, "too_large");
+    let answer = exchange(running.address, request.as_bytes()).await;
+    check(&answer, 413, "too_large");
+    assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
 }
 
 #[tokio::test]

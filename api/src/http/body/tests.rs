@@ -1,11 +1,49 @@
 //! Which bodies are read, and what the others get.
 
+use std::sync::Arc;
+
+use axum::http::Version;
+use axum::response::{IntoResponse as _, Response};
+
 use super::*;
 
 #[derive(Debug, Default, PartialEq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Claim {
     assignee_id: Option<String>,
+}
+
+/// A body that comes in so many pieces, and how many of them were taken.
+fn pieces(count: usize, bytes: usize) -> (Body, Arc<AtomicUsize>) {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&taken);
+    let piece = move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Ok::<_, std::io::Error>(Bytes::from(vec![b' '; bytes]))
+    };
+    (Body::from_stream(futures_util::stream::iter((0..count).map(piece))), taken)
+}
+
+/// What `settle` says of a body of which a handler has taken one piece, and how many pieces were taken in all.
+async fn settled(version: Version, count: usize, response: Response) -> (Option<String>, usize) {
+    let (body, taken) = pieces(count, 64 * 1024);
+    let request = Request::builder().version(version).body(body).unwrap();
+    settled_of(request, taken, response).await
+}
+
+async fn settled_of(
+    request: Request,
+    taken: Arc<AtomicUsize>,
+    mut response: Response,
+) -> (Option<String>, usize) {
+    let (request, unread) = unread::lend(request);
+    let mut body = request.into_body();
+    let _ = body.frame().await.unwrap();
+    drop(body);
+    unread.unwrap().settle(&mut response).await;
+    let connection = response.headers().get(header::CONNECTION);
+    let connection = connection.map(|value| value.to_str().unwrap().to_owned());
+    (connection, taken.load(Ordering::Relaxed))
 }
 
 async fn payload(media_type: Option<&str>, body: impl Into<Body>) -> Payload {
@@ -53,6 +91,65 @@ async fn a_body_beyond_1_mib_gets_413_with_the_limit() {
     let problem = more.parse::<Claim>().unwrap_err();
     assert_eq!(problem.code(), Code::TooLarge);
     assert_eq!(serde_json::to_value(&problem).unwrap()["limit"], BODY_BYTES_MAX);
+}
+
+#[tokio::test]
+async fn what_is_not_read_is_thrown_away_before_the_answer() {
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        assert_eq!(settled(version, 60, Response::default()).await, (None, 60));
+    }
+}
+
+#[tokio::test]
+async fn the_connection_closes_behind_an_answer_to_a_body_that_goes_on() {
+    let (connection, taken) = settled(Version::HTTP_11, 1_000, Response::default()).await;
+    assert_eq!(connection.as_deref(), Some("close"));
+    assert!(taken < 100, "{taken}");
+    // Which HTTP/2 has no field for.
+    assert_eq!(settled(Version::HTTP_2, 1_000, Response::default()).await.0, None);
+}
+
+#[tokio::test]
+async fn the_connection_closes_at_once_where_reading_on_is_of_no_use() {
+    let close = Some("close".to_owned());
+    let late = Problem::new(Code::Timeout).into_response();
+    assert_eq!(settled(Version::HTTP_11, 60, late).await, (close.clone(), 1));
+    let (body, taken) = pieces(60, 64 * 1024);
+    let request = Request::builder().header(header::EXPECT, "100-continue").body(body).unwrap();
+    assert_eq!(settled_of(request, taken, Response::default()).await, (close, 1));
+}
+
+#[tokio::test]
+async fn a_body_that_was_read_leaves_nothing_to_do() {
+    for body in [Body::from("{}"), pieces(3, 10).0] {
+        let (request, unread) = unread::lend(Request::new(body));
+        let _ = request.into_body().collect().await.unwrap();
+        let mut response = Response::default();
+        unread.unwrap().settle(&mut response).await;
+        assert!(response.headers().is_empty());
+    }
+    assert!(unread::lend(Request::new(Body::empty())).1.is_none());
+}
+
+#[tokio::test]
+async fn only_plain_utf8_is_read() {
+    for charset in ["charset=utf-16", "charset=\"UTF-16\"", "a=b; Charset = latin1", "charset"] {
+        let refused = payload(Some(&format!("application/json; {charset}")), "{}").await;
+        let refused = refused.parse::<Claim>().map_err(code);
+        assert_eq!(refused, Err(Code::UnsupportedMediaType), "{charset}");
+    }
+    for (coding, expected) in [
+        ("identity", Ok(Claim::default())),
+        ("gzip", Err(Code::UnsupportedMediaType)),
+        ("identity, gzip", Err(Code::UnsupportedMediaType)),
+        ("x", Err(Code::UnsupportedMediaType)),
+    ] {
+        let request = Request::builder()
+            .header(header::CONTENT_TYPE, "application/json; charset=\"UTF-8\"")
+            .header(header::CONTENT_ENCODING, coding);
+        let Ok(payload) = Payload::from_request(request.body("{}".into()).unwrap(), &()).await;
+        assert_eq!(payload.parse::<Claim>().map_err(code), expected, "{coding}");
+    }
 }
 
 fn code(problem: Problem) -> Code {
