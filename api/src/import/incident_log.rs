@@ -53,8 +53,11 @@ impl IncidentLog {
     }
 
     fn row(&mut self, record: Record) -> Row {
-        let number = match known(record.get("number")).map(cells::id) {
+        let number = match known(record.get("number").trim_matches('"')).map(cells::id) {
             Some(Ok(number)) => number,
+            _ if !record.faults.0.is_empty() => {
+                return Row::Bad(BadRow { line: record.line, faults: record.faults.0 });
+            }
             Some(Err(what)) => return Row::Bad(BadRow::new(record.line, "number", what)),
             None => return Row::Bad(BadRow::new(record.line, "number", "is missing")),
         };

@@ -59,6 +59,9 @@ impl Lines {
         self.lines += 1;
         if self.lines == 1 && bytes.starts_with(BYTE_ORDER_MARK) {
             bytes.drain(..BYTE_ORDER_MARK.len());
+            if bytes.is_empty() {
+                return Ok(None);
+            }
         }
         if read == LINE_BYTES_MAX && !bytes.ends_with(b"\n") {
             self.bytes += self.from.skip_until(b'\n')? as u64;
