@@ -1,10 +1,11 @@
 //! The cells of a row: their texts read as values, within the limits that hold at every door.
 
-use docket_schemas::Timestamp;
+use docket_schemas::{CustomFields, Timestamp};
 
 use crate::auth::DEVICE_BYTES_MAX;
 use crate::field_limits::{
-    BODY_BYTES_MAX, CUSTOM_TEXT_BYTES_MAX, ID_BYTES_MAX, SUBJECT_CHARS_MAX, TAG_CHARS_MAX, TAGS_MAX,
+    BODY_BYTES_MAX, CUSTOM_FIELDS_MAX, CUSTOM_TEXT_BYTES_MAX, ID_BYTES_MAX, SUBJECT_CHARS_MAX,
+    TAG_CHARS_MAX, TAGS_MAX,
 };
 
 /// An id of another system.
@@ -13,6 +14,14 @@ pub(super) fn id(text: &str) -> Result<String, String> {
         0 => Err("is empty".to_owned()),
         1..=ID_BYTES_MAX => Ok(text.to_owned()),
         _ => Err(format!("has more than {ID_BYTES_MAX} bytes")),
+    }
+}
+
+/// The key of a custom field.
+pub(super) fn key(text: &str) -> Result<String, String> {
+    match text.contains('\0') {
+        true => Err("holds a NUL character".to_owned()),
+        false => id(text),
     }
 }
 
@@ -29,7 +38,7 @@ pub(super) fn subject(text: &str) -> Result<String, String> {
     }
 }
 
-/// Message 1.
+/// A message.
 pub(super) fn body(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("is empty".to_owned()),
@@ -47,6 +56,23 @@ pub(super) fn custom(text: &str) -> Result<String, String> {
     at_most(text, text.len(), CUSTOM_TEXT_BYTES_MAX, "bytes")
 }
 
+/// Checks how many custom fields one row writes.
+pub(super) fn check_count(fields: &CustomFields) -> Result<(), String> {
+    match fields.len() {
+        0..=CUSTOM_FIELDS_MAX => Ok(()),
+        _ => Err(format!("has more than {CUSTOM_FIELDS_MAX} fields")),
+    }
+}
+
+/// Checks one tag.
+pub(super) fn check_tag(tag: &str) -> Result<(), String> {
+    match tag.chars().count() {
+        _ if tag.trim().is_empty() => Err("is empty".to_owned()),
+        0..=TAG_CHARS_MAX => Ok(()),
+        _ => Err(format!("has more than {TAG_CHARS_MAX} characters")),
+    }
+}
+
 /// Tags with `;` between them, or spaces where there is no `;`. Sorted; one given twice is one.
 pub(super) fn tags(text: &str) -> Result<Vec<String>, String> {
     let separator = |c: char| if text.contains(';') { c == ';' } else { c.is_whitespace() };
@@ -57,8 +83,8 @@ pub(super) fn tags(text: &str) -> Result<Vec<String>, String> {
     if tags.len() > TAGS_MAX {
         return Err(format!("has more than {TAGS_MAX} tags"));
     }
-    match tags.iter().find(|tag| tag.chars().count() > TAG_CHARS_MAX) {
-        Some(_) => Err(format!("has a tag of more than {TAG_CHARS_MAX} characters")),
+    match tags.iter().find_map(|tag| check_tag(tag).err()) {
+        Some(what) => Err(format!("has a tag that {what}")),
         None => Ok(tags),
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::cells;
+
 /// A field of a ticket that a column may hold.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Field {
@@ -67,7 +69,10 @@ impl FromStr for Field {
         let unknown = || MappingError::UnknownField(name.to_owned());
         match name.strip_prefix(CUSTOM) {
             Some("") => Err(unknown()),
-            Some(key) => Ok(Self::Custom(key.to_owned())),
+            Some(key) => {
+                let key = cells::key(key);
+                Ok(Self::Custom(key.map_err(|what| MappingError::Key(name.to_owned(), what))?))
+            }
             None => {
                 let known = Self::NAMED.into_iter().find(|(_, known)| *known == name);
                 known.map(|(field, _)| field).ok_or_else(unknown)
@@ -109,6 +114,9 @@ pub enum MappingError {
          type, group_id, assignee_id, tags, channel, external_id, created_at, custom.<key>"
     )]
     UnknownField(String),
+    /// A custom field whose key no ticket takes.
+    #[error("`{0}`: the key of a custom field {1}")]
+    Key(String, String),
 }
 
 impl FromStr for ColumnMapping {
@@ -126,7 +134,7 @@ impl FromStr for ColumnMapping {
 /// The columns of a sheet: those that `given` names, and those that are named like a field.
 ///
 /// # Errors
-/// When a column is not there, or a field is named twice.
+/// When a column is not there, a field is named twice, or a column is named like a custom field that no ticket takes.
 pub(super) fn resolve(
     given: &[ColumnMapping],
     names: &[String],
@@ -142,15 +150,34 @@ pub(super) fn resolve(
         columns.push(mapping.clone());
     }
     for name in names {
-        let Ok(field) = name.parse::<Field>() else { continue };
+        let field = match name.parse::<Field>() {
+            Ok(field) => field,
+            Err(MappingError::Key(_, what)) => {
+                return Err(format!("column `{name}`: the key of a custom field {what}"));
+            }
+            Err(_) => continue,
+        };
         if columns.iter().all(|known| known.field != field) {
             columns.push(ColumnMapping { field, column: name.clone() });
         }
     }
-    if columns.iter().all(|known| known.field != Field::Subject) {
-        return Err("has no column `subject`: name it by --map subject=<column>".to_owned());
-    }
+    check_required(&columns)?;
     Ok(columns)
+}
+
+fn check_required(columns: &[ColumnMapping]) -> Result<(), String> {
+    let has = |field| columns.iter().any(|known| known.field == field);
+    let mut missing = Vec::new();
+    if !has(Field::Subject) {
+        missing.push("no column `subject`");
+    }
+    if !has(Field::Requester) && !has(Field::RequesterEmail) {
+        missing.push("no column `requester` or `requester_email`");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(format!("has {}: name it by --map <field>=<column>", missing.join(" and ")))
 }
 
 #[cfg(test)]
@@ -164,10 +191,19 @@ mod tests {
     #[test]
     fn a_field_takes_the_column_that_is_named_for_it_or_else_the_one_of_its_name() {
         let given = ["subject=Title".parse().unwrap(), "custom.floor=Stock werk".parse().unwrap()];
-        let columns = resolve(&given, &names(&["Title", "subject", "Stock werk", "tags", "x"]));
+        let header = ["Title", "subject", "Stock werk", "tags", "x", "requester_email"];
+        let columns = resolve(&given, &names(&header));
         let shown: Vec<String> =
             columns.unwrap().iter().map(|one| format!("{}={}", one.field, one.column)).collect();
-        assert_eq!(shown, ["subject=Title", "custom.floor=Stock werk", "tags=tags"]);
+        assert_eq!(
+            shown,
+            [
+                "subject=Title",
+                "custom.floor=Stock werk",
+                "tags=tags",
+                "requester_email=requester_email"
+            ]
+        );
     }
 
     #[test]
@@ -178,6 +214,33 @@ mod tests {
         assert_eq!(unknown, Err(MappingError::UnknownField("titel".to_owned())));
         let given = ["subject=nix".parse().unwrap()];
         assert_eq!(resolve(&given, &names(&["a"])), Err("has no column `nix`".to_owned()));
-        assert!(resolve(&[], &names(&["body"])).is_err());
+        let twice = ["subject=a".parse().unwrap(), "subject=b".parse().unwrap()];
+        let told = Err("--map names `subject` twice".to_owned());
+        assert_eq!(resolve(&twice, &names(&["a", "b"])), told);
+    }
+
+    #[test]
+    fn required_columns_that_are_not_there_are_named() {
+        let told = |header: &[&str]| resolve(&[], &names(header)).unwrap_err();
+        assert_eq!(
+            told(&["requester"]),
+            "has no column `subject`: name it by --map <field>=<column>"
+        );
+        assert_eq!(
+            told(&["Subject", "body"]),
+            "has no column `subject` and no column `requester` or `requester_email`: \
+             name it by --map <field>=<column>"
+        );
+    }
+
+    #[test]
+    fn a_custom_field_takes_the_keys_that_every_door_takes() {
+        let long = format!("custom.{}", "k".repeat(256));
+        let told = "the key of a custom field has more than 255 bytes";
+        assert_eq!(long.parse::<Field>().unwrap_err().to_string(), format!("`{long}`: {told}"));
+        let header = names(&["subject", "requester", &long]);
+        assert_eq!(resolve(&[], &header), Err(format!("column `{long}`: {told}")));
+        assert!("custom.a\0b".parse::<Field>().is_err());
+        assert!(format!("custom.{}", "k".repeat(255)).parse::<Field>().is_ok());
     }
 }

@@ -182,6 +182,7 @@ impl Cells<'_> {
                 fields.insert(key.clone(), Scalar::Text(text));
             }
         }
+        self.faults.take("custom_fields", cells::check_count(&fields));
         fields
     }
 }
