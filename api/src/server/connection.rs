@@ -6,7 +6,7 @@ use axum::Router;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -50,17 +50,30 @@ pub(super) fn http1() -> http1::Builder {
 }
 
 /// Serves a connection until it ends.
-pub(super) async fn run(stream: TcpStream, shared: Shared) {
+pub(super) async fn run(stream: TcpStream, mut shared: Shared) {
     let stream = Lingering::new(stream);
     let Some(tls) = &shared.tls else { return run_http1(stream, shared).await };
-    let Ok(Ok(stream)) = timeout(HANDSHAKE_TIME_MAX, tls.accept(stream)).await else {
+    let Ok(Ok(mut stream)) = timeout(HANDSHAKE_TIME_MAX, tls.accept(stream)).await else {
         tracing::debug!("TLS handshake failed");
         return;
     };
     if stream.get_ref().1.alpn_protocol() == Some(super::tls::HTTP2) {
-        run_http2(stream, shared).await;
+        if speaks(&mut stream, &mut shared.drain).await {
+            run_http2(stream, shared).await;
+        }
     } else {
         run_http1(stream, shared).await;
+    }
+}
+
+/// Whether the caller begins to speak in time: until it has, nobody asks whether it is still there.
+async fn speaks<S>(stream: &mut S, drain: &mut watch::Receiver<bool>) -> bool
+where
+    S: AsyncBufRead + Unpin,
+{
+    tokio::select! {
+        first = timeout(HEAD_TIME_MAX, stream.fill_buf()) => matches!(first, Ok(Ok([_, ..]))),
+        () = super::begun(drain) => false,
     }
 }
 
@@ -91,7 +104,7 @@ where
     }
 }
 
-async fn run_http2<S>(stream: S, mut shared: Shared)
+pub(super) async fn run_http2<S>(stream: S, mut shared: Shared)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

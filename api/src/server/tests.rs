@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::http::Method;
+use axum::http::{Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -28,9 +30,13 @@ async fn slow() -> &'static str {
     "done"
 }
 
-fn start() -> Running {
+fn operations() -> Arc<Operations> {
     let readiness = Readiness::new(Box::new(|| Box::pin(async { Ok(()) })));
-    let operations = Arc::new(Operations { metrics: Metrics::default(), readiness });
+    Arc::new(Operations { metrics: Metrics::default(), readiness })
+}
+
+fn start() -> Running {
+    let operations = operations();
     let routes = Routes::new().on(Method::POST, "/echo", echo).on(Method::GET, "/slow", slow);
     let server = Server::bind("127.0.0.1:0".parse().unwrap(), None).unwrap();
     let address = server.address().unwrap();
@@ -114,6 +120,47 @@ async fn a_body_that_is_too_large_is_refused_while_it_is_still_being_sent() {
     let answer = exchange(running.address, request.as_bytes()).await;
     check(&answer, 413, "too_large");
     assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+}
+
+/// What HTTP/2 answers to a request that a field and a body make large.
+async fn answer_over_http2(field_bytes: usize, body_bytes: usize) -> (StatusCode, String) {
+    let operations = operations();
+    let routes = Routes::new().on(Method::POST, "/echo", echo);
+    let (_drain, draining) = watch::channel(false);
+    let shared = connection::Shared {
+        service: router(routes, (), operations),
+        tls: None,
+        http1: connection::http1(),
+        drain: draining,
+    };
+    let (client, server) = tokio::io::duplex(BODY_BYTES_MAX);
+    tokio::spawn(connection::run_http2(server, shared));
+    let client = TokioIo::new(client);
+    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), client);
+    let (mut sender, connection) = handshake.await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::post("http://a/echo").header("x", "y".repeat(field_bytes));
+    let request = request.header("content-type", "application/json");
+    let body = axum::body::Body::from("x".repeat(body_bytes));
+    let response = sender.send_request(request.body(body).unwrap()).await.unwrap();
+    let status = response.status();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn http2_has_the_limits_of_http1() {
+    for (field_bytes, body_bytes, status, code) in [
+        (60_000, 5, 400, "malformed_json"),
+        (66_000, 5, 431, "headers_too_large"),
+        (100_000, 5, 431, "headers_too_large"),
+        (1, 2 * BODY_BYTES_MAX, 413, "too_large"),
+        (1, 16 * BODY_BYTES_MAX, 413, "too_large"),
+    ] {
+        let (answered, body) = answer_over_http2(field_bytes, body_bytes).await;
+        assert_eq!(answered, status, "{body}");
+        assert!(body.contains(&format!("\"code\":\"{code}\"")), "{body}");
+    }
 }
 
 #[tokio::test]
