@@ -3,6 +3,7 @@
 //! A reader turns rows into steps, in file order and without asking the log; lanes do the steps, one ticket always on
 //! the same lane. Every step's command id derives from the file, so a run that was cut off is simply started again.
 
+mod admission;
 mod bad_row;
 mod cells;
 mod exported;
@@ -12,8 +13,10 @@ mod lines;
 mod mapping;
 mod progress;
 mod records;
+mod rehearsal;
 mod scribe;
 mod sheet;
+mod standing;
 mod step;
 mod tally;
 #[cfg(test)]
@@ -35,6 +38,8 @@ use exported::Exported;
 use incident_log::IncidentLog;
 use lanes::Lanes;
 use lines::Lines;
+use rehearsal::Rehearsal;
+use scribe::Scribe;
 use sheet::Sheet;
 use step::Step;
 use tally::Tally;
@@ -150,7 +155,8 @@ pub fn check(import: Import, progress: &dyn Progress) -> Result<Checked, ImportE
 }
 
 impl Checked {
-    /// Writes what the log does not hold yet. Rows that cannot be used are told and counted.
+    /// Writes what the log does not hold yet. Rows that cannot be used are told and counted; with [`BadRows::Refuse`]
+    /// nothing is written when the log would refuse one.
     ///
     /// # Errors
     /// When the file or the log fails; with [`BadRows::Refuse`] also when the log refuses a row.
@@ -159,8 +165,11 @@ impl Checked {
         desk: &Desk,
         progress: Arc<dyn Progress>,
     ) -> Result<Summary, ImportError> {
+        if self.0.bad_rows == BadRows::Refuse {
+            self.rehearse(desk, Arc::clone(&progress)).await?;
+        }
         let tally = Arc::new(Tally::new(progress));
-        let lanes = Lanes::start(desk, &tally);
+        let lanes = Lanes::start(|| Scribe::new(desk, &tally));
         let read = self.feed(&lanes, &tally).await;
         let written = lanes.finish().await;
         tally.finish();
@@ -170,6 +179,25 @@ impl Checked {
         match self.0.bad_rows {
             BadRows::Refuse if summary.bad > 0 => Err(ImportError::Unwritten(summary.bad)),
             _ => Ok(summary),
+        }
+    }
+
+    /// Asks the log beforehand which rows it would refuse: only it knows what earlier runs have written.
+    async fn rehearse(&self, desk: &Desk, progress: Arc<dyn Progress>) -> Result<(), ImportError> {
+        let tally = Arc::new(Tally::new(progress));
+        let lanes = Lanes::start(|| Rehearsal::new(desk, &tally));
+        let mut steps = self.0.open()?;
+        while let Some(row) = steps.next().map_err(|source| self.0.unreadable(source))? {
+            if let Row::Step(step) = row
+                && lanes.give(step).await.is_err()
+            {
+                break;
+            }
+        }
+        lanes.finish().await?;
+        match tally.summary().bad {
+            0 => Ok(()),
+            bad => Err(ImportError::Refused(bad)),
         }
     }
 

@@ -3,18 +3,19 @@
 //! Command ids stay, and with them the ids of tickets and messages. Hashes do not: they cover sealed bytes, which are
 //! others here. So what an event was made on is carried over by the commands behind its causes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 use docket_schemas::{
-    ChangeHash, CommandId, EventType, MessageText, Observed, OpeningText, Payload, Role,
-    StreamKind, SubjectText, Tenant, TicketId, derivation, upcast::upcast,
+    ChangeHash, CommandId, EventType, Kind, MessageText, Observed, Opened, OpeningText, Payload,
+    Role, StreamKind, SubjectText, Tenant, TicketId, derivation, upcast::upcast,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::admission::{self, Of};
 use super::bad_row::{BadRow, Faults};
 use super::cells;
 use super::lines::Lines;
@@ -28,13 +29,22 @@ const OWN_PRINCIPALS: [&str; 2] = ["import", "docket"];
 pub(super) struct Exported {
     lines: Lines,
     tenant: Tenant,
-    /// The commands of the changes read so far, by the first half of their hashes there.
-    commands: HashMap<[u8; 16], CommandId>,
+    /// The changes read so far, by the first half of their hashes there.
+    changes: HashMap<[u8; 16], Known>,
+    /// The tickets read so far that are chats.
+    chats: HashSet<TicketId>,
+}
+
+/// What is known of a change that an event was made on.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    command: CommandId,
+    ticket: TicketId,
 }
 
 impl Exported {
     pub(super) fn new(lines: Lines, tenant: Tenant) -> Self {
-        Self { lines, tenant, commands: HashMap::new() }
+        Self { lines, tenant, changes: HashMap::new(), chats: HashSet::new() }
     }
 
     fn step(&mut self, line: u64, text: &[u8]) -> Result<Step, BadRow> {
@@ -48,7 +58,13 @@ impl Exported {
         let step = self.read(line, &mut members);
         let step = members.faults.finish(line, step)?;
         if let Some(hash) = hash {
-            self.commands.insert(name(&hash), step.command_id);
+            let change = Known { command: step.command_id, ticket: step.ticket };
+            self.changes.insert(name(&hash), change);
+        }
+        if let Action::Open(new) = &step.action
+            && new.opened.kind == Some(Kind::Chat)
+        {
+            self.chats.insert(step.ticket);
         }
         Ok(step)
     }
@@ -68,20 +84,21 @@ impl Exported {
         if opens && derivation::ticket_of(command_id) != ticket {
             return members.fault("stream", "is not the ticket that the command opens");
         }
+        admission::check_fact(&payload.fact, self.kind(ticket), &mut members.faults);
         let action = match payload.fact {
             Payload::Opened(opened) => Action::Open(Box::new(NewTicket {
                 requester: payload.requester?,
                 assignee: payload.person,
                 external_id_is: Uniqueness::Free,
+                text: members.opening_text(&opened)?,
                 opened: *opened,
-                text: members.opening_text()?,
             })),
             fact => Action::Replay(Box::new(ForeignEvent {
                 text: members.text(&fact)?,
                 payload: fact,
                 person: payload.person,
                 observed: members.optional("observed")?.unwrap_or(Observed::Assumed),
-                causes: self.causes(members)?,
+                causes: self.causes(members, ticket)?,
             })),
         };
         Some(Step {
@@ -96,11 +113,20 @@ impl Exported {
         })
     }
 
-    fn causes(&self, members: &mut Members) -> Option<Vec<CommandId>> {
+    fn kind(&self, ticket: TicketId) -> Of {
+        if self.chats.contains(&ticket) { Of::Chat } else { Of::Ticket }
+    }
+
+    fn causes(&self, members: &mut Members, ticket: TicketId) -> Option<Vec<CommandId>> {
         let hashes: Vec<ChangeHash> = members.take("deps")?;
-        let known = |hash| self.commands.get(&name(hash)).copied();
+        let known = |hash| self.changes.get(&name(hash)).copied();
         match hashes.iter().map(known).collect::<Option<Vec<_>>>() {
-            Some(causes) if !causes.is_empty() => Some(causes),
+            Some(causes) if causes.iter().any(|change| change.ticket != ticket) => {
+                members.fault("deps", "names a change of another ticket")
+            }
+            Some(causes) if !causes.is_empty() => {
+                Some(causes.iter().map(|change| change.command).collect())
+            }
             _ => members.fault("deps", "names a change that no good line before this one holds"),
         }
     }
@@ -128,10 +154,17 @@ impl Steps for Exported {
     }
 }
 
-/// Checks a text's shape and leaves what is not of it away.
-fn sealed_as<T: Serialize + DeserializeOwned>(text: Value) -> Result<Value, String> {
-    let text: T = serde_json::from_value(text).map_err(|error| error.to_string())?;
-    serde_json::to_value(text).map_err(|error| error.to_string())
+/// Checks a text's shape and limits, and leaves what is not of it away.
+fn sealed_as<T: Serialize + DeserializeOwned>(
+    text: Value,
+    check: impl FnOnce(&T) -> (&'static str, Result<String, String>),
+) -> Result<Value, (&'static str, String)> {
+    let shape = |error: serde_json::Error| ("text", error.to_string());
+    let text: T = serde_json::from_value(text).map_err(shape)?;
+    match check(&text) {
+        (_, Ok(_)) => serde_json::to_value(text).map_err(shape),
+        (field, Err(what)) => Err((field, what)),
+    }
 }
 
 /// PostgreSQL holds no such text, and no other door takes it.
@@ -205,7 +238,7 @@ impl Members {
         };
         let requester = person("requester_id");
         let person = person("assignee_id").or_else(|| person("person_id"));
-        for id in [requester.as_deref(), person.as_deref(), data["external_id"].as_str()] {
+        for id in [requester.as_deref(), person.as_deref()] {
             self.faults.take("data", id.map(cells::id).transpose());
         }
         let (kind, schema) = (kind?, schema?);
@@ -219,23 +252,36 @@ impl Members {
     }
 
     /// None and null where the text was erased: an empty text is not sealed.
-    fn opening_text(&mut self) -> Option<OpeningText> {
-        let erased =
-            || OpeningText { subject: String::new(), body: String::new(), requester: None };
-        Some(self.optional("text")?.unwrap_or_else(erased))
+    fn opening_text(&mut self, opened: &Opened) -> Option<OpeningText> {
+        let Some(text) = self.optional("text")? else {
+            return Some(OpeningText {
+                subject: String::new(),
+                body: String::new(),
+                requester: None,
+            });
+        };
+        admission::check_opening_text(&text, opened, &mut self.faults);
+        Some(text)
     }
 
     /// The personal part of an event that opens nothing; null where it was erased or there is none.
     fn text(&mut self, fact: &Payload) -> Option<Option<Value>> {
-        let text: Option<Value> = self.optional("text")?;
-        let text = text.map(|text| match fact {
-            Payload::MessageAdded(_) => sealed_as::<MessageText>(text),
-            Payload::Changed(changed) if !changed.sealed.is_empty() => {
-                sealed_as::<SubjectText>(text)
+        let Some(text) = self.optional::<Value>("text")? else { return Some(None) };
+        let sealed = match fact {
+            Payload::MessageAdded(_) => {
+                sealed_as(text, |text: &MessageText| ("text.body", cells::body(&text.body)))
             }
-            _ => Err("belongs to no event of this type".to_owned()),
-        });
-        self.faults.take("text", text.transpose())
+            Payload::Changed(changed) if !changed.sealed.is_empty() => {
+                sealed_as(text, |text: &SubjectText| {
+                    ("text.subject", cells::subject(&text.subject))
+                })
+            }
+            _ => Err(("text", "belongs to no event of this type".to_owned())),
+        };
+        match sealed {
+            Ok(text) => Some(Some(text)),
+            Err((field, what)) => self.fault(field, &what),
+        }
     }
 
     fn author(&mut self) -> Option<Author> {

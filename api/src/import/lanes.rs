@@ -1,14 +1,10 @@
 //! Lanes: many tickets at once, and the rows of one ticket strictly one after another.
 
-use std::sync::Arc;
-
-use docket_engine::desk::{Desk, DeskError};
+use docket_engine::desk::DeskError;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::scribe::Scribe;
 use super::step::Step;
-use super::tally::Tally;
 
 /// Tickets that are written at the same time: enough that one transaction carries many.
 const LANES: usize = 128;
@@ -16,10 +12,19 @@ const LANES: usize = 128;
 /// Steps that wait on one lane before the reader waits.
 const LANE_STEPS_MAX: usize = 16;
 
+/// Does what comes on one lane.
+pub(super) trait Hand: Send + 'static {
+    /// Takes the next step.
+    ///
+    /// # Errors
+    /// When the log or the key store fails; nothing more comes on this lane then.
+    fn take(&mut self, step: Step) -> impl Future<Output = Result<(), DeskError>> + Send;
+}
+
 /// The lanes of one import.
 pub(super) struct Lanes {
     lanes: Vec<mpsc::Sender<Box<Step>>>,
-    scribes: JoinSet<Result<(), DeskError>>,
+    hands: JoinSet<Result<(), DeskError>>,
 }
 
 /// The step's lane has failed.
@@ -27,15 +32,15 @@ pub(super) struct Lanes {
 pub(super) struct LaneClosed;
 
 impl Lanes {
-    pub(super) fn start(desk: &Desk, tally: &Arc<Tally>) -> Self {
-        let mut scribes = JoinSet::new();
+    /// Starts lanes with a hand for each.
+    pub(super) fn start<H: Hand>(hand: impl Fn() -> H) -> Self {
+        let mut hands = JoinSet::new();
         let lanes = (0..LANES).map(|_| {
             let (lane, steps) = mpsc::channel(LANE_STEPS_MAX);
-            let scribe = Scribe::new(desk.clone(), Arc::clone(tally));
-            scribes.spawn(run(scribe, steps));
+            hands.spawn(run(hand(), steps));
             lane
         });
-        Self { lanes: lanes.collect(), scribes }
+        Self { lanes: lanes.collect(), hands }
     }
 
     /// Puts a step on its ticket's lane, when there is room on it.
@@ -49,16 +54,16 @@ impl Lanes {
     pub(super) async fn finish(mut self) -> Result<(), DeskError> {
         self.lanes.clear();
         let mut outcome = Ok(());
-        while let Some(ended) = self.scribes.join_next().await {
+        while let Some(ended) = self.hands.join_next().await {
             outcome = outcome.and(ended.unwrap_or(Err(DeskError::Stopping)));
         }
         outcome
     }
 }
 
-async fn run(mut scribe: Scribe, mut steps: mpsc::Receiver<Box<Step>>) -> Result<(), DeskError> {
+async fn run(mut hand: impl Hand, mut steps: mpsc::Receiver<Box<Step>>) -> Result<(), DeskError> {
     while let Some(step) = steps.recv().await {
-        scribe.write(*step).await?;
+        hand.take(*step).await?;
     }
     Ok(())
 }

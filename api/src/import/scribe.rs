@@ -1,6 +1,5 @@
-//! A scribe: does the steps of one lane at the desk, and knows which an earlier run has done.
+//! A scribe: does the steps of one lane at the desk, but for those that an earlier run has done.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use docket_engine::command::{
@@ -9,23 +8,24 @@ use docket_engine::command::{
 use docket_engine::desk::{Answer, Desk, DeskError};
 use docket_engine::graph::{ChangeGraph, head_name};
 use docket_engine::keyring::{Keyring, Person};
-use docket_engine::ticket::Ticket;
 use docket_engine::version::Version;
-use docket_schemas::{CommandId, Opened, PersonId, Principal, Role, Tenant, TicketId, Timestamp};
+use docket_schemas::{CommandId, Opened, PersonId, Principal, Role, Tenant, Timestamp};
 
 use super::bad_row::{BadRow, Fault};
-use super::step::{Action, Author, ForeignEvent, NewTicket, NewValues, Step, Uniqueness, Who};
+use super::lanes::Hand;
+use super::standing::Standing;
+use super::step::{Action, Author, ForeignEvent, NewTicket, NewValues, Step, Who};
 use super::tally::Tally;
 
-/// Most tickets of one external id that are looked at.
-const SAME_EXTERNAL_ID_MAX: usize = 16;
+pub(super) const UNOPENED: &str = "belongs to a ticket that could not be opened";
+pub(super) const CAUSELESS: &str = "names a change that is not here: its line was bad";
+pub(super) const STORED_ELSEWHERE: &str = "is stored here for another request";
 
 /// What is done with the steps of one lane.
 pub(super) struct Scribe {
     desk: Desk,
     tally: Arc<Tally>,
-    /// By ticket: what the log held when its first step came, and no step has asked for yet.
-    stored: HashMap<(Tenant, TicketId), HashSet<CommandId>>,
+    standing: Standing,
 }
 
 /// Why a step is not done.
@@ -43,9 +43,7 @@ impl From<DeskError> for Undone {
                 Self::Bad(Fault::new(field, message))
             }
             DeskError::Refused(refusal) => Self::Bad(Fault::new("row", refusal.to_string())),
-            DeskError::KeyReused => {
-                Self::Bad(Fault::new("command_id", "is stored here for another request"))
-            }
+            DeskError::KeyReused => Self::Bad(Fault::new("command_id", STORED_ELSEWHERE)),
             failed => Self::Failed(failed),
         }
     }
@@ -55,55 +53,56 @@ fn bad<T>(field: &str, what: &str) -> Result<T, Undone> {
     Err(Undone::Bad(Fault::new(field, what)))
 }
 
-impl Scribe {
-    pub(super) fn new(desk: Desk, tally: Arc<Tally>) -> Self {
-        Self { desk, tally, stored: HashMap::new() }
-    }
-
+impl Hand for Scribe {
     /// Does a step, unless it is done; counts what came of it.
-    ///
-    /// # Errors
-    /// When the log or the key store fails.
-    pub(super) async fn write(&mut self, step: Step) -> Result<(), DeskError> {
-        let line = step.line;
-        if self.stored(&step).await?.remove(&step.command_id) {
+    async fn take(&mut self, step: Step) -> Result<(), DeskError> {
+        if self.standing.holds(&step).await? {
             self.tally.already_there();
             return Ok(());
         }
-        let answer = match &step.action {
-            Action::Open(new) => self.open(&step, new).await,
-            Action::Change(values) => self.change(&step, values).await,
-            Action::Replay(event) => self.replay(&step, event).await,
-        };
-        match answer {
+        match self.write(&step).await {
             Ok(answer) if answer.replayed => self.tally.already_there(),
             Ok(_) => self.tally.written(),
-            Err(Undone::Bad(fault)) => self.tally.bad(&BadRow { line, faults: vec![fault] }),
+            Err(Undone::Bad(fault)) => {
+                self.tally.bad(&BadRow { line: step.line, faults: vec![fault] });
+            }
             Err(Undone::Failed(error)) => return Err(error),
         }
         Ok(())
     }
+}
 
-    /// The commands that earlier runs have written on the step's ticket, less those that this run has met again.
-    async fn stored(&mut self, step: &Step) -> Result<&mut HashSet<CommandId>, DeskError> {
-        let name = (step.tenant.clone(), step.ticket);
-        if !self.stored.contains_key(&name) {
-            let commands = self.desk.look(&step.tenant, step.ticket, |ticket| {
-                ticket.graph.nodes().iter().map(|node| node.command_id).collect()
-            });
-            let commands = commands.await?.unwrap_or_default();
-            self.stored.insert(name.clone(), commands);
-            self.tally.ticket();
+impl Scribe {
+    pub(super) fn new(desk: &Desk, tally: &Arc<Tally>) -> Self {
+        let standing = Standing::new(desk.clone(), Arc::clone(tally));
+        Self { desk: desk.clone(), tally: Arc::clone(tally), standing }
+    }
+
+    async fn write(&self, step: &Step) -> Result<Answer, Undone> {
+        if let Some(fault) = self.standing.fault(step).await? {
+            return Err(Undone::Bad(fault));
         }
-        Ok(self.stored.entry(name).or_default())
+        let answer = match &step.action {
+            Action::Open(new) => self.open(step, new).await?,
+            Action::Change(values) => self.change(step, values).await?,
+            Action::Replay(event) => self.replay(step, event).await?,
+        };
+        if answer.replayed && !self.is_here(step).await? {
+            return bad("command_id", STORED_ELSEWHERE);
+        }
+        Ok(answer)
+    }
+
+    /// Whether the step's own ticket holds its command: another one may.
+    async fn is_here(&self, step: &Step) -> Result<bool, DeskError> {
+        let command = step.command_id;
+        let here = self
+            .desk
+            .look(&step.tenant, step.ticket, |ticket| ticket.graph.of_command(command).is_some());
+        Ok(here.await?.unwrap_or(false))
     }
 
     async fn open(&self, step: &Step, new: &NewTicket) -> Result<Answer, Undone> {
-        if new.external_id_is == Uniqueness::Unique
-            && let Some(external_id) = &new.opened.external_id
-        {
-            self.check_unique(&step.tenant, external_id).await?;
-        }
         let requester = self.person(&step.tenant, &new.requester).await?;
         let assignee = match &new.assignee {
             Some(assignee) => Some(self.person(&step.tenant, assignee).await?.id),
@@ -127,26 +126,7 @@ impl Scribe {
         Ok(self.desk.open(opening).await?)
     }
 
-    /// An incident whose first row was bad in an earlier run has its ticket from another row: it keeps that one.
-    async fn check_unique(&self, tenant: &Tenant, external_id: &str) -> Result<(), Undone> {
-        let log = &self.desk.ports().log;
-        let found = log.tickets_by_external_id(tenant, external_id, SAME_EXTERNAL_ID_MAX).await;
-        for ticket in found.map_err(DeskError::from)? {
-            let ours = self.desk.glance(tenant, ticket, |ticket| opened_by_import(ticket)).await?;
-            if ours == Some(true) {
-                return bad(
-                    "number",
-                    "has a ticket that an earlier import opened from another row",
-                );
-            }
-        }
-        Ok(())
-    }
-
     async fn change(&self, step: &Step, values: &NewValues) -> Result<Answer, Undone> {
-        if self.holds_later_rows(step).await? {
-            return bad("row", "comes too late: later rows of the incident are imported already");
-        }
         let assignee = match &values.assignee {
             Some(Some(assignee)) => Some(Some(self.person(&step.tenant, assignee).await?.id)),
             Some(None) => Some(None),
@@ -155,28 +135,9 @@ impl Scribe {
         let fields = FieldChange { assignee, ..values.fields.clone() };
         let intent = self.intent(step, Command::Change(Box::new(fields))).await?;
         match self.desk.execute(intent).await {
-            Err(DeskError::Refused(Refusal::NotFound)) => {
-                bad("row", "belongs to a ticket that could not be opened")
-            }
+            Err(DeskError::Refused(Refusal::NotFound)) => bad("row", UNOPENED),
             answer => Ok(answer?),
         }
-    }
-
-    /// Whether an earlier run has written rows of this ticket that this run has not met yet.
-    async fn holds_later_rows(&self, step: &Step) -> Result<bool, DeskError> {
-        let Some(rest) = self.stored.get(&(step.tenant.clone(), step.ticket)) else {
-            return Ok(false);
-        };
-        if rest.is_empty() {
-            return Ok(false);
-        }
-        let imported = self.desk.glance(&step.tenant, step.ticket, |ticket| {
-            let nodes = ticket.graph.nodes().iter();
-            nodes
-                .filter(|node| is_import(&node.principal))
-                .any(|node| rest.contains(&node.command_id))
-        });
-        Ok(imported.await?.unwrap_or(false))
     }
 
     async fn replay(&self, step: &Step, event: &ForeignEvent) -> Result<Answer, Undone> {
@@ -185,7 +146,7 @@ impl Scribe {
             requester.zip(version_of(&ticket.graph, &event.causes))
         });
         let Some((requester, version)) = seen.await?.flatten() else {
-            return bad("deps", "names a change that is not here: its line was bad");
+            return bad("deps", CAUSELESS);
         };
         let person = match &event.person {
             Some(person) => self.person(&step.tenant, person).await?.id,
@@ -263,14 +224,6 @@ impl Scribe {
     fn keyring(&self) -> &Keyring {
         &self.desk.ports().keyring
     }
-}
-
-fn is_import(principal: &Principal) -> bool {
-    matches!((&Author::import().who, principal), (Who::Docket(own), Principal::Docket(name)) if own == name)
-}
-
-fn opened_by_import(ticket: &Ticket) -> bool {
-    ticket.graph.nodes().first().is_some_and(|node| is_import(&node.principal))
 }
 
 /// The version that these commands' changes make here; none where one is missing.

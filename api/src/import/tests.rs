@@ -62,6 +62,18 @@ impl Office {
         Import { file, format, columns: Vec::new(), tenant, bad_rows: BadRows::Skip }
     }
 
+    /// The same import, refused where a row is bad.
+    fn strict(&self, format: Format, text: &str) -> Import {
+        Import { bad_rows: BadRows::Refuse, ..self.import(format, text) }
+    }
+
+    /// How many events the log holds.
+    async fn event_count(&self) -> usize {
+        let log = &self.started.desk.ports().log;
+        let start = docket_engine::cursor::Positions::START;
+        log.tenant_events(&tenant(), &start, 1_000).await.unwrap().events.len()
+    }
+
     /// Imports and answers what came of it, with all that was said of rows.
     async fn run(&self, import: Import) -> (Result<Summary, ImportError>, String) {
         let heard = Arc::new(Heard::default());

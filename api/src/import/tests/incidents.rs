@@ -177,3 +177,68 @@ async fn a_file_of_another_kind_is_refused_by_what_it_lacks() {
     let told = outcome.unwrap_err().to_string();
     assert!(told.contains("is no incident event log: it has no column number, "), "{told}");
 }
+
+#[tokio::test]
+async fn a_strict_import_writes_nothing_when_the_log_would_refuse_a_row() {
+    let office = Office::open().await;
+    let broken = INCIDENT.replacen("INC1,New,29-02-2016", "INC1,New,29-14-2016", 1);
+    done(office.run(office.import(Format::ServicenowCsv, &log(&broken))).await.0, [1, 4, 0, 2]);
+    let before = office.event_count().await;
+
+    let good = INCIDENT.replace("INC1,-100,", "INC1,Resolved,").replace("31-02-2016", "29-02-2016");
+    let good = good.replace("5 - Planning", "4 - Low");
+    let both = format!("{good}{}", good.replace("INC1", "INC2"));
+    let (outcome, said) = office.run(office.strict(Format::ServicenowCsv, &log(&both))).await;
+    assert!(matches!(outcome, Err(ImportError::Refused(5))), "{outcome:?}");
+    let told = "line 2: number: has a ticket that an earlier import opened from another row\n\
+                line 4: row: belongs to a ticket that could not be opened\n";
+    assert!(said.starts_with(told), "{said}");
+    assert_eq!(office.event_count().await, before);
+}
+
+#[tokio::test]
+async fn a_strict_import_writes_nothing_when_a_row_comes_too_late() {
+    let office = Office::open().await;
+    done(office.run(office.import(Format::ServicenowCsv, &log(INCIDENT))).await.0, [1, 4, 0, 1]);
+    let before = office.event_count().await;
+    let mended = INCIDENT
+        .replace("INC1,-100,", "INC1,Resolved,")
+        .replace("31-02-2016", "29-02-2016")
+        .replace("5 - Planning", "4 - Low");
+    let both = format!("{}{mended}", mended.replace("INC1", "INC0"));
+    let (outcome, said) = office.run(office.strict(Format::ServicenowCsv, &log(&both))).await;
+    assert!(matches!(outcome, Err(ImportError::Refused(1))), "{outcome:?}");
+    assert_eq!(
+        said,
+        "line 11: row: comes too late: later rows of the incident are imported already\n"
+    );
+    assert_eq!(office.event_count().await, before);
+}
+
+#[tokio::test]
+async fn a_strict_import_of_good_rows_writes_them_once() {
+    let office = Office::open().await;
+    let rows: String = INCIDENT.split_inclusive('\n').take(3).collect();
+    let longer = format!("{rows}{}", rows.replace("INC1", "INC2"));
+    for (rows, expected) in [(&rows, [1, 2, 0, 0]), (&longer, [2, 2, 2, 0])] {
+        let (outcome, said) = office.run(office.strict(Format::ServicenowCsv, &log(rows))).await;
+        done(outcome, expected);
+        assert_eq!(said, "");
+    }
+}
+
+#[tokio::test]
+async fn a_row_with_a_stray_quote_counts_among_its_incident_s_rows() {
+    let office = Office::open().await;
+    let stray = INCIDENT.replacen("INC1,Active", "\"INC1,Active", 1);
+    let (outcome, said) = office.run(office.import(Format::ServicenowCsv, &log(&stray))).await;
+    done(outcome, [1, 3, 0, 2]);
+    assert!(said.starts_with("line 4: number: has a quote that is never closed\n"), "{said}");
+    let rows = office.events(office.ticket("INC1").await.id).await;
+    let rows = rows.iter().filter_map(|event| match event.payload().unwrap() {
+        Payload::Opened(opened) => opened.source_row,
+        Payload::Changed(changed) => changed.source_row,
+        _ => None,
+    });
+    assert_eq!(rows.collect::<Vec<_>>(), [1, 5, 6]);
+}
