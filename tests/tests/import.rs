@@ -142,3 +142,40 @@ async fn bad_arguments_files_and_rows_end_with_their_own_codes() {
     assert_eq!(skipped.stderr, told);
     assert!(skipped.stdout.ends_with(" 0 already there, 1 bad rows\n"), "{}", skipped.stdout);
 }
+
+fn a_strict_import_is_whole_or_nothing(backend: &Backend) {
+    let site = &backend.site;
+    let file = incident_log(site);
+    let whole = std::fs::read_to_string(&file).unwrap();
+    let (header, rows) = whole.split_once('\n').unwrap();
+    let first: String = rows.split_inclusive('\n').take(5).collect();
+    let broken = first.replacen("INC00000,New,29-02-2016", "INC00000,New,29-14-2016", 1);
+    std::fs::write(&file, format!("{header}\n{broken}")).unwrap();
+    let one = site.run(&["import", &file, "--format", "servicenow-csv"]).expect_code(0);
+    assert_eq!(one.stdout, "1 tickets, 3 events written, 0 already there, 1 bad rows\n");
+    let before = content(site);
+
+    std::fs::write(&file, &whole).unwrap();
+    let strict = ["import", &file, "--format", "servicenow-csv", "--strict"];
+    let refused = site.run(&strict).expect_code(1);
+    let told = "line 2: number: has a ticket that an earlier import opened from another row\n";
+    assert!(refused.stderr.starts_with(told), "{}", refused.stderr);
+    assert!(refused.stderr.contains("so nothing was written"), "{}", refused.stderr);
+    assert_eq!(content(site), before);
+
+    std::fs::write(&file, format!("{header}\n{}", &rows[first.len()..])).unwrap();
+    let rest = (INCIDENTS - 1, (INCIDENTS - 1) * EVENTS);
+    let told =
+        format!("{} tickets, {} events written, 0 already there, 0 bad rows\n", rest.0, rest.1);
+    assert_eq!(site.run(&strict).expect_code(0).stdout, told);
+}
+
+#[test]
+fn a_strict_import_that_the_log_would_refuse_writes_nothing_on_sqlite() {
+    a_strict_import_is_whole_or_nothing(&Backend::sqlite());
+}
+
+#[tokio::test]
+async fn a_strict_import_that_the_log_would_refuse_writes_nothing_on_postgres() {
+    a_strict_import_is_whole_or_nothing(&Backend::postgres().await);
+}
