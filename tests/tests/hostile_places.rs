@@ -9,6 +9,13 @@ use serde_json::{Value, json};
 /// Sixteen bytes that no change of any ticket begins with.
 const NEVER_ISSUED: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
+/// Cursors of an incarnation that has not begun, of positions beyond the log, of another region.
+const FOREIGN_CURSORS: [&str; 3] = [
+    "AQdsb2NhbC45AAAAAAAAAAAAAAAAAAAAAA",
+    "AQdsb2NhbC4xf39_f39_f39_f39_f39_fw",
+    "AQRldS4xAAAAAAAAAAAAAAAAAAAAAA",
+];
+
 /// What no version and no cursor looks like.
 const MALFORMED: [&str; 6] = ["x", "AAAA", "not!base64", "AAAAAAAAAAAAAAAAAAAAAA==", "😀", " "];
 
@@ -82,7 +89,7 @@ async fn cursors_page_sizes_and_times_are_checked() {
     on_both_backends(async |site, node| {
         let ann = client(site, node, "agent", "ann");
         let path = path(&open(&ann, "cus_1").await);
-        for wrong in MALFORMED {
+        for wrong in MALFORMED.iter().chain(&FOREIGN_CURSORS) {
             let wrong = encoded(wrong);
             for place in [
                 format!("/v1/events?after={wrong}"),

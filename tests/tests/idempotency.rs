@@ -59,6 +59,14 @@ async fn same_everywhere(site: &Site, mut nodes: Vec<Node>) {
     let other = json!({"subject": "Another", "body": "B", "requester": {"id": "cus_1"}});
     let reused = clients[0].post("/v1/tickets").header("Idempotency-Key", "one").json(&other);
     assert_eq!(reused.send().await.expect_status(422).code(), "idempotency_key_reused");
+    let ticket = format!("/v1/tickets/{}", opened["ticket"]["id"].as_str().unwrap());
+    let grouped = json!({"priority": "high"});
+    let grouped = clients[0].patch(&ticket).header("Idempotency-Key", "three").json(&grouped);
+    let _ = grouped.send().await.expect_status(200);
+    let cleared = json!({"priority": "high", "group_id": null});
+    let cleared = clients[0].patch(&ticket).header("Idempotency-Key", "three").json(&cleared);
+    let cleared = cleared.send().await.expect_status(422);
+    assert_eq!(cleared.code(), "idempotency_key_reused", "null is not the same as left out");
     let bob = nodes[0].client(&site.token("agent", "bob"));
     let bobs = bob.post("/v1/tickets").header("Idempotency-Key", "one").json(&opening).send().await;
     assert_ne!(bobs.expect_status(201).json()["ticket"]["id"], opened["ticket"]["id"]);

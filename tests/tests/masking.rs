@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use docket_tests::{Answer, Client, Node, Site, on_both_backends};
+use docket_tests::{Answer, Backend, Client, Node, Site, on_both_backends};
 use serde_json::{Value, json};
 
 struct Scene {
@@ -19,7 +19,8 @@ impl Scene {
     async fn open(site: &Site, node: &Node) -> Self {
         let client = |role, subject| node.client(&site.token(role, subject));
         let customer = client("customer", "cus_1");
-        let body = json!({"subject": "S", "body": "B"});
+        let name = json!({"id": "cus_1", "name": "Mia", "email": "mia@mail.example"});
+        let body = json!({"subject": "S", "body": "B", "requester": name});
         let opened =
             customer.post("/v1/tickets").json(&body).send().await.expect_status(201).json();
         Self {
@@ -165,6 +166,9 @@ async fn a_follower_reads_and_answers_like_the_requester_until_unfollowed() {
         let _ = scene.agent.put(&follower).send().await.expect_status(200);
         let read = friend.get(&scene.path).send().await.expect_status(200).json();
         assert_eq!(read, scene.seen("").await.json());
+        let events = friend.get(&format!("{}/events", scene.path)).send().await;
+        let opening = &events.expect_status(200).json()["events"][0];
+        assert_eq!(opening["text"], json!({"subject": "S", "body": "B"}), "of nobody's address");
         let body = json!({"body": "me too"});
         let said = friend.post(&messages).json(&body).send().await.expect_status(201).json();
         assert_eq!(said["message"]["author_id"], "friend");
@@ -173,4 +177,20 @@ async fn a_follower_reads_and_answers_like_the_requester_until_unfollowed() {
         let _ = friend.post(&messages).json(&body).send().await.expect_problem(404, "not_found");
     })
     .await;
+}
+
+#[tokio::test]
+async fn who_was_unfollowed_on_one_node_reads_nothing_on_another() {
+    let backend = Backend::postgres().await;
+    let nodes = [backend.site.serve().await, backend.site.serve().await];
+    let scene = Scene::open(&backend.site, &nodes[0]).await;
+    let friend = nodes[1].client(&backend.site.token("customer", "friend"));
+    let follower = format!("{}/followers/friend", scene.path);
+    for place in ["/messages", "/events", "?at=2100-01-01T00:00:00Z", ""] {
+        let place = format!("{}{place}", scene.path);
+        let _ = scene.agent.put(&follower).send().await.expect_status(200);
+        let _ = friend.get(&place).send().await.expect_status(200);
+        let _ = scene.agent.delete(&follower).send().await.expect_status(200);
+        let _ = friend.get(&place).send().await.expect_problem(404, "not_found");
+    }
 }
