@@ -8,6 +8,8 @@ mod node;
 pub use node::{Node, READY_WITHIN, STOP_WITHIN};
 mod client;
 pub use client::{Answer, Client, Request, Unreachable};
+mod feed;
+pub use feed::Feed;
 mod collector;
 pub use collector::Collector;
 mod database;
