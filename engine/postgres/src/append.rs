@@ -5,13 +5,12 @@ mod bookkeeping;
 mod columns;
 mod reply;
 
-use docket_engine::ports::log::{Batch, LogError, UnitOutcome};
-use sqlx::{PgConnection, PgPool};
-
 use crate::failure::{failed, refused};
+use crate::session::{Session, Sessions};
 use crate::writer::Writer;
 use bookkeeping::Bookkeeping;
 use columns::Columns;
+use docket_engine::ports::log::{Batch, LogError, UnitOutcome};
 use reply::Reply;
 
 /// Why a call wrote nothing, or may have.
@@ -22,20 +21,19 @@ enum CallError {
     Failed(LogError),
 }
 
-/// Writes a batch. The task goes on when the caller is gone: a future that is dropped amid a call would leave its
-/// connection in the middle of an answer (sqlx#4385).
+/// Writes a batch. The task goes on when the caller is gone: a call that is dropped amid its answer costs the connection.
 pub(crate) async fn append(
     writer: &Writer,
-    readers: &PgPool,
+    readers: &Sessions,
     batch: Batch,
 ) -> Result<Vec<UnitOutcome>, LogError> {
     let (writer, readers) = (writer.clone(), readers.clone());
     let task = tokio::spawn(async move {
-        let mut connection = writer.connection().await?;
-        match call(&mut connection, &readers, &batch).await {
+        let mut session = writer.session().await?;
+        match call(&mut session, &readers, &batch).await {
             Err(CallError::Refused(what)) => {
                 tracing::error!(constraint = what, "a batch was refused and is sent unit by unit");
-                alone::append_one_by_one(&mut connection, &readers, &batch).await
+                alone::append_one_by_one(&mut session, &readers, &batch).await
             }
             Err(CallError::Failed(error)) => Err(error),
             Ok(outcomes) => Ok(outcomes),
@@ -45,8 +43,8 @@ pub(crate) async fn append(
 }
 
 async fn call(
-    writer: &mut PgConnection,
-    readers: &PgPool,
+    session: &mut Session,
+    readers: &Sessions,
     batch: &Batch,
 ) -> Result<Vec<UnitOutcome>, CallError> {
     let books = Bookkeeping::of(&batch.units);
@@ -57,12 +55,13 @@ async fn call(
     let query = sqlx::query(columns::CALL)
         .bind(batch.incarnation.as_str())
         .bind(i64::try_from(batch.erasure_epoch).unwrap_or(i64::MAX));
-    // To the end: the row arrives before the commit, and an answer to the row alone would acknowledge too early.
-    let rows = columns.bind(books.bind(query)).fetch_all(writer).await;
-    let rows = rows.map_err(|error| match refused(&error) {
-        Some(what) => CallError::Refused(what),
-        None => CallError::Failed(failed(error)),
-    })?;
+    let rows =
+        session.rows(columns.bind(books.bind(query))).await.map_err(|error| {
+            match refused(&error) {
+                Some(what) => CallError::Refused(what),
+                None => CallError::Failed(failed(error)),
+            }
+        })?;
     let reply = Reply::read(&rows).map_err(CallError::Failed)?;
     reply.outcomes(readers, batch, &books).await.map_err(CallError::Failed)
 }

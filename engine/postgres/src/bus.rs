@@ -8,8 +8,10 @@ use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use crate::connect::{ConnectError, PostgresOptions, connect_bare};
+use crate::connect::{ConnectError, PostgresOptions, connect_bare, silence};
+use crate::session::Sessions;
 
 /// At most one wake-up is sent in this time: a NOTIFY takes a lock that all of the server's commits share.
 pub const WAKE_EVERY: Duration = Duration::from_millis(10);
@@ -21,8 +23,11 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 const NOTIFY: &str =
     "SELECT pg_notify('docket', '') FROM set_config('synchronous_commit', 'off', true)";
 
-/// A connection to listen, and one to notify.
-const CONNECTIONS: u32 = 2;
+/// A connection to listen, one to notify, and one that the server has lost and the pool has not.
+const CONNECTIONS: u32 = 3;
+
+/// A listener that heard nothing for so long asks whether anybody is still there.
+const SILENCE_TRUSTED_FOR: Duration = Duration::from_secs(30);
 
 /// Wakes the followers of one log, here and on the other nodes of its database.
 #[derive(Debug)]
@@ -40,12 +45,12 @@ impl PostgresBus {
     /// With what to do about it, and without the password.
     pub async fn connect(url: &str, options: &PostgresOptions) -> Result<Self, ConnectError> {
         let options = PostgresOptions { connections_max: CONNECTIONS, ..options.clone() };
-        let pool = connect_bare(url, &options).await?;
+        let sessions = Sessions::new(connect_bare(url, &options).await?, &options);
         let pending = Arc::new(Notify::new());
         let wakes = watch::Sender::new(0);
         let mut tasks = JoinSet::new();
-        tasks.spawn(notify(pool.clone(), pending.clone()));
-        tasks.spawn(listen(pool, wakes.clone()));
+        tasks.spawn(notify(sessions.clone(), pending.clone()));
+        tasks.spawn(listen(sessions, options.answer_timeout, wakes.clone()));
         Ok(Self { pending, wakes, _tasks: tasks })
     }
 }
@@ -62,10 +67,10 @@ impl Bus for PostgresBus {
     }
 }
 
-async fn notify(pool: PgPool, pending: Arc<Notify>) {
+async fn notify(sessions: Sessions, pending: Arc<Notify>) {
     loop {
         pending.notified().await;
-        match sqlx::query(NOTIFY).execute(&pool).await {
+        match sessions.send(sqlx::query(NOTIFY)).await {
             Ok(_) => tokio::time::sleep(WAKE_EVERY).await,
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "no wake-up was sent");
@@ -76,9 +81,9 @@ async fn notify(pool: PgPool, pending: Arc<Notify>) {
     }
 }
 
-async fn listen(pool: PgPool, wakes: watch::Sender<u64>) {
+async fn listen(sessions: Sessions, patience: Duration, wakes: watch::Sender<u64>) {
     loop {
-        if let Err(error) = listen_once(&pool, &wakes).await {
+        if let Err(error) = listen_once(sessions.pool(), patience, &wakes).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "wake-ups are not heard");
         }
         tokio::time::sleep(RETRY_AFTER).await;
@@ -86,15 +91,25 @@ async fn listen(pool: PgPool, wakes: watch::Sender<u64>) {
 }
 
 /// Listens until the connection is lost. What was said before it stood is unknown, so it wakes at the start.
-async fn listen_once(pool: &PgPool, wakes: &watch::Sender<u64>) -> Result<(), sqlx::Error> {
+async fn listen_once(
+    pool: &PgPool,
+    patience: Duration,
+    wakes: &watch::Sender<u64>,
+) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.eager_reconnect(false);
     listener.listen("docket").await?;
     bump(wakes);
-    while listener.try_recv().await?.is_some() {
-        bump(wakes);
+    loop {
+        match timeout(SILENCE_TRUSTED_FOR, listener.try_recv()).await {
+            Ok(Ok(Some(_))) => bump(wakes),
+            Ok(lost) => return lost.map(drop),
+            Err(_) => {
+                let asking = sqlx::query("SELECT 1").execute(&mut listener);
+                timeout(patience, asking).await.unwrap_or_else(|_| Err(silence(patience)))?;
+            }
+        }
     }
-    Ok(())
 }
 
 fn bump(wakes: &watch::Sender<u64>) {

@@ -18,6 +18,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a call waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a call waits for its answer, unless an option says otherwise: longer than for any lock.
+pub const ANSWER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+
+/// How long a connection may take to say that it is still there.
+pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// A connection that was idle for longer is asked whether it is still there before it is used.
 const IDLE_TRUSTED_FOR: Duration = Duration::from_secs(1);
 
@@ -27,11 +33,13 @@ const SERVER_VERSION_MIN: i32 = 150_000;
 /// What a session needs, whatever the server's or the role's settings are: a commit is durable, is never cut short
 /// by a timeout that would leave its outcome unknown, and each statement sees what committed before it.
 /// A wait for a lock may end: nothing has been written then. Every statement is a number of index probes, and its plan,
-/// which may have been made when the tables were empty, shall say so.
+/// which may have been made when the tables were empty, shall say so. A client that is gone without a word is noticed
+/// after a minute, with what it had locked.
 pub(crate) const SESSION: &str = "SET synchronous_commit = on; SET statement_timeout = 0; \
      SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '10s'; \
      SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; \
-     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off";
+     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; \
+     SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3";
 
 /// What a migrating session needs: it may run long, and waits for another node's as long as that takes.
 const MIGRATING_SESSION: &str = "SET synchronous_commit = on; SET statement_timeout = 0; \
@@ -44,11 +52,17 @@ pub struct PostgresOptions {
     pub connections_max: u32,
     /// What the server shows of each connection.
     pub application_name: String,
+    /// How long a call waits for its answer: longer than 10 s, for which the server may wait for a lock.
+    pub answer_timeout: Duration,
 }
 
 impl Default for PostgresOptions {
     fn default() -> Self {
-        Self { connections_max: CONNECTIONS_MAX_DEFAULT, application_name: "docket".to_owned() }
+        Self {
+            connections_max: CONNECTIONS_MAX_DEFAULT,
+            application_name: "docket".to_owned(),
+            answer_timeout: ANSWER_TIMEOUT_DEFAULT,
+        }
     }
 }
 
@@ -251,9 +265,20 @@ fn settings(options: &PostgresOptions) -> PgPoolOptions {
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
             Box::pin(async move {
-                Ok(meta.idle_for < IDLE_TRUSTED_FOR || connection.ping().await.is_ok())
+                if meta.idle_for < IDLE_TRUSTED_FOR {
+                    return Ok(true);
+                }
+                let answered = tokio::time::timeout(PING_TIMEOUT, connection.ping()).await;
+                // An error, so that nobody waits for a farewell.
+                answered.unwrap_or_else(|_| Err(silence(PING_TIMEOUT))).map(|()| true)
             })
         })
+}
+
+/// Nobody answered in time.
+pub(crate) fn silence(limit: Duration) -> sqlx::Error {
+    let what = format!("no answer within {limit:?}");
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, what))
 }
 
 fn explain(target: &PgConnectOptions, source: sqlx::Error) -> ConnectError {

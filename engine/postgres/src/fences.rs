@@ -3,17 +3,19 @@
 use docket_engine::cursor::Positions;
 use docket_engine::ports::log::{IncarnationStart, LogError};
 use docket_schemas::{Incarnation, Partition};
-use sqlx::PgPool;
+use sqlx::postgres::PgRow;
+use sqlx::{Decode, Postgres, Type};
 use uuid::Uuid;
 
-use crate::event_row::position;
+use crate::event_row::{get, position};
 use crate::failure::{damaged, failed};
+use crate::session::Sessions;
 
-// Every write below reads its answer to the end: the first row arrives before the commit does.
-
-pub(crate) async fn heads(pool: &PgPool) -> Result<Positions, LogError> {
+pub(crate) async fn heads(sessions: &Sessions) -> Result<Positions, LogError> {
     let query = "SELECT array_agg(h.position ORDER BY h.partition) FROM docket.partition_head h";
-    positions(&sqlx::query_scalar::<_, Vec<i64>>(query).fetch_one(pool).await.map_err(failed)?)
+    let rows = sessions.ask(|| sqlx::query(query)).await.map_err(failed)?;
+    let heads = first::<Option<Vec<i64>>>(&rows, "partition_head")?;
+    positions(&heads.unwrap_or_default())
 }
 
 /// Positions by partition from their stored array.
@@ -27,33 +29,27 @@ pub(crate) fn positions(stored: &[i64]) -> Result<Positions, LogError> {
     Ok(positions)
 }
 
-pub(crate) async fn incarnations(pool: &PgPool) -> Result<Vec<IncarnationStart>, LogError> {
+pub(crate) async fn incarnations(sessions: &Sessions) -> Result<Vec<IncarnationStart>, LogError> {
     let query = "SELECT i.name, i.began FROM docket.incarnation i ORDER BY i.number";
-    let rows: Vec<(String, Vec<i64>)> =
-        sqlx::query_as(query).fetch_all(pool).await.map_err(failed)?;
-    let start = |(name, began): (String, Vec<i64>)| {
-        let incarnation = name.parse().map_err(damaged)?;
-        Ok(IncarnationStart { incarnation, heads: positions(&began)? })
+    let start = |row: &PgRow| {
+        let incarnation = get::<&str>(row, 0)?.parse().map_err(damaged)?;
+        Ok(IncarnationStart { incarnation, heads: positions(&get::<Vec<i64>>(row, 1)?)? })
     };
-    rows.into_iter().map(start).collect()
+    let rows = sessions.ask(|| sqlx::query(query)).await.map_err(failed)?;
+    rows.iter().map(start).collect()
 }
 
 pub(crate) async fn begin_incarnation(
-    pool: &PgPool,
+    sessions: &Sessions,
     newest: Option<&Incarnation>,
     next: &Incarnation,
 ) -> Result<Incarnation, LogError> {
-    let standing: Vec<Option<String>> =
-        sqlx::query_scalar("SELECT docket.begin_incarnation($1, $2)")
-            .bind(newest.map(Incarnation::as_str))
-            .bind(next.as_str())
-            .fetch_all(pool)
-            .await
-            .map_err(failed)?;
-    match standing.into_iter().next().flatten() {
-        Some(name) => name.parse().map_err(damaged),
-        None => Err(no_incarnation()),
-    }
+    let begin = sqlx::query("SELECT docket.begin_incarnation($1, $2)")
+        .bind(newest.map(Incarnation::as_str))
+        .bind(next.as_str());
+    let rows = sessions.send(begin).await.map_err(failed)?;
+    let standing = first::<Option<String>>(&rows, "incarnation")?;
+    standing.ok_or_else(no_incarnation)?.parse().map_err(damaged)
 }
 
 /// The log of a region that is nobody yet.
@@ -61,34 +57,40 @@ pub(crate) fn no_incarnation() -> LogError {
     damaged("no incarnation has begun")
 }
 
-pub(crate) async fn key_store(pool: &PgPool) -> Result<Option<Uuid>, LogError> {
+pub(crate) async fn key_store(sessions: &Sessions) -> Result<Option<Uuid>, LogError> {
     let query = "SELECT m.key_store FROM docket.meta m WHERE m.one";
-    sqlx::query_scalar(query).fetch_one(pool).await.map_err(failed)
+    first(&sessions.ask(|| sqlx::query(query)).await.map_err(failed)?, "meta")
 }
 
-pub(crate) async fn name_key_store(pool: &PgPool, id: Uuid) -> Result<Uuid, LogError> {
+pub(crate) async fn name_key_store(sessions: &Sessions, id: Uuid) -> Result<Uuid, LogError> {
     let query = "UPDATE docket.meta m SET key_store = coalesce(m.key_store, $1) WHERE m.one \
                  RETURNING m.key_store";
-    let named: Vec<Uuid> =
-        sqlx::query_scalar(query).bind(id).fetch_all(pool).await.map_err(failed)?;
-    named.first().copied().ok_or_else(|| damaged("the row of `meta` is missing"))
+    first(&sessions.send(sqlx::query(query).bind(id)).await.map_err(failed)?, "meta")
 }
 
-pub(crate) async fn erasure_epoch(pool: &PgPool) -> Result<u64, LogError> {
+pub(crate) async fn erasure_epoch(sessions: &Sessions) -> Result<u64, LogError> {
     let query = "SELECT m.erasure_epoch FROM docket.meta m WHERE m.one";
-    let epoch: i64 = sqlx::query_scalar(query).fetch_one(pool).await.map_err(failed)?;
-    u64::try_from(epoch).map_err(damaged)
+    let rows = sessions.ask(|| sqlx::query(query)).await.map_err(failed)?;
+    u64::try_from(first::<i64>(&rows, "meta")?).map_err(damaged)
 }
 
-pub(crate) async fn raise_erasure_epoch(pool: &PgPool) -> Result<u64, LogError> {
+pub(crate) async fn raise_erasure_epoch(sessions: &Sessions) -> Result<u64, LogError> {
     let query = "SELECT docket.raise_erasure_epoch()";
-    let raised: Vec<i64> = sqlx::query_scalar(query).fetch_all(pool).await.map_err(failed)?;
-    let epoch = raised.first().ok_or_else(|| damaged("the row of `meta` is missing"))?;
-    u64::try_from(*epoch).map_err(damaged)
+    let rows = sessions.send(sqlx::query(query)).await.map_err(failed)?;
+    u64::try_from(first::<i64>(&rows, "meta")?).map_err(damaged)
 }
 
-pub(crate) async fn probe_write(pool: &PgPool) -> Result<(), LogError> {
+pub(crate) async fn probe_write(sessions: &Sessions) -> Result<(), LogError> {
     let query = "UPDATE docket.meta SET \
                  probed_at = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint WHERE one";
-    sqlx::query(query).execute(pool).await.map(drop).map_err(failed)
+    sessions.send(sqlx::query(query)).await.map(drop).map_err(failed)
+}
+
+/// The first column of the first row, which a log always has in this table.
+fn first<'r, T>(rows: &'r [PgRow], table: &str) -> Result<T, LogError>
+where
+    T: Decode<'r, Postgres> + Type<Postgres>,
+{
+    let row = rows.first().ok_or_else(|| damaged(format_args!("a row of `{table}` is missing")))?;
+    get(row, 0)
 }

@@ -5,17 +5,17 @@ use docket_engine::ports::keys::{
     KeyStore, KeyStoreError, PersonLookup, StoredPerson, StoredSecrets,
 };
 use docket_schemas::{KeyId, PersonId, Tenant};
-use sqlx::PgPool;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use crate::connect::{ConnectError, PostgresOptions, Schema, connect};
+use crate::session::Sessions;
 
 /// A key store in the schema `docket_keys` of one database. Cloning shares the connections.
 #[derive(Debug, Clone)]
 pub struct PostgresKeyStore {
-    pool: PgPool,
+    sessions: Sessions,
 }
 
 impl PostgresKeyStore {
@@ -24,7 +24,8 @@ impl PostgresKeyStore {
     /// # Errors
     /// With what to do about it, and without the password.
     pub async fn connect(url: &str, options: &PostgresOptions) -> Result<Self, ConnectError> {
-        Ok(Self { pool: connect(url, options, Schema::keys()).await? })
+        let pool = connect(url, options, Schema::keys()).await?;
+        Ok(Self { sessions: Sessions::new(pool, options) })
     }
 }
 
@@ -38,25 +39,22 @@ macro_rules! person_columns {
 impl KeyStore for PostgresKeyStore {
     async fn secrets(&self) -> Result<Option<StoredSecrets>, KeyStoreError> {
         let query = "SELECT s.store_id, s.person_key, s.request_key FROM docket_keys.secrets s";
-        let kept: Option<(Uuid, Vec<u8>, Vec<u8>)> =
-            sqlx::query_as(query).fetch_optional(&self.pool).await.map_err(failed)?;
-        Ok(kept.map(|(store_id, person_key, request_key)| StoredSecrets {
-            store_id,
-            person_key,
-            request_key,
-        }))
+        let secrets = |row: &PgRow| {
+            let (store_id, person_key) = (row.try_get(0)?, row.try_get(1)?);
+            Ok(StoredSecrets { store_id, person_key, request_key: row.try_get(2)? })
+        };
+        let rows = self.sessions.send(sqlx::query(query)).await.map_err(failed)?;
+        rows.first().map(secrets).transpose().map_err(failed)
     }
 
     async fn create_secrets(&self, secrets: StoredSecrets) -> Result<StoredSecrets, KeyStoreError> {
         let query = "INSERT INTO docket_keys.secrets (store_id, person_key, request_key) \
                      VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-        sqlx::query(query)
+        let create = sqlx::query(query)
             .bind(secrets.store_id)
             .bind(&secrets.person_key)
-            .bind(&secrets.request_key)
-            .execute(&self.pool)
-            .await
-            .map_err(failed)?;
+            .bind(&secrets.request_key);
+        self.sessions.send(create).await.map_err(failed)?;
         self.secrets().await?.ok_or_else(|| failed(sqlx::Error::RowNotFound))
     }
 
@@ -69,12 +67,10 @@ impl KeyStore for PostgresKeyStore {
             "FROM unnest($1::text[], $2::bytea[]) AS r (tenant, lookup) JOIN docket_keys.person p",
             " ON p.tenant = r.tenant AND p.lookup = r.lookup AND p.wrapped_key IS NOT NULL"
         );
-        let rows = sqlx::query(QUERY)
+        let question = sqlx::query(QUERY)
             .bind(lookups.iter().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
-            .bind(lookups.iter().map(|(_, lookup)| &lookup[..]).collect::<Vec<_>>())
-            .fetch_all(&self.pool)
-            .await;
-        persons(&rows.map_err(failed)?)
+            .bind(lookups.iter().map(|(_, lookup)| &lookup[..]).collect::<Vec<_>>());
+        persons(&self.sessions.send(question).await.map_err(failed)?)
     }
 
     async fn persons_by_id(
@@ -86,55 +82,51 @@ impl KeyStore for PostgresKeyStore {
             "FROM unnest($1::text[], $2::uuid[]) AS r (tenant, person) JOIN docket_keys.person p",
             " ON p.tenant = r.tenant AND p.person = r.person"
         );
-        let rows = sqlx::query(QUERY)
+        let question = sqlx::query(QUERY)
             .bind(ids.iter().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
-            .bind(ids.iter().map(|(_, person)| person.uuid()).collect::<Vec<_>>())
-            .fetch_all(&self.pool)
-            .await;
-        persons(&rows.map_err(failed)?)
+            .bind(ids.iter().map(|(_, person)| person.uuid()).collect::<Vec<_>>());
+        persons(&self.sessions.send(question).await.map_err(failed)?)
     }
 
     async fn persons_by_key(&self, keys: &[KeyId]) -> Result<Vec<StoredPerson>, KeyStoreError> {
         const QUERY: &str =
             concat!(person_columns!(), "FROM docket_keys.person p WHERE p.key_id = ANY ($1)");
         let keys: Vec<Uuid> = keys.iter().map(|key| key.uuid()).collect();
-        let rows = sqlx::query(QUERY).bind(keys).fetch_all(&self.pool).await;
-        persons(&rows.map_err(failed)?)
+        let question = sqlx::query(QUERY).bind(keys);
+        persons(&self.sessions.send(question).await.map_err(failed)?)
     }
 
     async fn add_persons(
         &self,
         persons: &[StoredPerson],
     ) -> Result<Vec<StoredPerson>, KeyStoreError> {
-        insert(&self.pool, persons).await.map_err(failed)?;
-        standing(&self.pool, persons).await
+        insert(&self.sessions, persons).await.map_err(failed)?;
+        standing(&self.sessions, persons).await
     }
 }
 
 /// Adds who is not there, in an order that two nodes share, so that they cannot wait for each other.
-async fn insert(pool: &PgPool, persons: &[StoredPerson]) -> Result<(), sqlx::Error> {
+async fn insert(sessions: &Sessions, persons: &[StoredPerson]) -> Result<(), sqlx::Error> {
     let query = "INSERT INTO docket_keys.person \
                  (tenant, lookup, person, generation, outside_id, key_id, wrapped_key) \
                  SELECT * FROM unnest($1::text[], $2::bytea[], $3::uuid[], $4::bigint[], \
                  $5::bytea[], $6::uuid[], $7::bytea[]) ON CONFLICT DO NOTHING";
     let mut persons: Vec<_> = persons.iter().collect();
     persons.sort_by_key(|person| (&person.tenant, person.lookup));
-    sqlx::query(query)
+    let add = sqlx::query(query)
         .bind(persons.iter().map(|one| one.tenant.as_str()).collect::<Vec<_>>())
         .bind(persons.iter().map(|one| &one.lookup[..]).collect::<Vec<_>>())
         .bind(persons.iter().map(|one| one.person.uuid()).collect::<Vec<_>>())
         .bind(persons.iter().map(|one| i64::from(one.generation)).collect::<Vec<_>>())
         .bind(persons.iter().map(|one| &one.outside_id[..]).collect::<Vec<_>>())
         .bind(persons.iter().map(|one| one.key_id.uuid()).collect::<Vec<_>>())
-        .bind(persons.iter().map(|one| one.wrapped_key.as_deref()).collect::<Vec<_>>())
-        .execute(pool)
-        .await
-        .map(drop)
+        .bind(persons.iter().map(|one| one.wrapped_key.as_deref()).collect::<Vec<_>>());
+    sessions.send(add).await.map(drop)
 }
 
 /// For each asked, in order: the person of that id, or else the living one with its look-up.
 async fn standing(
-    pool: &PgPool,
+    sessions: &Sessions,
     asked: &[StoredPerson],
 ) -> Result<Vec<StoredPerson>, KeyStoreError> {
     const QUERY: &str = concat!(
@@ -148,13 +140,11 @@ async fn standing(
         "  WHERE b.tenant = r.tenant AND b.lookup = r.lookup AND b.wrapped_key IS NOT NULL",
         " ) AS found ORDER BY found.rank LIMIT 1) AS p ORDER BY r.number"
     );
-    let rows = sqlx::query(QUERY)
+    let question = sqlx::query(QUERY)
         .bind(asked.iter().map(|one| one.tenant.as_str()).collect::<Vec<_>>())
         .bind(asked.iter().map(|one| one.person.uuid()).collect::<Vec<_>>())
-        .bind(asked.iter().map(|one| &one.lookup[..]).collect::<Vec<_>>())
-        .fetch_all(pool)
-        .await;
-    persons(&rows.map_err(failed)?)
+        .bind(asked.iter().map(|one| &one.lookup[..]).collect::<Vec<_>>());
+    persons(&sessions.send(question).await.map_err(failed)?)
 }
 
 fn persons(rows: &[PgRow]) -> Result<Vec<StoredPerson>, KeyStoreError> {

@@ -3,7 +3,7 @@
 //! Never: decisions about tickets, keys in clear, events on the bus.
 
 mod connect;
-pub use connect::{CONNECTIONS_MAX_DEFAULT, ConnectError, PostgresOptions};
+pub use connect::{ANSWER_TIMEOUT_DEFAULT, CONNECTIONS_MAX_DEFAULT, ConnectError, PostgresOptions};
 mod log;
 pub use log::PostgresLog;
 mod append;
@@ -14,7 +14,7 @@ mod fences;
 mod keys;
 mod look_up;
 mod read;
-mod reader;
+mod session;
 mod snapshot;
 mod writer;
 pub use keys::PostgresKeyStore;

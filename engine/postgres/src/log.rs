@@ -8,18 +8,17 @@ use docket_engine::ports::log::{
 use docket_schemas::{
     CommandId, Event, EventId, Incarnation, Partition, Position, Tenant, TicketId,
 };
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::connect::{ConnectError, PostgresOptions, Schema, connect};
-use crate::reader::ask;
+use crate::session::Sessions;
 use crate::writer::Writer;
 use crate::{append, fences, look_up, read, snapshot};
 
 /// An event log in the schema `docket` of one database. Cloning shares the connections.
 #[derive(Debug, Clone)]
 pub struct PostgresLog {
-    pool: PgPool,
+    sessions: Sessions,
     writer: Writer,
 }
 
@@ -31,28 +30,28 @@ impl PostgresLog {
     pub async fn connect(url: &str, options: &PostgresOptions) -> Result<Self, ConnectError> {
         let pool = connect(url, options, Schema::log()).await?;
         let writer = Writer::connect(&pool, options).await?;
-        Ok(Self { pool, writer })
+        Ok(Self { sessions: Sessions::new(pool, options), writer })
     }
 
     /// Waits for what is under way, then closes every connection.
     pub async fn close(&self) {
         self.writer.close().await;
-        self.pool.close().await;
+        self.sessions.close().await;
     }
 }
 
 #[async_trait]
 impl EventLog for PostgresLog {
     async fn append(&self, batch: Batch) -> Result<Vec<UnitOutcome>, LogError> {
-        append::append(&self.writer, &self.pool, batch).await
+        append::append(&self.writer, &self.sessions, batch).await
     }
 
     async fn stream_events(&self, reads: &[StreamRead]) -> Result<Vec<Event>, LogError> {
-        ask(&self.pool, |pool| read::stream_events(pool, reads)).await
+        read::stream_events(&self.sessions, reads).await
     }
 
     async fn stream_page(&self, read: &StreamRead, limit: usize) -> Result<Vec<Event>, LogError> {
-        ask(&self.pool, |pool| read::stream_page(pool, read, limit)).await
+        read::stream_page(&self.sessions, read, limit).await
     }
 
     async fn event_of_command(
@@ -61,9 +60,9 @@ impl EventLog for PostgresLog {
         partition: Partition,
         command: CommandId,
     ) -> Result<Option<Event>, LogError> {
-        let asked = &[(tenant.clone(), partition, command)];
-        let found = ask(&self.pool, |pool| look_up::events_of_commands(pool, asked));
-        Ok(found.await?.remove(&asked[0]))
+        let asked = [(tenant.clone(), partition, command)];
+        let mut found = look_up::events_of_commands(&self.sessions, &asked).await?;
+        found.pop().flatten().transpose()
     }
 
     async fn partition_events(
@@ -72,7 +71,7 @@ impl EventLog for PostgresLog {
         after: Position,
         limit: usize,
     ) -> Result<Vec<Event>, LogError> {
-        ask(&self.pool, |pool| read::partition_events(pool, partition, after, limit)).await
+        read::partition_events(&self.sessions, partition, after, limit).await
     }
 
     async fn tenant_events(
@@ -81,11 +80,11 @@ impl EventLog for PostgresLog {
         after: &Positions,
         limit: usize,
     ) -> Result<Page, LogError> {
-        ask(&self.pool, |pool| read::tenant_events(pool, tenant, after, limit)).await
+        read::tenant_events(&self.sessions, tenant, after, limit).await
     }
 
     async fn heads(&self) -> Result<Positions, LogError> {
-        ask(&self.pool, fences::heads).await
+        fences::heads(&self.sessions).await
     }
 
     async fn event_id_at(
@@ -93,7 +92,7 @@ impl EventLog for PostgresLog {
         partition: Partition,
         position: Position,
     ) -> Result<Option<EventId>, LogError> {
-        ask(&self.pool, |pool| look_up::event_id_at(pool, partition, position)).await
+        look_up::event_id_at(&self.sessions, partition, position).await
     }
 
     async fn tickets_by_external_id(
@@ -102,15 +101,14 @@ impl EventLog for PostgresLog {
         external_id: &str,
         limit: usize,
     ) -> Result<Vec<TicketId>, LogError> {
-        ask(&self.pool, |pool| look_up::tickets_by_external_id(pool, tenant, external_id, limit))
-            .await
+        look_up::tickets_by_external_id(&self.sessions, tenant, external_id, limit).await
     }
 
     async fn snapshots(
         &self,
         tickets: &[(Tenant, TicketId)],
     ) -> Result<Vec<(Tenant, TicketId, Snapshot)>, LogError> {
-        ask(&self.pool, |pool| snapshot::snapshots(pool, tickets)).await
+        snapshot::snapshots(&self.sessions, tickets).await
     }
 
     async fn save_snapshot(
@@ -119,11 +117,11 @@ impl EventLog for PostgresLog {
         ticket: TicketId,
         snapshot: Snapshot,
     ) -> Result<(), LogError> {
-        snapshot::save_snapshot(&self.pool, tenant, ticket, &snapshot).await
+        snapshot::save_snapshot(&self.sessions, tenant, ticket, &snapshot).await
     }
 
     async fn incarnations(&self) -> Result<Vec<IncarnationStart>, LogError> {
-        ask(&self.pool, fences::incarnations).await
+        fences::incarnations(&self.sessions).await
     }
 
     async fn begin_incarnation(
@@ -131,26 +129,26 @@ impl EventLog for PostgresLog {
         newest: Option<&Incarnation>,
         next: &Incarnation,
     ) -> Result<Incarnation, LogError> {
-        fences::begin_incarnation(&self.pool, newest, next).await
+        fences::begin_incarnation(&self.sessions, newest, next).await
     }
 
     async fn key_store(&self) -> Result<Option<Uuid>, LogError> {
-        ask(&self.pool, fences::key_store).await
+        fences::key_store(&self.sessions).await
     }
 
     async fn name_key_store(&self, id: Uuid) -> Result<Uuid, LogError> {
-        fences::name_key_store(&self.pool, id).await
+        fences::name_key_store(&self.sessions, id).await
     }
 
     async fn erasure_epoch(&self) -> Result<u64, LogError> {
-        ask(&self.pool, fences::erasure_epoch).await
+        fences::erasure_epoch(&self.sessions).await
     }
 
     async fn raise_erasure_epoch(&self) -> Result<u64, LogError> {
-        fences::raise_erasure_epoch(&self.pool).await
+        fences::raise_erasure_epoch(&self.sessions).await
     }
 
     async fn probe_write(&self) -> Result<(), LogError> {
-        fences::probe_write(&self.pool).await
+        fences::probe_write(&self.sessions).await
     }
 }

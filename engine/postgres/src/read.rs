@@ -3,16 +3,16 @@
 use docket_engine::cursor::Positions;
 use docket_engine::ports::log::{LogError, Page, READ_EVENTS_MAX, StreamRead};
 use docket_schemas::{Event, Partition, Position, Tenant};
-use sqlx::PgPool;
 use sqlx::postgres::PgRow;
 
 use crate::event_row::{EVENT_COLUMNS, event, event_columns, get, stored_position};
 use crate::failure::{damaged, failed};
 use crate::fences::positions;
+use crate::session::Sessions;
 
 /// Streams in the order asked, each beyond its own position, in one query, without the texts of messages.
 pub(crate) async fn stream_events(
-    pool: &PgPool,
+    sessions: &Sessions,
     reads: &[StreamRead],
 ) -> Result<Vec<Event>, LogError> {
     const QUERY: &str = concat!(
@@ -27,19 +27,20 @@ pub(crate) async fn stream_events(
     if reads.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = sqlx::query(QUERY)
-        .bind(reads.iter().map(|read| i16::from(partition_of(read))).collect::<Vec<_>>())
-        .bind(reads.iter().map(|read| read.tenant.as_str()).collect::<Vec<_>>())
-        .bind(reads.iter().map(|read| i16::from(read.stream.kind.code())).collect::<Vec<_>>())
-        .bind(reads.iter().map(|read| read.stream.id).collect::<Vec<_>>())
-        .bind(reads.iter().map(|read| stored_position(read.after)).collect::<Vec<_>>())
-        .fetch_all(pool)
-        .await;
+    let question = || {
+        sqlx::query(QUERY)
+            .bind(reads.iter().map(|read| i16::from(partition_of(read))).collect::<Vec<_>>())
+            .bind(reads.iter().map(|read| read.tenant.as_str()).collect::<Vec<_>>())
+            .bind(reads.iter().map(|read| i16::from(read.stream.kind.code())).collect::<Vec<_>>())
+            .bind(reads.iter().map(|read| read.stream.id).collect::<Vec<_>>())
+            .bind(reads.iter().map(|read| stored_position(read.after)).collect::<Vec<_>>())
+    };
+    let rows = sessions.ask(question).await;
     events(&rows.map_err(failed)?)
 }
 
 pub(crate) async fn stream_page(
-    pool: &PgPool,
+    sessions: &Sessions,
     read: &StreamRead,
     limit: usize,
 ) -> Result<Vec<Event>, LogError> {
@@ -49,20 +50,21 @@ pub(crate) async fn stream_page(
         " FROM docket.event e WHERE e.stream_id = $2 AND e.position > $3 AND e.partition + 0 = $1",
         " AND e.tenant = $4 AND e.stream_kind = $5 ORDER BY e.position LIMIT $6"
     );
-    let rows = sqlx::query(QUERY)
-        .bind(i16::from(partition_of(read)))
-        .bind(read.stream.id)
-        .bind(stored_position(read.after))
-        .bind(read.tenant.as_str())
-        .bind(i16::from(read.stream.kind.code()))
-        .bind(page_rows(limit))
-        .fetch_all(pool)
-        .await;
+    let question = || {
+        sqlx::query(QUERY)
+            .bind(i16::from(partition_of(read)))
+            .bind(read.stream.id)
+            .bind(stored_position(read.after))
+            .bind(read.tenant.as_str())
+            .bind(i16::from(read.stream.kind.code()))
+            .bind(page_rows(limit))
+    };
+    let rows = sessions.ask(question).await;
     events(&rows.map_err(failed)?)
 }
 
 pub(crate) async fn partition_events(
-    pool: &PgPool,
+    sessions: &Sessions,
     partition: Partition,
     after: Position,
     limit: usize,
@@ -73,12 +75,13 @@ pub(crate) async fn partition_events(
         " FROM docket.event e WHERE e.partition = $1 AND e.position > $2",
         " ORDER BY e.position LIMIT $3"
     );
-    let rows = sqlx::query(QUERY)
-        .bind(i16::from(partition.number()))
-        .bind(stored_position(after))
-        .bind(page_rows(limit))
-        .fetch_all(pool)
-        .await;
+    let question = || {
+        sqlx::query(QUERY)
+            .bind(i16::from(partition.number()))
+            .bind(stored_position(after))
+            .bind(page_rows(limit))
+    };
+    let rows = sessions.ask(question).await;
     events(&rows.map_err(failed)?)
 }
 
@@ -87,7 +90,7 @@ pub(crate) async fn partition_events(
 /// The places are found first and the events fetched for the page alone. Comparing whole rows of (tenant, partition,
 /// position) leaves the planner no index but the tenant's, so no other tenant's rows are read.
 pub(crate) async fn tenant_events(
-    pool: &PgPool,
+    sessions: &Sessions,
     tenant: &Tenant,
     after: &Positions,
     limit: usize,
@@ -114,12 +117,9 @@ pub(crate) async fn tenant_events(
     );
     let limit = limit.min(READ_EVENTS_MAX);
     let after: Vec<i64> = after.iter().map(|(_, position)| stored_position(position)).collect();
-    let rows = sqlx::query(QUERY)
-        .bind(tenant.as_str())
-        .bind(after)
-        .bind(page_rows(limit) + 1)
-        .fetch_all(pool)
-        .await;
+    let question =
+        || sqlx::query(QUERY).bind(tenant.as_str()).bind(&after).bind(page_rows(limit) + 1);
+    let rows = sessions.ask(question).await;
     page(&rows.map_err(failed)?, limit)
 }
 

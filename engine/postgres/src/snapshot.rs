@@ -2,40 +2,39 @@
 
 use docket_engine::ports::log::{LogError, Snapshot};
 use docket_schemas::{Stream, Tenant, TicketId};
-use sqlx::PgPool;
-use uuid::Uuid;
+use sqlx::postgres::PgRow;
 
-use crate::event_row::{position, stored_position};
+use crate::event_row::{get, position, stored_position};
 use crate::failure::{damaged, failed};
-
-type Stored = (String, Uuid, i64, Vec<u8>);
+use crate::session::Sessions;
 
 pub(crate) async fn snapshots(
-    pool: &PgPool,
+    sessions: &Sessions,
     tickets: &[(Tenant, TicketId)],
 ) -> Result<Vec<(Tenant, TicketId, Snapshot)>, LogError> {
     let query = "SELECT s.tenant, s.ticket_id, s.position, s.bytes \
                  FROM unnest($1::smallint[], $2::text[], $3::uuid[]) AS r (partition, tenant, id) \
                  JOIN docket.snapshot s ON s.partition = r.partition AND s.tenant = r.tenant \
                  AND s.ticket_id = r.id";
-    let partitions = tickets.iter().map(|(tenant, ticket)| partition_of(tenant, *ticket));
-    let stored: Vec<Stored> = sqlx::query_as(query)
-        .bind(partitions.collect::<Vec<_>>())
-        .bind(tickets.iter().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
-        .bind(tickets.iter().map(|(_, ticket)| ticket.uuid()).collect::<Vec<_>>())
-        .fetch_all(pool)
-        .await
-        .map_err(failed)?;
-    let snapshot = |(tenant, ticket, reached, bytes): Stored| {
-        let snapshot = Snapshot { position: position(reached)?, bytes };
-        Ok((tenant.parse().map_err(damaged)?, TicketId::new(ticket), snapshot))
+    let partitions = || tickets.iter().map(|(tenant, ticket)| partition_of(tenant, *ticket));
+    let question = || {
+        sqlx::query(query)
+            .bind(partitions().collect::<Vec<_>>())
+            .bind(tickets.iter().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
+            .bind(tickets.iter().map(|(_, ticket)| ticket.uuid()).collect::<Vec<_>>())
     };
-    stored.into_iter().map(snapshot).collect()
+    let snapshot = |row: &PgRow| {
+        let tenant = get::<&str>(row, 0)?.parse().map_err(damaged)?;
+        let snapshot = Snapshot { position: position(get(row, 2)?)?, bytes: get(row, 3)? };
+        Ok((tenant, TicketId::new(get(row, 1)?), snapshot))
+    };
+    let rows = sessions.ask(question).await.map_err(failed)?;
+    rows.iter().map(snapshot).collect()
 }
 
 /// A later one that is kept already stays.
 pub(crate) async fn save_snapshot(
-    pool: &PgPool,
+    sessions: &Sessions,
     tenant: &Tenant,
     ticket: TicketId,
     snapshot: &Snapshot,
@@ -44,16 +43,13 @@ pub(crate) async fn save_snapshot(
                  VALUES ($1, $2, $3, $4, $5) ON CONFLICT (partition, ticket_id, tenant) DO UPDATE \
                  SET position = excluded.position, bytes = excluded.bytes \
                  WHERE s.position < excluded.position";
-    sqlx::query(query)
+    let keep = sqlx::query(query)
         .bind(partition_of(tenant, ticket))
         .bind(ticket.uuid())
         .bind(tenant.as_str())
         .bind(stored_position(snapshot.position))
-        .bind(&snapshot.bytes)
-        .execute(pool)
-        .await
-        .map(drop)
-        .map_err(failed)
+        .bind(&snapshot.bytes);
+    sessions.send(keep).await.map(drop).map_err(failed)
 }
 
 fn partition_of(tenant: &Tenant, ticket: TicketId) -> i16 {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use docket_engine::ports::log::LogError;
-use sqlx::pool::PoolConnection;
-use sqlx::{PgPool, Postgres};
+use sqlx::PgPool;
 
 use crate::connect::{ConnectError, PostgresOptions, pool_like};
 use crate::failure::failed;
+use crate::session::{Session, Sessions};
 
 /// Connections that append: a node sends one batch at a time, and one session keeps its plans and caches warm.
 const WRITERS_MAX: u32 = 1;
@@ -17,7 +17,7 @@ const WRITERS_MAX: u32 = 1;
 /// asks next is told once.
 #[derive(Debug, Clone)]
 pub(crate) struct Writer {
-    pool: PgPool,
+    sessions: Sessions,
     opened: Arc<AtomicU64>,
     /// So many were open when somebody was last told.
     told: Arc<AtomicU64>,
@@ -33,24 +33,24 @@ impl Writer {
         let opened = Arc::new(AtomicU64::new(0));
         let pool = pool_like(like, &options, Arc::clone(&opened)).await?;
         let told = Arc::new(AtomicU64::new(opened.load(Ordering::Acquire)));
-        Ok(Self { pool, opened, told })
+        Ok(Self { sessions: Sessions::new(pool, &options), opened, told })
     }
 
-    /// The connection, once the last append has given it back.
+    /// Its session, once the last append has given it back.
     ///
     /// # Errors
     /// [`LogError::Reconnected`] once for each connection but the first, [`LogError::Unavailable`] where there is none.
-    pub(crate) async fn connection(&self) -> Result<PoolConnection<Postgres>, LogError> {
-        let connection = self.pool.acquire().await.map_err(failed)?;
+    pub(crate) async fn session(&self) -> Result<Session, LogError> {
+        let session = self.sessions.lend().await.map_err(failed)?;
         let opened = self.opened.load(Ordering::Acquire);
         if self.told.swap(opened, Ordering::AcqRel) == opened {
-            Ok(connection)
+            Ok(session)
         } else {
             Err(LogError::Reconnected)
         }
     }
 
     pub(crate) async fn close(&self) {
-        self.pool.close().await;
+        self.sessions.close().await;
     }
 }

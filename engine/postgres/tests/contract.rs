@@ -10,6 +10,8 @@ mod database;
 mod lost_answers;
 #[path = "contract/plans.rs"]
 mod plans;
+#[path = "contract/refused_units.rs"]
+mod refused_units;
 #[path = "contract/waking.rs"]
 mod waking;
 

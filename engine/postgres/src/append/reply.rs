@@ -1,8 +1,7 @@
 //! What `docket.append` answers, and what it says of each unit.
 
 use docket_engine::ports::log::{Batch, LogError, Placed, UnitOutcome};
-use docket_schemas::{CommandId, EventId, Partition, Tenant, Timestamp};
-use sqlx::PgPool;
+use docket_schemas::{CommandId, Event, EventId, Partition, Tenant, Timestamp};
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
@@ -11,6 +10,7 @@ use crate::event_row::{get, position};
 use crate::failure::damaged;
 use crate::fences::no_incarnation;
 use crate::look_up::events_of_commands;
+use crate::session::Sessions;
 
 pub(super) struct Reply {
     verdict: i16,
@@ -45,7 +45,7 @@ impl Reply {
     /// An outcome for each unit. Stored events of duplicates are read afterwards: they never change.
     pub(super) async fn outcomes(
         &self,
-        pool: &PgPool,
+        readers: &Sessions,
         batch: &Batch,
         books: &Bookkeeping<'_>,
     ) -> Result<Vec<UnitOutcome>, LogError> {
@@ -55,19 +55,16 @@ impl Reply {
         let mut outcomes = self.places(batch, books)?;
         let duplicates = self.duplicates(batch)?;
         let stored = match duplicates.as_slice() {
-            [] => Default::default(),
-            commands => events_of_commands(pool, commands).await?,
+            [] => Vec::new(),
+            commands => events_of_commands(readers, commands).await?,
         };
-        let mut commands = duplicates.iter();
+        let mut stored = stored.into_iter();
         for refusal in &self.refusals {
-            outcomes[refusal.unit] = match refusal.outcome {
-                DUPLICATE => {
-                    let event = commands.next().and_then(|command| stored.get(command));
-                    let event = event.ok_or_else(|| damaged("a stored command has no event"))?;
-                    UnitOutcome::Duplicate { row: refusal.row, stored: Box::new(event.clone()) }
-                }
-                _ => refusal.without_event(books)?,
+            let outcome = match refusal.outcome {
+                DUPLICATE => refusal.with_event(stored.next().flatten()),
+                _ => refusal.without_event(books),
             };
+            outcomes[refusal.unit] = outcome?;
         }
         Ok(outcomes)
     }
@@ -124,6 +121,11 @@ impl Reply {
 const DUPLICATE: i16 = 1;
 
 impl Refusal {
+    fn with_event(&self, stored: Option<Result<Event, LogError>>) -> Result<UnitOutcome, LogError> {
+        let event = stored.ok_or_else(|| damaged("a stored command has no event"))??;
+        Ok(UnitOutcome::Duplicate { row: self.row, stored: Box::new(event) })
+    }
+
     fn without_event(&self, books: &Bookkeeping<'_>) -> Result<UnitOutcome, LogError> {
         let key = || {
             let key = self.slot.and_then(|number| books.slot(number)).cloned();
