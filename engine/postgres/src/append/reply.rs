@@ -42,7 +42,8 @@ impl Reply {
         })
     }
 
-    /// An outcome for each unit. Stored events of duplicates are read afterwards: they never change.
+    /// An outcome for each unit. Stored events of duplicates are read afterwards: they never change. What cannot be read is
+    /// its own unit's damage: the others are written.
     pub(super) async fn outcomes(
         &self,
         readers: &Sessions,
@@ -64,7 +65,7 @@ impl Reply {
                 DUPLICATE => refusal.with_event(stored.next().flatten()),
                 _ => refusal.without_event(books),
             };
-            outcomes[refusal.unit] = outcome?;
+            outcomes[refusal.unit] = outcome.unwrap_or_else(damage_of_unit);
         }
         Ok(outcomes)
     }
@@ -119,6 +120,14 @@ impl Reply {
 }
 
 const DUPLICATE: i16 = 1;
+
+fn damage_of_unit(error: LogError) -> UnitOutcome {
+    let what = match error {
+        LogError::Damaged { what } => what,
+        other => other.to_string(),
+    };
+    UnitOutcome::Damaged { what }
+}
 
 impl Refusal {
     fn with_event(&self, stored: Option<Result<Event, LogError>>) -> Result<UnitOutcome, LogError> {
