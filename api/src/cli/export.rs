@@ -6,6 +6,7 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
 use docket_engine::cursor::{Cursor, Positions};
+use docket_engine::desk::GoOn;
 use docket_schemas::Tenant;
 
 use super::Failure;
@@ -58,9 +59,23 @@ async fn write_out(args: ExportArgs) -> Result<(), Failure> {
         )?;
         return Ok(out.flush()?);
     }
+    let after = match args.after {
+        None => Positions::START,
+        Some(cursor) => match desk.go_on(cursor).await? {
+            GoOn::From(cursor) => cursor.positions,
+            GoOn::Replaced(cursor) => {
+                let told =
+                    format!("the log was restored from before this cursor: go on from {cursor}");
+                return Err(told.into());
+            }
+            GoOn::NotIssued => {
+                return Err("--after is another region's cursor, or beyond the log".into());
+            }
+        },
+    };
     let what = Export {
         tenant: args.tenant,
-        after: args.after.map_or(Positions::START, |cursor| cursor.positions),
+        after,
         changes: if args.changes { ChangeBytes::Include } else { ChangeBytes::Omit },
         at_end: if args.follow { AtEnd::Follow } else { AtEnd::Stop },
     };
