@@ -12,11 +12,40 @@ const POSTGRES: &str = "docket-postgres";
 const SQLITE: &str = "docket-sqlite";
 const NATS: &str = "docket-nats";
 const PROJECTIONS: &str = "docket-projections";
+const VIEWS_POSTGRES: &str = "docket-views-postgres";
+const VIEWS_SQLITE: &str = "docket-views-sqlite";
+const SEARCH: &str = "docket-search";
 const SAGAS: &str = "docket-sagas";
 const API: &str = "docket";
 
+const BELOW_API: [&str; 10] = [
+    SCHEMAS,
+    ENGINE,
+    POSTGRES,
+    SQLITE,
+    NATS,
+    PROJECTIONS,
+    VIEWS_POSTGRES,
+    VIEWS_SQLITE,
+    SEARCH,
+    SAGAS,
+];
+const BELOW_TESTS: [&str; 11] = [
+    SCHEMAS,
+    ENGINE,
+    POSTGRES,
+    SQLITE,
+    NATS,
+    PROJECTIONS,
+    VIEWS_POSTGRES,
+    VIEWS_SQLITE,
+    SEARCH,
+    SAGAS,
+    API,
+];
+
 /// Every crate with the crates of this workspace that it may depend on, in whatever way.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     (SCHEMAS, &[]),
     (ENGINE, &[SCHEMAS]),
     (POSTGRES, &[SCHEMAS, ENGINE]),
@@ -24,13 +53,22 @@ const LAYERS: [(&str, &[&str]); 10] = [
     (NATS, &[SCHEMAS, ENGINE]),
     (PROJECTIONS, &[SCHEMAS, ENGINE]),
     (SAGAS, &[SCHEMAS, ENGINE]),
-    (API, &[SCHEMAS, ENGINE, POSTGRES, SQLITE, NATS, PROJECTIONS, SAGAS]),
-    ("docket-tests", &[SCHEMAS, ENGINE, POSTGRES, SQLITE, NATS, PROJECTIONS, SAGAS, API]),
+    (VIEWS_POSTGRES, &[SCHEMAS, ENGINE, PROJECTIONS]),
+    (VIEWS_SQLITE, &[SCHEMAS, ENGINE, PROJECTIONS]),
+    (SEARCH, &[SCHEMAS, ENGINE, PROJECTIONS]),
+    (API, &BELOW_API),
+    ("docket-tests", &BELOW_TESTS),
     ("xtask", &[SCHEMAS]),
 ];
 
 /// The crates that only `api/src/wire.rs` may name, as code spells them.
-const ADAPTERS: [&str; 3] = ["docket_postgres", "docket_sqlite", "docket_nats"];
+const ADAPTERS: [&str; 5] = [
+    "docket_postgres",
+    "docket_sqlite",
+    "docket_nats",
+    "docket_views_postgres",
+    "docket_views_sqlite",
+];
 
 /// How every `lib.rs` begins.
 const HEADER: [&str; 3] = ["//! Owns:", "//! Imports:", "//! Never:"];
