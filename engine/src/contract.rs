@@ -15,6 +15,7 @@ pub mod keeping;
 pub mod keys;
 pub mod races;
 pub mod reads;
+pub mod roster;
 pub mod round_trip;
 pub mod slots;
 
@@ -23,7 +24,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::ports::keys::KeyStore;
+use crate::ports::leases::Leases;
 use crate::ports::log::EventLog;
+use crate::ports::nodes::Nodes;
 
 /// Makes logs of one kind for one case.
 #[async_trait]
@@ -43,6 +46,21 @@ pub trait KeysHarness: Send + Sync {
 
     /// The same storage, over other connections.
     async fn second_connection(&self) -> Arc<dyn KeyStore>;
+}
+
+/// Makes rosters of one kind for one case: who holds what, and who is there.
+#[async_trait]
+pub trait RosterHarness: Send + Sync {
+    /// Empty leases and nodes. Called once.
+    async fn fresh(&self) -> (Arc<dyn Leases>, Arc<dyn Nodes>);
+
+    /// The same storage, over other connections.
+    async fn second_connection(&self) -> (Arc<dyn Leases>, Arc<dyn Nodes>);
+
+    /// Lets this time pass.
+    async fn wait(&self, time: std::time::Duration) {
+        tokio::time::sleep(time).await;
+    }
 }
 
 /// One `#[tokio::test]` for each case that an event log must pass.
@@ -82,6 +100,7 @@ macro_rules! log_contract {
             reads::a_page_of_a_stream_is_bounded
             reads::a_partition_is_read_over_all_tenants
             reads::a_reader_sees_each_event_of_its_tenant_once
+            reads::a_reader_of_everything_sees_each_event_once
             reads::a_reader_of_a_growing_log_sees_each_event_once
             reads::an_event_is_found_by_its_command_and_by_its_place
             reads::tickets_are_found_by_external_id_oldest_first
@@ -112,6 +131,19 @@ macro_rules! keys_contract {
             keys::two_nodes_that_add_one_person_agree
             keys::a_person_without_a_key_is_found_by_id_only_among_the_living
             keys::tenants_do_not_share_persons
+        }
+    };
+}
+
+/// One `#[tokio::test]` for each case that leases and nodes must pass.
+#[macro_export]
+macro_rules! roster_contract {
+    ($harness:expr) => {
+        $crate::contract_cases! { $harness;
+            roster::a_lease_has_one_holder_until_it_runs_out
+            roster::a_released_lease_is_free_at_once
+            roster::of_many_at_once_one_holds
+            roster::nodes_are_seen_until_they_fall_silent_or_leave
         }
     };
 }

@@ -22,6 +22,7 @@ pub mod policy;
 pub mod ports;
 pub mod resolver;
 pub mod seal;
+pub mod tail;
 #[cfg(any(test, feature = "contract"))]
 pub mod testing;
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! The log in memory: for tests, simulations and trials that may lose everything.
 
 mod keys;
+mod roster;
 mod state;
 
 pub use keys::MemoryKeyStore;
+pub use roster::MemoryRoster;
 
 use std::collections::HashSet;
 
@@ -92,22 +94,17 @@ impl EventLog for MemoryLog {
         Ok(events.take(limit.min(READ_EVENTS_MAX)).cloned().collect())
     }
 
+    async fn events(&self, after: &Positions, limit: usize) -> Result<Page, LogError> {
+        Ok(self.0.lock().page(after, limit, |_| true))
+    }
+
     async fn tenant_events(
         &self,
         tenant: &Tenant,
         after: &Positions,
         limit: usize,
     ) -> Result<Page, LogError> {
-        let limit = limit.min(READ_EVENTS_MAX);
-        let state = self.0.lock();
-        let mut events: Vec<&Event> = Partition::all()
-            .flat_map(|partition| state.after(partition, after.get(partition)))
-            .filter(|event| event.tenant == *tenant)
-            .collect();
-        events.sort_by_key(|event| (event.recorded_at, event.partition, event.position));
-        let more = events.len() > limit;
-        let events = events.into_iter().take(limit).cloned().collect();
-        Ok(Page { events, heads: state.heads(), more })
+        Ok(self.0.lock().page(after, limit, |event| event.tenant == *tenant))
     }
 
     async fn heads(&self) -> Result<Positions, LogError> {
@@ -225,8 +222,12 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::contract::{KeysHarness, LogHarness};
+    use crate::contract::drafts::NOON;
+    use crate::contract::{KeysHarness, LogHarness, RosterHarness};
     use crate::ports::keys::KeyStore;
+    use crate::ports::leases::Leases;
+    use crate::ports::nodes::Nodes;
+    use crate::testing::SetClock;
 
     #[derive(Default)]
     struct Memory(Arc<MemoryLog>, Arc<MemoryKeyStore>);
@@ -251,6 +252,35 @@ mod tests {
         async fn second_connection(&self) -> Arc<dyn KeyStore> {
             self.1.clone()
         }
+    }
+
+    /// Its clock stands until the case waits.
+    struct Roster(Arc<MemoryRoster>, Arc<SetClock>);
+
+    impl Roster {
+        fn new() -> Self {
+            let clock = Arc::new(SetClock::at(NOON));
+            Self(Arc::new(MemoryRoster::new(clock.clone())), clock)
+        }
+    }
+
+    #[async_trait]
+    impl RosterHarness for Roster {
+        async fn fresh(&self) -> (Arc<dyn Leases>, Arc<dyn Nodes>) {
+            (self.0.clone(), self.0.clone())
+        }
+
+        async fn second_connection(&self) -> (Arc<dyn Leases>, Arc<dyn Nodes>) {
+            (self.0.clone(), self.0.clone())
+        }
+
+        async fn wait(&self, time: std::time::Duration) {
+            self.1.advance(i64::try_from(time.as_micros()).expect("short"));
+        }
+    }
+
+    mod roster {
+        crate::roster_contract!(super::Roster::new());
     }
 
     mod log {

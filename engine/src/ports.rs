@@ -4,5 +4,7 @@ pub mod bus;
 pub mod clock;
 pub mod ids;
 pub mod keys;
+pub mod leases;
 pub mod log;
+pub mod nodes;
 pub mod witness;

@@ -14,6 +14,7 @@ mod fences;
 mod keys;
 mod look_up;
 mod read;
+mod roster;
 mod session;
 mod snapshot;
 mod writer;

@@ -33,6 +33,10 @@ impl PostgresLog {
         Ok(Self { sessions: Sessions::new(pool, options), writer })
     }
 
+    pub(crate) const fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
     /// Waits for what is under way, then closes every connection.
     pub async fn close(&self) {
         self.writer.close().await;
@@ -72,6 +76,10 @@ impl EventLog for PostgresLog {
         limit: usize,
     ) -> Result<Vec<Event>, LogError> {
         read::partition_events(&self.sessions, partition, after, limit).await
+    }
+
+    async fn events(&self, after: &Positions, limit: usize) -> Result<Page, LogError> {
+        read::all_events(&self.sessions, after, limit).await
     }
 
     async fn tenant_events(

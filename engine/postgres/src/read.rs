@@ -85,42 +85,71 @@ pub(crate) async fn partition_events(
     events(&rows.map_err(failed)?)
 }
 
-/// A page with the heads of its own snapshot, which bound it.
-///
-/// The places are found first and the events fetched for the page alone. Comparing whole rows of (tenant, partition,
-/// position) leaves the planner no index but the tenant's, so no other tenant's rows are read.
+/// A page with the heads of its own snapshot, which bound it. The places are found first, by `$of` and in the order of
+/// `$by`, and the events fetched for the page alone. `$1` are the positions, `$2` is the limit.
+macro_rules! page_query {
+    (by $by:literal, of $of:literal) => {
+        concat!(
+            "WITH head AS MATERIALIZED (SELECT h.partition, h.position FROM docket.partition_head h),",
+            " page AS MATERIALIZED (",
+            "  SELECT place.partition, place.position, row_number() OVER (",
+            "   ORDER BY place.recorded_at, place.partition, place.position) AS number",
+            "  FROM head CROSS JOIN LATERAL (",
+            "   SELECT t.partition, t.position, t.recorded_at FROM docket.event t WHERE ",
+            $of,
+            "   ORDER BY ",
+            $by,
+            " LIMIT $2) AS place",
+            "  ORDER BY number LIMIT $2)",
+            " SELECT ",
+            event_columns!(),
+            ", CASE WHEN coalesce(page.number, 1) = 1 THEN heads.positions END",
+            " FROM (SELECT array_agg(h.position ORDER BY h.partition) AS positions FROM head h)",
+            " AS heads",
+            " LEFT JOIN page ON true",
+            " LEFT JOIN docket.event e ON e.partition = page.partition AND e.position = page.position",
+            " ORDER BY page.number"
+        )
+    };
+}
+
+pub(crate) async fn all_events(
+    sessions: &Sessions,
+    after: &Positions,
+    limit: usize,
+) -> Result<Page, LogError> {
+    const QUERY: &str = page_query!(
+        by "t.position",
+        of "t.partition = head.partition AND t.position > ($1::bigint[])[head.partition + 1] \
+            AND t.position <= head.position"
+    );
+    let (after, limit) = (stored_positions(after), limit.min(READ_EVENTS_MAX));
+    let question = || sqlx::query(QUERY).bind(&after).bind(page_rows(limit) + 1);
+    page(&sessions.ask(question).await.map_err(failed)?, limit)
+}
+
+/// Comparing whole rows of (tenant, partition, position) leaves the planner no index but the tenant's, so no other
+/// tenant's rows are read.
 pub(crate) async fn tenant_events(
     sessions: &Sessions,
     tenant: &Tenant,
     after: &Positions,
     limit: usize,
 ) -> Result<Page, LogError> {
-    const QUERY: &str = concat!(
-        "WITH head AS MATERIALIZED (SELECT h.partition, h.position FROM docket.partition_head h),",
-        " page AS MATERIALIZED (",
-        "  SELECT place.partition, place.position, row_number() OVER (",
-        "   ORDER BY place.recorded_at, place.partition, place.position) AS number",
-        "  FROM head CROSS JOIN LATERAL (",
-        "   SELECT t.partition, t.position, t.recorded_at FROM docket.event t",
-        "   WHERE (t.tenant, t.partition, t.position)",
-        "    > ($1, head.partition, ($2::bigint[])[head.partition + 1])",
-        "   AND (t.tenant, t.partition, t.position) <= ($1, head.partition, head.position)",
-        "   ORDER BY t.tenant, t.partition, t.position LIMIT $3) AS place",
-        "  ORDER BY number LIMIT $3)",
-        " SELECT ",
-        event_columns!(),
-        ", CASE WHEN coalesce(page.number, 1) = 1 THEN heads.positions END",
-        " FROM (SELECT array_agg(h.position ORDER BY h.partition) AS positions FROM head h) AS heads",
-        " LEFT JOIN page ON true",
-        " LEFT JOIN docket.event e ON e.partition = page.partition AND e.position = page.position",
-        " ORDER BY page.number"
+    const QUERY: &str = page_query!(
+        by "t.tenant, t.partition, t.position",
+        of "(t.tenant, t.partition, t.position) \
+             > ($3, head.partition, ($1::bigint[])[head.partition + 1]) \
+            AND (t.tenant, t.partition, t.position) <= ($3, head.partition, head.position)"
     );
-    let limit = limit.min(READ_EVENTS_MAX);
-    let after: Vec<i64> = after.iter().map(|(_, position)| stored_position(position)).collect();
+    let (after, limit) = (stored_positions(after), limit.min(READ_EVENTS_MAX));
     let question =
-        || sqlx::query(QUERY).bind(tenant.as_str()).bind(&after).bind(page_rows(limit) + 1);
-    let rows = sessions.ask(question).await;
-    page(&rows.map_err(failed)?, limit)
+        || sqlx::query(QUERY).bind(&after).bind(page_rows(limit) + 1).bind(tenant.as_str());
+    page(&sessions.ask(question).await.map_err(failed)?, limit)
+}
+
+pub(crate) fn stored_positions(after: &Positions) -> Vec<i64> {
+    after.iter().map(|(_, position)| stored_position(position)).collect()
 }
 
 fn page(rows: &[PgRow], limit: usize) -> Result<Page, LogError> {

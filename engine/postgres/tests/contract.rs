@@ -19,9 +19,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use database::Database;
-use docket_engine::contract::{KeysHarness, LogHarness};
+use docket_engine::contract::{KeysHarness, LogHarness, RosterHarness};
 use docket_engine::ports::keys::KeyStore;
+use docket_engine::ports::leases::Leases;
 use docket_engine::ports::log::EventLog;
+use docket_engine::ports::nodes::Nodes;
 use docket_postgres::{PostgresKeyStore, PostgresLog, PostgresOptions};
 use tokio::sync::OnceCell;
 
@@ -34,7 +36,7 @@ impl Postgres {
         self.0.get_or_init(Database::create).await.url()
     }
 
-    async fn log(&self) -> Arc<dyn EventLog> {
+    async fn log(&self) -> Arc<PostgresLog> {
         let options = PostgresOptions::default();
         Arc::new(PostgresLog::connect(&self.url().await, &options).await.expect("a log"))
     }
@@ -66,6 +68,23 @@ impl KeysHarness for Postgres {
     async fn second_connection(&self) -> Arc<dyn KeyStore> {
         self.keys().await
     }
+}
+
+#[async_trait]
+impl RosterHarness for Postgres {
+    async fn fresh(&self) -> (Arc<dyn Leases>, Arc<dyn Nodes>) {
+        let log = self.log().await;
+        (log.clone(), log)
+    }
+
+    async fn second_connection(&self) -> (Arc<dyn Leases>, Arc<dyn Nodes>) {
+        let log = self.log().await;
+        (log.clone(), log)
+    }
+}
+
+mod roster {
+    docket_engine::roster_contract!(super::Postgres::default());
 }
 
 mod log {

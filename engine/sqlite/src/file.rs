@@ -105,6 +105,11 @@ where
     Ok(answer)
 }
 
+/// A connection that reads, for whoever watches the file.
+pub(crate) async fn reader(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
+    options(path).create_if_missing(false).pragma("query_only", "ON").connect().await
+}
+
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)

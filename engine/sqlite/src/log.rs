@@ -5,6 +5,7 @@ mod facts;
 mod keep;
 mod place;
 mod read;
+mod roster;
 mod row;
 
 use std::path::Path;
@@ -79,13 +80,17 @@ impl EventLog for SqliteLog {
         read::partition(self.0.readers(), partition, after, limit).await.map_err(self.failed())
     }
 
+    async fn events(&self, after: &Positions, limit: usize) -> Result<Page, LogError> {
+        read::page(self.0.readers(), None, after, limit).await.map_err(self.failed())
+    }
+
     async fn tenant_events(
         &self,
         tenant: &Tenant,
         after: &Positions,
         limit: usize,
     ) -> Result<Page, LogError> {
-        read::tenant_page(self.0.readers(), tenant, after, limit).await.map_err(self.failed())
+        read::page(self.0.readers(), Some(tenant), after, limit).await.map_err(self.failed())
     }
 
     async fn heads(&self) -> Result<Positions, LogError> {

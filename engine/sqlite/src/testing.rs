@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
-use docket_engine::contract::{KeysHarness, LogHarness};
+use docket_engine::contract::{KeysHarness, LogHarness, RosterHarness};
 use docket_engine::ports::keys::KeyStore;
+use docket_engine::ports::leases::Leases;
 use docket_engine::ports::log::EventLog;
+use docket_engine::ports::nodes::Nodes;
 
 use crate::{SqliteKeyStore, SqliteLog};
 
@@ -28,7 +30,7 @@ impl Directory {
         self.0.join(name)
     }
 
-    pub(crate) async fn log(&self) -> Arc<dyn EventLog> {
+    pub(crate) async fn log(&self) -> Arc<SqliteLog> {
         Arc::new(SqliteLog::open(self.file("log.db")).await.expect("the log opens"))
     }
 
@@ -63,5 +65,18 @@ impl KeysHarness for Directory {
 
     async fn second_connection(&self) -> Arc<dyn KeyStore> {
         self.keys().await
+    }
+}
+
+#[async_trait]
+impl RosterHarness for Directory {
+    async fn fresh(&self) -> (Arc<dyn Leases>, Arc<dyn Nodes>) {
+        let log = self.log().await;
+        (log.clone(), log)
+    }
+
+    async fn second_connection(&self) -> (Arc<dyn Leases>, Arc<dyn Nodes>) {
+        let log = self.log().await;
+        (log.clone(), log)
     }
 }

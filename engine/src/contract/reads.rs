@@ -95,6 +95,28 @@ pub async fn a_reader_sees_each_event_of_its_tenant_once(harness: &impl LogHarne
     check_order(&log).await;
 }
 
+/// Whatever the page's size, each tenant's events come once, and in each partition without gaps.
+pub async fn a_reader_of_everything_sees_each_event_once(harness: &impl LogHarness) {
+    let log = started(harness).await;
+    for chunk in 0..6 {
+        let rows = (1..=40).map(|index| {
+            let number = chunk * 40 + index;
+            let owner = tenant(if number % 3 == 0 { "bolt" } else { "acme" });
+            opening(draft_of(&owner, ticket(number), number))
+        });
+        append(&log, units(rows)).await;
+    }
+    let heads = log.heads().await.expect("heads");
+    for limit in [1, 7, 1_000, usize::MAX] {
+        let mut reader = Reader::of_everything();
+        while reader.read_page(&log, limit).await {}
+        assert_eq!(reader.sorted_numbers(), (1..=240).collect::<Vec<_>>(), "pages of {limit}");
+        assert_eq!(reader.position, heads, "a reader that is through stands at the heads");
+    }
+    let page = log.events(&heads, 10).await.expect("a page");
+    assert!(page.events.is_empty() && !page.more && page.heads == heads, "{page:?}");
+}
+
 /// A reader that pages while others write misses nothing and sees nothing twice.
 pub async fn a_reader_of_a_growing_log_sees_each_event_once(harness: &impl LogHarness) {
     let log = started(harness).await;
@@ -170,26 +192,36 @@ pub async fn tickets_are_found_by_external_id_oldest_first(harness: &impl LogHar
 
 /// Follows one tenant as a subscriber does: with positions only.
 struct Reader<'a> {
-    tenant: &'a Tenant,
+    /// Whose events; none for everyone's.
+    tenant: Option<&'a Tenant>,
     position: Positions,
     seen: Vec<Event>,
 }
 
 impl<'a> Reader<'a> {
     const fn new(tenant: &'a Tenant) -> Self {
-        Self { tenant, position: Positions::START, seen: Vec::new() }
+        Self { tenant: Some(tenant), position: Positions::START, seen: Vec::new() }
+    }
+
+    const fn of_everything() -> Self {
+        Self { tenant: None, position: Positions::START, seen: Vec::new() }
     }
 
     /// Reads a page and answers whether there is more.
     async fn read_page(&mut self, log: &Arc<dyn EventLog>, limit: usize) -> bool {
-        let page = log.tenant_events(self.tenant, &self.position, limit).await.expect("a page");
+        let page = match self.tenant {
+            Some(tenant) => log.tenant_events(tenant, &self.position, limit).await,
+            None => log.events(&self.position, limit).await,
+        };
+        let page = page.expect("a page");
         assert!(page.events.len() <= limit.min(READ_EVENTS_MAX), "a page is bounded");
         assert!(!page.more || !page.events.is_empty(), "more, and yet nothing to go on with");
         let order = |event: &Event| (event.recorded_at, event.partition, event.position);
         assert!(page.events.is_sorted_by_key(order), "by time, partition, position");
         let mut last: HashMap<Partition, Position> = HashMap::new();
         for event in page.events {
-            assert_eq!(event.tenant, *self.tenant, "never another tenant's");
+            let whose = self.tenant.unwrap_or(&event.tenant);
+            assert_eq!(event.tenant, *whose, "never another tenant's");
             assert!(event.position > self.position.get(event.partition), "never twice");
             let before = last.insert(event.partition, event.position);
             assert!(before < Some(event.position), "in position order");

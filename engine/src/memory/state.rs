@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::append::{Head, Stored};
 use crate::cursor::Positions;
-use crate::ports::log::{IncarnationStart, Snapshot, StreamRead, Unit};
+use crate::ports::log::{IncarnationStart, Page, READ_EVENTS_MAX, Snapshot, StreamRead, Unit};
 
 /// Which change of which stream: never stored twice.
 pub(super) type Dot = (Tenant, Stream, ActorId, u64);
@@ -74,6 +74,24 @@ impl State {
         let positions = self.streams.get(&(read.tenant.clone(), read.stream));
         let beyond = positions.into_iter().flatten().filter(move |position| **position > after);
         beyond.filter_map(move |position| self.at(partition, *position))
+    }
+
+    /// The events beyond `after` that are wanted, in the order of the port.
+    pub(super) fn page(
+        &self,
+        after: &Positions,
+        limit: usize,
+        wanted: impl Fn(&Event) -> bool,
+    ) -> Page {
+        let limit = limit.min(READ_EVENTS_MAX);
+        let mut events: Vec<&Event> = Partition::all()
+            .flat_map(|partition| self.after(partition, after.get(partition)))
+            .filter(|event| wanted(event))
+            .collect();
+        events.sort_by_key(|event| (event.recorded_at, event.partition, event.position));
+        let more = events.len() > limit;
+        let events = events.into_iter().take(limit).cloned().collect();
+        Page { events, heads: self.heads(), more }
     }
 
     pub(super) fn heads(&self) -> Positions {

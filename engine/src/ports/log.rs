@@ -142,14 +142,15 @@ pub struct StreamRead {
     pub after: Position,
 }
 
-/// A page of a tenant's events with the heads of the same snapshot.
+/// A page of events, a tenant's or everyone's, with the heads of the same snapshot.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
-    /// By (`recorded_at`, partition, position); within a partition in position order, without gaps for this tenant.
+    /// By (`recorded_at`, partition, position); within a partition in position order, without gaps for
+    /// whose events they are.
     pub events: Vec<Event>,
     /// The log's heads when the page was read.
     pub heads: Positions,
-    /// Whether the tenant has more events up to these heads.
+    /// Whether there are more events up to these heads.
     pub more: bool,
 }
 
@@ -212,6 +213,10 @@ pub trait EventLog: Send + Sync + 'static {
         after: Position,
         limit: usize,
     ) -> Result<Vec<Event>, LogError>;
+
+    /// All tenants' events beyond `after`, at most `limit` and never more than [`READ_EVENTS_MAX`]: what a node's one
+    /// follower of the whole log reads.
+    async fn events(&self, after: &Positions, limit: usize) -> Result<Page, LogError>;
 
     /// One tenant's events beyond `after`, at most `limit` and never more than [`READ_EVENTS_MAX`].
     async fn tenant_events(

@@ -101,6 +101,10 @@ impl EventLog for UnsureLog {
         self.inner.partition_events(partition, after, limit).await
     }
 
+    async fn events(&self, after: &Positions, limit: usize) -> Result<Page, LogError> {
+        self.inner.events(after, limit).await
+    }
+
     async fn tenant_events(
         &self,
         tenant: &Tenant,

@@ -78,10 +78,9 @@ pub(super) async fn begin_incarnation(
     }
     let heads = "SELECT partition, position FROM partition_head";
     let heads = read::read_heads(&sqlx::query(heads).fetch_all(&mut *connection).await?)?;
-    let heads: Vec<Position> = heads.iter().map(|(_, position)| position).collect();
     sqlx::query("INSERT INTO incarnation (name, heads) VALUES (?1, ?2)")
         .bind(next.as_str())
-        .bind(json!(heads).to_string())
+        .bind(heads_json(&heads))
         .execute(connection)
         .await?;
     Ok(next)
@@ -115,7 +114,12 @@ pub(super) async fn probe(connection: &mut SqliteConnection) -> Result<(), Failu
     Ok(())
 }
 
-fn parse_heads(json: &str) -> Option<Positions> {
+pub(super) fn heads_json(heads: &Positions) -> String {
+    let heads: Vec<Position> = heads.iter().map(|(_, position)| position).collect();
+    json!(heads).to_string()
+}
+
+pub(super) fn parse_heads(json: &str) -> Option<Positions> {
     let positions: [Position; PARTITIONS as usize] = serde_json::from_str(json).ok()?;
     let mut heads = Positions::START;
     for (partition, position) in Partition::all().zip(positions) {

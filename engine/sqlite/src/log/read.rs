@@ -96,17 +96,19 @@ pub(super) async fn partition(
     events(pool, query).await
 }
 
-/// The heads are read first and bound the page, so both are of one state of the log.
-pub(super) async fn tenant_page(
+/// A page of one tenant's events, or of everyone's. The heads are read first and bound the page, so both are of one
+/// state of the log.
+pub(super) async fn page(
     pool: &SqlitePool,
-    tenant: &Tenant,
+    tenant: Option<&Tenant>,
     after: &Positions,
     limit: usize,
 ) -> Result<Page, Failure> {
     let heads = heads(pool).await?;
     let limit = limit.min(READ_EVENTS_MAX);
-    let mut query = sqlx::query(TENANT_PAGE.as_str())
-        .bind(tenant.to_string())
+    let sql = if tenant.is_some() { &TENANT_PAGE } else { &PAGE };
+    let mut query = sqlx::query(sql.as_str())
+        .bind(tenant.map(Tenant::to_string))
         .bind(i64::try_from(limit + 1).unwrap_or(i64::MAX));
     for (partition, head) in heads.iter() {
         query = query.bind(place(partition, after.get(partition))).bind(place(partition, head));
@@ -117,13 +119,16 @@ pub(super) async fn tenant_page(
     Ok(Page { events, heads, more })
 }
 
-/// The first places of each partition from the index alone, merged by time; only the page's own events are fetched.
-static TENANT_PAGE: LazyLock<String> = LazyLock::new(|| {
+static PAGE: LazyLock<String> = LazyLock::new(|| page_sql("true"));
+static TENANT_PAGE: LazyLock<String> = LazyLock::new(|| page_sql("tenant = ?1"));
+
+/// The first places of each partition, merged by time; only the page's own events are fetched.
+fn page_sql(whose: &str) -> String {
     let branch = |number: usize| {
         let (after, head) = (3 + 2 * number, 4 + 2 * number);
         format!(
             "SELECT * FROM (SELECT place AS at, recorded_at AS time FROM event \
-             WHERE tenant = ?1 AND place > ?{after} AND place <= ?{head} ORDER BY place LIMIT ?2)"
+             WHERE {whose} AND place > ?{after} AND place <= ?{head} ORDER BY place LIMIT ?2)"
         )
     };
     let branches: Vec<_> = (0..usize::from(PARTITIONS)).map(branch).collect();
@@ -133,7 +138,7 @@ static TENANT_PAGE: LazyLock<String> = LazyLock::new(|| {
         event_columns!(),
         branches.join(" UNION ALL ")
     )
-});
+}
 
 pub(super) async fn heads(pool: &SqlitePool) -> Result<Positions, Failure> {
     let sql = "SELECT partition, position FROM partition_head";

@@ -1,17 +1,39 @@
 //! The log's contract, and what is SQLite's own.
 
+use std::sync::Arc;
+
 use docket_engine::contract::drafts::{
     append, batch, check_order, draft, eu, opening, started, ticket, units,
 };
-use docket_engine::ports::log::LogError;
+use docket_engine::ports::bus::Bus as _;
+use docket_engine::ports::log::{EventLog, LogError};
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-use crate::SqliteLog;
 use crate::testing::Directory;
+use crate::{LOOK_EVERY, SqliteBus, SqliteLog};
+use tokio::time::timeout;
 
 mod contract {
     docket_engine::log_contract!(crate::testing::Directory::new());
+}
+
+mod roster {
+    docket_engine::roster_contract!(crate::testing::Directory::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_process_writes_is_heard() {
+    let directory = Directory::new();
+    let log = started(&directory).await;
+    let bus = SqliteBus::open(directory.file("log.db")).await.unwrap();
+    let mut woken = bus.woken();
+    // The first look may come at any time; then nothing is written, and nothing is heard.
+    tokio::time::sleep(LOOK_EVERY * 4).await;
+    woken.mark_unchanged();
+    assert!(timeout(LOOK_EVERY * 4, woken.changed()).await.is_err());
+    append(&log, units([opening(draft(ticket(1), 1))])).await;
+    timeout(LOOK_EVERY * 40, woken.changed()).await.expect("it is heard").unwrap();
 }
 
 #[tokio::test]
@@ -45,7 +67,7 @@ async fn a_log_that_is_opened_again_goes_on_where_it_was() {
     let log = started(&directory).await;
     append(&log, units([opening(draft(ticket(1), 1)), opening(draft(ticket(2), 2))])).await;
     drop(log);
-    let log = directory.log().await;
+    let log: Arc<dyn EventLog> = directory.log().await;
     assert_eq!(log.incarnations().await.unwrap()[0].incarnation, eu(1));
     append(&log, units([opening(draft(ticket(3), 3))])).await;
     assert_eq!(log.heads().await.unwrap().total(), 3);

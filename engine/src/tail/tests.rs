@@ -1,0 +1,107 @@
+//! Followers of a tail see every event once, in order, whether memory still holds it or not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use docket_schemas::{Partition, Position};
+use tokio::time::timeout;
+
+use super::recent::Recent;
+use super::{TAIL_LOOKS_EVERY, Tail};
+use crate::contract::drafts::{append, draft, eu, opening, ticket, units};
+use crate::cursor::Positions;
+use crate::memory::MemoryLog;
+use crate::ports::bus::Bus as _;
+use crate::ports::log::EventLog;
+use crate::testing::WatchedBus;
+
+struct World {
+    log: Arc<dyn EventLog>,
+    bus: WatchedBus,
+    tail: Tail,
+}
+
+async fn world() -> World {
+    let log: Arc<dyn EventLog> = Arc::new(MemoryLog::new());
+    log.begin_incarnation(None, &eu(1)).await.expect("an answer");
+    append(&log, units((1..=20).map(|number| opening(draft(ticket(number), number))))).await;
+    let bus = WatchedBus::default();
+    let tail = Tail::follow(Arc::clone(&log), &bus).await.expect("heads");
+    World { log, bus, tail }
+}
+
+impl World {
+    async fn write(&self, numbers: std::ops::Range<u64>) -> Positions {
+        append(&self.log, units(numbers.map(|number| opening(draft(ticket(number), number)))))
+            .await;
+        self.log.heads().await.expect("heads")
+    }
+
+    async fn reach(&self, heads: &Positions, within: Duration) {
+        let mut reached = self.tail.heads();
+        let reaching = reached.wait_for(|reached| reached.covers(heads));
+        timeout(within, reaching).await.expect("in time").expect("the tail is there");
+    }
+
+    async fn positions(
+        &self,
+        partition: Partition,
+        after: Position,
+        limit: usize,
+    ) -> Vec<Position> {
+        let events = self.tail.read(partition, after, limit).await.expect("an answer");
+        assert!(events.iter().all(|event| event.partition == partition));
+        events.iter().map(|event| event.position).collect()
+    }
+}
+
+#[tokio::test]
+async fn what_is_written_is_read_from_memory_and_what_was_before_from_the_log() {
+    let world = world().await;
+    let before = *world.tail.heads().borrow();
+    let heads = world.write(21..200).await;
+    world.bus.wake();
+    world.reach(&heads, Duration::from_secs(5)).await;
+    for (partition, head) in heads.iter() {
+        assert_eq!(world.positions(partition, 0, 1_000).await, (1..=head).collect::<Vec<_>>());
+        let old = before.get(partition);
+        let recent = world.tail.recent(partition, old, 1_000).expect("memory holds it");
+        assert!(recent.iter().map(|event| event.position).eq(old + 1..=head));
+        assert_eq!(world.tail.recent(partition, head, 5).map(|events| events.len()), Some(0));
+        assert!(old == 0 || world.tail.recent(partition, old - 1, 5).is_none());
+        assert!(world.tail.recent(partition, head + 1, 5).is_none(), "beyond the head is unknown");
+        let bounded = world.positions(partition, old, 2).await;
+        assert!(bounded.len() <= 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_wake_up_costs_time_and_nothing_else() {
+    let world = world().await;
+    let heads = world.write(21..30).await;
+    world.reach(&heads, TAIL_LOOKS_EVERY * 2).await;
+}
+
+#[tokio::test]
+async fn the_oldest_events_leave_memory_first() {
+    let world = world().await;
+    let page = world.log.events(&Positions::START, 1).await.expect("a page");
+    let event = &page.events[0];
+    let mut recent = Recent::after(0);
+    for position in 1..=10_000 {
+        let mut event = event.clone();
+        event.position = position;
+        recent.push(Arc::new(event));
+    }
+    assert!(recent.read(0, 10).is_none());
+    let held = recent.read(9_000, 10_000).expect("the newest thousand");
+    assert!(held.iter().map(|event| event.position).eq(9_001..=10_000));
+    let mut heavy = event.clone();
+    heavy.draft.data = "x".repeat(3 * 1024 * 1024);
+    for position in 10_001..=10_002 {
+        heavy.position = position;
+        recent.push(Arc::new(heavy.clone()));
+    }
+    assert!(recent.read(10_000, 10).is_none(), "two heavy ones are more than memory holds");
+    assert_eq!(recent.read(10_001, 10).map(|events| events.len()), Some(1));
+}
