@@ -14,6 +14,7 @@ pub mod document;
 pub mod genesis;
 pub mod graph;
 pub mod in_process_bus;
+pub mod in_process_ephemeral;
 pub mod keyring;
 pub mod lanes;
 pub mod layout;
