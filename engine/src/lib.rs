@@ -11,6 +11,7 @@ pub mod contract;
 pub mod cursor;
 pub mod desk;
 pub mod document;
+pub mod event_json;
 pub mod genesis;
 pub mod graph;
 pub mod in_process_bus;
