@@ -1,7 +1,8 @@
-//! What the engine asks of the outside: a log, a key store, a bus, a clock and ids.
+//! What the engine asks of the outside: a log, a key store, a bus, whispers, a clock and ids.
 
 pub mod bus;
 pub mod clock;
+pub mod ephemeral;
 pub mod ids;
 pub mod keys;
 pub mod leases;

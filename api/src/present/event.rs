@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use docket_engine::cursor::Cursor;
 use docket_engine::desk::DeskError;
+use docket_engine::event_json::event_json;
 use docket_engine::genesis::genesis;
 use docket_engine::policy::Audience;
-use docket_engine::version::Version;
 use docket_schemas::{Event, EventType, Incarnation, Status, TicketId};
 use serde_json::{Map, Value, json};
 
@@ -31,57 +31,25 @@ pub async fn present(
     cursor: &Cursor,
     bytes: ChangeBytes,
 ) -> Result<Map<String, Value>, DeskError> {
+    let data = names.payload(&event.data).await?;
+    let principal = names.principal(&event.principal).await?;
     let text: Value = names.text(event).await?.unwrap_or_default();
-    let mut view = Map::new();
+    let mut view = event_json(event, data, &principal, cursor);
     let mut put = |key: &str, value: Value| view.insert(key.to_owned(), value);
-    put("id", json!(event.event_id));
-    put("command_id", json!(event.command_id));
-    put("type", json!(event.event_type.as_str()));
-    put("schema", json!(event.schema));
-    put("tenant", json!(event.tenant));
-    put("stream", json!(event.stream));
-    put("data", names.payload(&event.data).await?);
     if event.sealed.is_some() && text.is_null() {
         put("erased", Value::Bool(true));
     }
     put("text", text);
-    if let Some(change) = &event.change {
-        put("version", json!(Version::of_change(&change.hash).to_string()));
-        put("actor", json!(change.actor));
-        put("seq", json!(change.seq));
-        put("deps", json!(change.deps));
-        put("hash", json!(change.hash));
-        if bytes == ChangeBytes::Include {
+    if bytes == ChangeBytes::Include {
+        if let Some(change) = &event.change {
             put("change", json!(STANDARD.encode(&change.bytes)));
         }
+        if event.event_type == EventType::Opened {
+            let genesis = genesis(&event.tenant, TicketId::new(event.stream.id));
+            put("genesis", json!(STANDARD.encode(genesis.raw_bytes())));
+        }
     }
-    if bytes == ChangeBytes::Include && event.event_type == EventType::Opened {
-        let genesis = genesis(&event.tenant, TicketId::new(event.stream.id));
-        put("genesis", json!(STANDARD.encode(genesis.raw_bytes())));
-    }
-    put("principal", json!(names.principal(&event.principal).await?));
-    put("role", json!(event.role));
-    put("device", json!(event.device));
-    put("policy", json!(event.policy));
-    put("observed", json!(event.observed));
-    put("partition", json!(event.partition));
-    put("position", json!(event.position));
-    put("origin", origin(event));
-    put("occurred_at", json!(event.occurred_at));
-    put("recorded_at", json!(event.recorded_at));
-    put("correlation_id", json!(event.correlation_id.unwrap_or(event.command_id)));
-    put("causation_id", json!(event.causation_id));
-    put("cursor", json!(cursor.to_string()));
     Ok(view)
-}
-
-fn origin(event: &Event) -> Value {
-    json!({
-        "region": event.origin.region,
-        "partition": event.origin.partition,
-        "position": event.origin.position,
-        "recorded_at": event.origin.recorded_at,
-    })
 }
 
 /// Payload fields of the public part.
