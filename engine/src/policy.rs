@@ -30,6 +30,8 @@ pub enum Action {
     Claim,
     /// Take or let go of another's.
     TakeOver,
+    /// Merge tickets, and take merged ones apart.
+    Merge,
     /// Read the tenant's event feed.
     ReadFeed,
     /// Find tickets by their ids elsewhere.
@@ -71,6 +73,7 @@ pub const fn may(role: Role, relation: Relation, action: Action) -> Verdict {
                 | Action::SettleClosed
                 | Action::Claim
                 | Action::TakeOver
+                | Action::Merge
         ),
         Role::Auditor => {
             matches!(action, Action::Read | Action::ReadHistory | Action::ReadFeed | Action::LookUp)

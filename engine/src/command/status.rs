@@ -48,6 +48,9 @@ pub(super) fn check_status(
     }
     let role = intent.caller.role;
     let Some(outcome) = resolve::<Status>(ticket, "status") else { return Err(Refusal::NotFound) };
+    if ticket.merges().merged().is_some_and(|merged| ticket.graph.has_seen(seen, merged.command)) {
+        return Err(Refusal::Closed);
+    }
     if settles(ticket, &outcome, intent, seen) && status != Status::New {
         return match may(role, relation, Action::SettleClosed) {
             Verdict::Allow => Ok(()),
