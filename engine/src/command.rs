@@ -1,6 +1,7 @@
 //! Commands: what a caller wants of a ticket, parsed, and why it may be refused.
 
 mod author;
+mod beside;
 mod claim;
 mod decide;
 mod forward;
@@ -15,14 +16,15 @@ mod status;
 use std::sync::Arc;
 
 use docket_schemas::{
-    CommandId, CustomFields, Incarnation, Mac, Observed, Payload, PersonId, Principal, Priority,
-    Role, SlotKey, Status, Tenant, TicketId, TicketType, Timestamp,
+    CommandId, CustomFields, Incarnation, Mac, Observed, PersonId, Principal, Priority, Role,
+    SlotKey, Status, Tenant, TicketId, TicketPayload, TicketType, Timestamp,
 };
 
 use crate::ports::ids::Ids;
 use crate::seal::DataKey;
 use crate::version::Version;
 pub use author::{AuthorError, AuthoredRow, joined_heads};
+pub use beside::{Conclude, PlainRow, SAGA_COMMANDS_MAX, SagaUnit};
 pub use decide::{Decided, decide};
 pub(crate) use forward::{FORWARD_ORDINAL, Forward};
 pub use joint::{Beside, JointRows, JointTickets, JointWrite, OtherRows, Prepared, Said};
@@ -68,6 +70,26 @@ pub enum Source {
     Live,
     /// An import, which writes what was true elsewhere.
     Import,
+    /// A step of the saga that a command started: held to the policy as whoever started it.
+    Saga(CommandId),
+    /// The undo of such a step, which restores what the step itself replaced: nobody else may.
+    Undo(CommandId),
+}
+
+impl Source {
+    /// Whether the policy is asked.
+    #[must_use]
+    pub const fn is_held_to_policy(self) -> bool {
+        matches!(self, Self::Live | Self::Saga(_))
+    }
+
+    /// The saga that it belongs to, by the command that started it.
+    pub(crate) const fn saga(self) -> Option<CommandId> {
+        match self {
+            Self::Saga(start) | Self::Undo(start) => Some(start),
+            Self::Live | Self::Import => None,
+        }
+    }
 }
 
 /// A command on one ticket, with all that its author fixed.
@@ -166,7 +188,7 @@ pub enum Visibility {
 /// An event of another log, to be authored again.
 #[derive(Debug, Clone)]
 pub struct Replayed {
-    payload: Payload,
+    payload: TicketPayload,
     text: Option<serde_json::Value>,
     public: bool,
     observed: Observed,

@@ -17,6 +17,7 @@ pub mod races;
 pub mod reads;
 pub mod roster;
 pub mod round_trip;
+pub mod sagas;
 pub mod slots;
 
 use std::sync::Arc;
@@ -96,6 +97,10 @@ macro_rules! log_contract {
             races::a_hundred_slots_have_one_winner_each
             races::writers_of_one_ticket_are_handed_back_never_lost
             races::a_dropped_append_is_whole_or_absent
+            sagas::a_sagas_row_and_its_effect_stand_or_fall_together
+            sagas::of_two_coordinators_rows_one_is_written
+            sagas::a_sagas_row_takes_slots_without_a_change
+            sagas::a_sagas_rows_come_back_by_stream_partition_and_command
             reads::streams_are_read_beyond_their_own_positions_in_the_order_asked
             reads::a_page_of_a_stream_is_bounded
             reads::a_partition_is_read_over_all_tenants

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use docket_schemas::{
     ActorId, ChangeHash, CommandId, Draft, EventId, EventType, MessageId, Observed, Position,
-    Principal, Role, Timestamp, derivation,
+    Principal, Role, TicketEvent, Timestamp, derivation,
 };
 use serde::{Deserialize, Serialize};
 
@@ -57,7 +57,7 @@ impl Node {
     #[must_use]
     pub fn message_id(&self) -> Option<MessageId> {
         match self.event_type {
-            EventType::Opened | EventType::MessageAdded => {
+            EventType::Ticket(TicketEvent::Opened | TicketEvent::MessageAdded) => {
                 Some(derivation::message_of(self.command_id))
             }
             _ => None,
@@ -146,7 +146,7 @@ impl ChangeGraph {
             match self.by_hash.get(&head_name(dep)) {
                 Some(&index) => past.join(&self.nodes[index].past),
                 // The genesis is the only cause that is no event, and only an opening names it.
-                None if draft.event_type == EventType::Opened && change.deps.len() == 1 => {}
+                None if draft.event_type == TicketEvent::Opened && change.deps.len() == 1 => {}
                 None => return Err(UnknownHead),
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! A contract: any stock Automerge reads a ticket by it (`docs/architecture.md`, *The document*).
 
-use docket_schemas::{CommandId, Draft, Payload, PersonId};
+use docket_schemas::{CommandId, Draft, PersonId, TicketPayload};
 use smol_str::{SmolStr, format_smolstr};
 
 /// A map under the root. Its number is the op counter with which the genesis makes it.
@@ -82,10 +82,10 @@ pub fn read_register(text: &str) -> Option<(&str, CommandId)> {
 
 /// The writes of an event, in the order of its change's ops. Messages and claims affirmed without effect have none.
 #[must_use]
-pub fn writes_of(draft: &Draft, payload: &Payload) -> Vec<Write> {
+pub fn writes_of(draft: &Draft, payload: &TicketPayload) -> Vec<Write> {
     let mut writes = Writes { command: draft.command_id, list: Vec::new() };
     match payload {
-        Payload::Opened(opened) => {
+        TicketPayload::Opened(opened) => {
             writes.json("status", &opened.status);
             writes.json("priority", &opened.priority);
             writes.put("subject", &draft.event_id.to_string());
@@ -101,7 +101,7 @@ pub fn writes_of(draft: &Draft, payload: &Payload) -> Vec<Write> {
             writes.custom(&opened.custom_fields);
             writes.tags(&opened.tags, &[]);
         }
-        Payload::Changed(changed) => {
+        TicketPayload::Changed(changed) => {
             if let Some(value) = changed.status {
                 writes.json("status", &value);
             }
@@ -123,30 +123,30 @@ pub fn writes_of(draft: &Draft, payload: &Payload) -> Vec<Write> {
             writes.custom(&changed.custom_fields);
             writes.tags(&changed.add_tags, &changed.remove_tags);
         }
-        Payload::Claimed(claimed) => writes.json("assignee", &claimed.assignee_id),
-        Payload::Released(_) => writes.json("assignee", &None::<()>),
-        Payload::FollowerAdded(followed) => {
+        TicketPayload::Claimed(claimed) => writes.json("assignee", &claimed.assignee_id),
+        TicketPayload::Released(_) => writes.json("assignee", &None::<()>),
+        TicketPayload::FollowerAdded(followed) => {
             writes.mark(Container::Followers, &followed.person_id.to_string());
         }
-        Payload::FollowerRemoved(followed) => {
+        TicketPayload::FollowerRemoved(followed) => {
             writes.delete(Container::Followers, &followed.person_id.to_string());
         }
-        Payload::MergeAttached(attached) => {
+        TicketPayload::MergeAttached(attached) => {
             writes.tags(&attached.tags, &[]);
             writes.followers(&attached.followers, Writes::mark);
         }
-        Payload::MergeDetached(detached) => {
+        TicketPayload::MergeDetached(detached) => {
             writes.tags(&[], &detached.tags);
             writes.followers(&detached.followers, Writes::delete);
         }
-        Payload::MessageAdded(_)
-        | Payload::FollowUpOpened(_)
-        | Payload::HeadsJoined
-        | Payload::MergeBegun(_)
-        | Payload::MergeEnded(_)
-        | Payload::Merged(_)
-        | Payload::Unmerged(_)
-        | Payload::MessageForwarded(_) => {}
+        TicketPayload::MessageAdded(_)
+        | TicketPayload::FollowUpOpened(_)
+        | TicketPayload::HeadsJoined
+        | TicketPayload::MergeBegun(_)
+        | TicketPayload::MergeEnded(_)
+        | TicketPayload::Merged(_)
+        | TicketPayload::Unmerged(_)
+        | TicketPayload::MessageForwarded(_) => {}
     }
     writes.list
 }

@@ -11,7 +11,7 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use docket_schemas::{
-    CommandId, Event, EventId, EventType, Incarnation, Partition, Position, Tenant, TicketId,
+    CommandId, Event, EventId, Incarnation, Partition, Position, Tenant, TicketEvent, TicketId,
 };
 use parking_lot::Mutex;
 use uuid::Uuid;
@@ -63,7 +63,8 @@ impl EventLog for MemoryLog {
         let state = self.0.lock();
         let mut events: Vec<Event> =
             reads.iter().flat_map(|read| state.stream(read)).cloned().collect();
-        for event in events.iter_mut().filter(|event| event.event_type == EventType::MessageAdded) {
+        for event in events.iter_mut().filter(|event| event.event_type == TicketEvent::MessageAdded)
+        {
             event.draft.sealed = None;
         }
         Ok(events)

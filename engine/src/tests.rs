@@ -11,6 +11,7 @@ mod merge_storm;
 mod merged;
 mod merging;
 mod races;
+mod saga_unit;
 mod scene;
 mod snapshots;
 mod two;

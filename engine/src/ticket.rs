@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use automerge::Change as AutomergeChange;
 use docket_schemas::{
-    Channel, CommandId, Draft, Event, EventId, Kind, MessageId, Opened, Payload, PayloadError,
-    PersonId, Position, Sealed, SlotKey, SlotOp, Tenant, TicketId, Timestamp,
+    Channel, CommandId, Draft, Event, EventId, Kind, MessageId, Opened, PayloadError, PersonId,
+    Position, Sealed, SlotKey, SlotOp, Tenant, TicketId, TicketPayload, Timestamp,
 };
 
 use crate::document::{Document, DocumentError};
@@ -79,7 +79,7 @@ pub struct SealedSubject {
 #[derive(Debug, Clone, Copy)]
 pub struct Meaning<'a> {
     /// Its payload.
-    pub payload: &'a Payload,
+    pub payload: &'a TicketPayload,
     /// The writes that its change makes.
     pub writes: &'a [Write],
 }
@@ -195,7 +195,7 @@ impl Ticket {
         if let Some(change) = &event.change {
             self.document.receive(&change.bytes)?;
         }
-        let payload = event.payload()?;
+        let payload = event.ticket_payload()?;
         let meaning = Meaning { payload: &payload, writes: &writes_of(event, &payload) };
         self.fold(event, meaning, event.position, event.recorded_at)?;
         self.last_position = event.position;
@@ -233,7 +233,7 @@ impl Ticket {
         recorded_at: Timestamp,
     ) -> Result<(), FoldError> {
         let Meaning { payload, writes } = meaning;
-        let opening = matches!(payload, Payload::Opened(_));
+        let opening = matches!(payload, TicketPayload::Opened(_));
         // Cut-off regions may each have accepted one command; its further events say nothing new.
         let twin = self.graph.of_command(draft.command_id).is_some();
         if opening != self.facts.is_none() && !(opening && twin) {
@@ -254,34 +254,36 @@ impl Ticket {
         }
         // The latest, not the last: every region accepts in an order of its own.
         self.updated.all = self.updated.all.max(draft.occurred_at);
-        if draft.public && !matches!(payload, Payload::HeadsJoined) {
+        if draft.public && !matches!(payload, TicketPayload::HeadsJoined) {
             self.updated.public = self.updated.public.max(draft.occurred_at);
         }
         Ok(())
     }
 
-    fn fold_payload(&mut self, draft: &Draft, payload: &Payload) {
+    fn fold_payload(&mut self, draft: &Draft, payload: &TicketPayload) {
         match payload {
-            Payload::Opened(opened) => {
+            TicketPayload::Opened(opened) => {
                 let known = self.facts.take().map(|facts| facts.created_at);
                 let facts = self.facts.insert(facts(draft, opened));
                 facts.created_at = known.map_or(facts.created_at, |at| at.min(facts.created_at));
                 self.keep_subject(draft);
             }
-            Payload::Changed(changed) if changed.sealed.iter().any(|field| field == "subject") => {
+            TicketPayload::Changed(changed)
+                if changed.sealed.iter().any(|field| field == "subject") =>
+            {
                 self.keep_subject(draft);
             }
-            Payload::FollowUpOpened(link) => {
+            TicketPayload::FollowUpOpened(link) => {
                 self.follow_ups.insert(draft.command_id, link.ticket_id);
             }
             _ => self.merges.fold(draft.command_id, payload),
         }
     }
 
-    const fn count_message(&mut self, payload: &Payload) {
+    const fn count_message(&mut self, payload: &TicketPayload) {
         let public = match payload {
-            Payload::Opened(_) => true,
-            Payload::MessageAdded(message) => message.public,
+            TicketPayload::Opened(_) => true,
+            TicketPayload::MessageAdded(message) => message.public,
             _ => return,
         };
         self.messages.all += 1;
@@ -296,7 +298,7 @@ impl Ticket {
     }
 
     /// The assignee is what the last slot operation says, never a register.
-    fn fold_slots(&mut self, draft: &Draft, payload: &Payload) {
+    fn fold_slots(&mut self, draft: &Draft, payload: &TicketPayload) {
         let claim = SlotKey::claim(self.id);
         for op in draft.slots.iter().filter(|op| *op.key() == claim) {
             self.holder = match op {
@@ -346,11 +348,11 @@ fn facts(draft: &Draft, opened: &Opened) -> Facts {
     }
 }
 
-fn assignee_of(payload: &Payload) -> Option<PersonId> {
+fn assignee_of(payload: &TicketPayload) -> Option<PersonId> {
     match payload {
-        Payload::Opened(opened) => opened.assignee_id,
-        Payload::Changed(changed) => changed.assignee_id.flatten(),
-        Payload::Claimed(claimed) => Some(claimed.assignee_id),
+        TicketPayload::Opened(opened) => opened.assignee_id,
+        TicketPayload::Changed(changed) => changed.assignee_id.flatten(),
+        TicketPayload::Claimed(claimed) => Some(claimed.assignee_id),
         _ => None,
     }
 }

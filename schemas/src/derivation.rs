@@ -4,7 +4,8 @@ use uuid::Uuid;
 
 use crate::canonical::Fields;
 use crate::{
-    CommandId, EventId, Incarnation, MessageId, Principal, Role, Stream, Tenant, TicketId,
+    CommandId, EventId, Incarnation, MessageId, Principal, Role, SagaEvent, SagaId, Stream,
+    StreamKind, Tenant, TicketId,
 };
 
 /// The command that an `Idempotency-Key` names: UUIDv8 over who sent it, to which stream, and which part of it.
@@ -30,17 +31,37 @@ pub fn command_of_key(
     CommandId::new(version_8(hash))
 }
 
+/// The saga that a command starts.
+#[must_use]
+pub fn saga_of(command: CommandId) -> SagaId {
+    SagaId::new(derive("docket/saga/1", command, &[]))
+}
+
+/// A row that a saga writes itself, by the command that started it, the row's number on its stream from 1, and its type.
+#[must_use]
+pub fn saga_row(start: CommandId, number: u64, event: SagaEvent) -> CommandId {
+    let which = [&number.to_be_bytes(), event.as_str().as_bytes()].concat();
+    part("docket/saga-row/1", start, &which)
+}
+
+/// What a saga's step does, the same on every try: `key` is `step/direction` and which of its commands.
+#[must_use]
+pub fn saga_effect(start: CommandId, key: &str) -> CommandId {
+    part("docket/saga-effect/1", start, key.as_bytes())
+}
+
+/// The stream on which a tenant's definition of sagas is paused and resumed.
+#[must_use]
+pub fn saga_definition(name: &str) -> Stream {
+    let hash = Fields::new("docket/saga-definition/1").field(name).finish();
+    Stream { kind: StreamKind::Saga, id: version_8(hash) }
+}
+
 /// A further command of the same request, such as the status of "submit as solved" or a follow-up's opening.
 /// A time-ordered command's parts are time-ordered too.
 #[must_use]
 pub fn part_of_command(command: CommandId, ordinal: u32) -> CommandId {
-    let part = derive("docket/command-part/1", command, &ordinal.to_be_bytes());
-    if !is_time_ordered(command) {
-        return CommandId::new(part);
-    }
-    let mut bytes = part.into_bytes();
-    bytes[6] = 0x70 | (bytes[6] & 0x0f);
-    CommandId::new(Uuid::from_bytes(bytes))
+    part("docket/command-part/1", command, &ordinal.to_be_bytes())
 }
 
 /// The ticket that an opening command makes.
@@ -59,6 +80,17 @@ pub fn message_of(command: CommandId) -> MessageId {
 #[must_use]
 pub fn event_of(command: CommandId, incarnation: &Incarnation) -> EventId {
     EventId::new(derive("docket/event-id/1", command, incarnation.as_str().as_bytes()))
+}
+
+/// A command made from another; time-ordered where that one is.
+fn part(domain: &str, command: CommandId, part: &[u8]) -> CommandId {
+    let part = derive(domain, command, part);
+    if !is_time_ordered(command) {
+        return CommandId::new(part);
+    }
+    let mut bytes = part.into_bytes();
+    bytes[6] = 0x70 | (bytes[6] & 0x0f);
+    CommandId::new(Uuid::from_bytes(bytes))
 }
 
 /// UUIDv8 of a hash, which keeps the first 48 bits of a time-ordered command so that indexes grow at their end.

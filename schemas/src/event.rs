@@ -4,7 +4,8 @@ use crate::commitment::commitment;
 use crate::upcast::upcast;
 use crate::{
     ActorId, ChangeHash, CommandId, EventId, EventType, Incarnation, KeyId, Partition, Payload,
-    PayloadError, Position, Principal, Role, SlotOp, Stream, Tenant, Timestamp,
+    PayloadError, Position, Principal, Role, SagaPayload, SlotOp, Stream, Tenant, TicketPayload,
+    Timestamp,
 };
 
 /// The newest schema version of every event type.
@@ -159,5 +160,28 @@ impl Draft {
     pub fn payload(&self) -> Result<Payload, PayloadError> {
         let data = upcast(self.event_type, self.schema, &self.data)?;
         Payload::read(self.event_type, &data)
+    }
+
+    /// The payload of a ticket's event, brought to the newest version.
+    ///
+    /// # Errors
+    /// As [`Self::payload`], and when it is of another kind.
+    pub fn ticket_payload(&self) -> Result<TicketPayload, PayloadError> {
+        self.payload()?.ticket().ok_or_else(|| self.of_another_kind())
+    }
+
+    /// The payload of a saga's event, brought to the newest version.
+    ///
+    /// # Errors
+    /// As [`Self::payload`], and when it is of another kind.
+    pub fn saga_payload(&self) -> Result<SagaPayload, PayloadError> {
+        self.payload()?.saga().ok_or_else(|| self.of_another_kind())
+    }
+
+    fn of_another_kind(&self) -> PayloadError {
+        PayloadError::Kind {
+            event_type: self.event_type.as_str().to_owned(),
+            stream: self.stream.kind.as_str(),
+        }
     }
 }

@@ -88,6 +88,10 @@ uuid_id! {
     PersonId
 }
 uuid_id! {
+    /// A saga; derived from the command that started it.
+    SagaId
+}
+uuid_id! {
     /// One stored event: a command as one region incarnation accepted it.
     EventId
 }

@@ -14,7 +14,7 @@ use crate::ticket::text::{MessageText, OpeningText, SubjectText};
 /// Every published schema with the file name that it is exported under.
 #[must_use]
 pub fn all() -> Vec<(&'static str, Schema)> {
-    vec![
+    let tickets = [
         ("ticket.opened.1.json", schema_for!(Opened)),
         ("ticket.opened.text.1.json", schema_for!(OpeningText)),
         ("ticket.changed.1.json", schema_for!(Changed)),
@@ -34,5 +34,6 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("ticket.merge_attached.1.json", schema_for!(MergeAttached)),
         ("ticket.merge_detached.1.json", schema_for!(MergeDetached)),
         ("ticket.message_forwarded.1.json", schema_for!(MessageForwarded)),
-    ]
+    ];
+    tickets.into_iter().chain(crate::saga::payload::json_schemas()).collect()
 }

@@ -4,7 +4,7 @@
 
 mod ids;
 pub use ids::{
-    ActorId, ChangeHash, CommandId, EventId, IdError, KeyId, MessageId, PersonId, TicketId,
+    ActorId, ChangeHash, CommandId, EventId, IdError, KeyId, MessageId, PersonId, SagaId, TicketId,
 };
 mod tenant;
 pub use tenant::{TENANT_CHARS_MAX, Tenant, TenantError};
@@ -31,10 +31,14 @@ pub use ticket::{
         UnansweredSource, Unmerged,
     },
     payload::{
-        Changed, Claimed, EventType, FollowUpOpened, Followed, MessageAdded, Opened, Payload,
-        PayloadError, Released,
+        Changed, Claimed, FollowUpOpened, Followed, MessageAdded, Opened, Released, TicketEvent,
+        TicketPayload,
     },
     text::{MessageText, OpeningText, PersonText, SubjectText},
 };
+pub mod saga;
+pub use saga::payload::{SagaEvent, SagaPayload};
+mod payload;
+pub use payload::{EventType, Payload, PayloadError};
 pub mod json_schema;
 pub mod upcast;

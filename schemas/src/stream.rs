@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::canonical::Fields;
 use crate::ticket::UnknownName;
-use crate::{Tenant, TicketId};
+use crate::{SagaId, Tenant, TicketId};
 
 /// How many partitions every region's log has. Fixed for ever: streams are assigned by hash.
 pub const PARTITIONS: u8 = 16;
@@ -130,6 +130,12 @@ impl Stream {
     #[must_use]
     pub const fn ticket(id: TicketId) -> Self {
         Self { kind: StreamKind::Ticket, id: id.uuid() }
+    }
+
+    /// A saga's stream.
+    #[must_use]
+    pub const fn saga(id: SagaId) -> Self {
+        Self { kind: StreamKind::Saga, id: id.uuid() }
     }
 
     /// The partition that holds all of this stream's events: SHA-256(tenant, stream) mod 16, the same in every region.

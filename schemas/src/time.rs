@@ -21,6 +21,20 @@ const MICROS_MAX: i64 = 253_402_207_200_000_000;
 /// Digits of a fraction that count; the others are read and dropped.
 const FRACTION_DIGITS: usize = 6;
 
+impl schemars::JsonSchema for Timestamp {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "format": "date-time"})
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
 impl Timestamp {
     /// A time from its microseconds, held within the years that RFC 3339 can write.
     #[must_use]

@@ -50,7 +50,7 @@ fn every_stored_payload_reads_back_and_is_written_again_as_it_was() {
 fn every_version_of_every_event_type_has_a_stored_payload() {
     let stored: BTreeSet<_> =
         corpus().iter().map(|golden| (golden.event_type, golden.schema)).collect();
-    for event_type in EventType::ALL {
+    for event_type in EventType::all() {
         for schema in 1..=docket_schemas::SCHEMA_VERSION {
             assert!(stored.contains(&(event_type, schema)), "{}.{schema}", event_type.as_str());
         }

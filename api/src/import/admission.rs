@@ -2,7 +2,9 @@
 //!
 //! A ticket may exceed them where concurrent writes merge, one event never.
 
-use docket_schemas::{Changed, CustomFields, Kind, Opened, OpeningText, Payload, Scalar, Status};
+use docket_schemas::{
+    Changed, CustomFields, Kind, Opened, OpeningText, Scalar, Status, TicketPayload,
+};
 
 use super::bad_row::Faults;
 use super::cells;
@@ -16,10 +18,10 @@ pub(super) enum Of {
 }
 
 /// Checks a fact; what an opening opens it says itself.
-pub(super) fn check_fact(fact: &Payload, of: Of, faults: &mut Faults) {
+pub(super) fn check_fact(fact: &TicketPayload, of: Of, faults: &mut Faults) {
     match fact {
-        Payload::Opened(opened) => check_opened(opened, faults),
-        Payload::Changed(changed) => check_changed(changed, of, faults),
+        TicketPayload::Opened(opened) => check_opened(opened, faults),
+        TicketPayload::Changed(changed) => check_changed(changed, of, faults),
         _ => {}
     }
 }

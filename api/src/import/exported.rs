@@ -7,8 +7,8 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 
 use docket_schemas::{
-    ChangeHash, CommandId, EventType, Kind, MessageText, Observed, Opened, OpeningText, Payload,
-    Role, StreamKind, SubjectText, Tenant, TicketId, derivation, upcast::upcast,
+    ChangeHash, CommandId, Kind, MessageText, Observed, Opened, OpeningText, Role, StreamKind,
+    SubjectText, Tenant, TicketEvent, TicketId, TicketPayload, derivation, upcast::upcast,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -80,13 +80,13 @@ impl Exported {
         if stream.kind != StreamKind::Ticket {
             return members.fault("stream", "is not a ticket's");
         }
-        let opens = matches!(payload.fact, Payload::Opened(_));
+        let opens = matches!(payload.fact, TicketPayload::Opened(_));
         if opens && derivation::ticket_of(command_id) != ticket {
             return members.fault("stream", "is not the ticket that the command opens");
         }
         admission::check_fact(&payload.fact, self.kind(ticket), &mut members.faults);
         let action = match payload.fact {
-            Payload::Opened(opened) => Action::Open(Box::new(NewTicket {
+            TicketPayload::Opened(opened) => Action::Open(Box::new(NewTicket {
                 requester: payload.requester?,
                 assignee: payload.person,
                 external_id_is: Uniqueness::Free,
@@ -191,7 +191,7 @@ struct StreamName {
 
 /// A payload without its persons, who stand beside it as callers name them.
 struct Facts {
-    fact: Payload,
+    fact: TicketPayload,
     requester: Option<String>,
     /// `assignee_id` or `person_id`.
     person: Option<String>,
@@ -227,7 +227,7 @@ impl Members {
 
     fn payload(&mut self) -> Option<Facts> {
         let kind: String = self.take("type")?;
-        let kind = EventType::parse(&kind).ok_or_else(|| format!("`{kind}` is unknown"));
+        let kind = TicketEvent::parse(&kind).ok_or_else(|| format!("`{kind}` is unknown"));
         let kind = self.faults.take("type", kind);
         let schema: Option<u16> = self.take("schema");
         let mut data: Value = self.take("data")?;
@@ -242,8 +242,8 @@ impl Members {
             self.faults.take("data", id.map(cells::id).transpose());
         }
         let (kind, schema) = (kind?, schema?);
-        let fact = upcast(kind, schema, &data.to_string())
-            .and_then(|data| Payload::read(kind, &data))
+        let fact = upcast(kind.into(), schema, &data.to_string())
+            .and_then(|data| TicketPayload::read(kind, &data))
             .map_err(|error| match std::error::Error::source(&error) {
                 Some(source) => format!("{error}: {source}"),
                 None => error.to_string(),
@@ -265,13 +265,13 @@ impl Members {
     }
 
     /// The personal part of an event that opens nothing; null where it was erased or there is none.
-    fn text(&mut self, fact: &Payload) -> Option<Option<Value>> {
+    fn text(&mut self, fact: &TicketPayload) -> Option<Option<Value>> {
         let Some(text) = self.optional::<Value>("text")? else { return Some(None) };
         let sealed = match fact {
-            Payload::MessageAdded(_) => {
+            TicketPayload::MessageAdded(_) => {
                 sealed_as(text, |text: &MessageText| ("text.body", cells::body(&text.body)))
             }
-            Payload::Changed(changed) if !changed.sealed.is_empty() => {
+            TicketPayload::Changed(changed) if !changed.sealed.is_empty() => {
                 sealed_as(text, |text: &SubjectText| {
                     ("text.subject", cells::subject(&text.subject))
                 })

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use docket_engine::command::FieldChange;
 use docket_schemas::{
-    Channel, CommandId, CustomFields, Followed, Kind, Observed, Opened, OpeningText, Payload,
-    PersonId, Principal, Priority, Role, Status, Stream, Tenant, TicketId, TicketType, Timestamp,
-    derivation,
+    Channel, CommandId, CustomFields, Followed, Kind, Observed, Opened, OpeningText, PersonId,
+    Principal, Priority, Role, Status, Stream, Tenant, TicketId, TicketPayload, TicketType,
+    Timestamp, derivation,
 };
 
 /// The principal of rows that other systems wrote.
@@ -105,7 +105,7 @@ pub(super) struct NewValues {
 #[derive(Debug, Clone)]
 pub(super) struct ForeignEvent {
     /// The fact; the person in it, if one, is [`nobody`].
-    pub(super) payload: Payload,
+    pub(super) payload: TicketPayload,
     /// The person in it.
     pub(super) person: Option<String>,
     /// The personal part.
@@ -117,17 +117,17 @@ pub(super) struct ForeignEvent {
 
 impl ForeignEvent {
     /// The fact with its person as the log knows them.
-    pub(super) fn payload_with(&self, person: PersonId) -> Payload {
+    pub(super) fn payload_with(&self, person: PersonId) -> TicketPayload {
         let mut payload = self.payload.clone();
         match &mut payload {
-            Payload::Changed(changed) => {
+            TicketPayload::Changed(changed) => {
                 if let Some(Some(assignee)) = &mut changed.assignee_id {
                     *assignee = person;
                 }
             }
-            Payload::Claimed(claimed) => claimed.assignee_id = person,
-            Payload::FollowerAdded(Followed { person_id })
-            | Payload::FollowerRemoved(Followed { person_id }) => *person_id = person,
+            TicketPayload::Claimed(claimed) => claimed.assignee_id = person,
+            TicketPayload::FollowerAdded(Followed { person_id })
+            | TicketPayload::FollowerRemoved(Followed { person_id }) => *person_id = person,
             _ => {}
         }
         payload

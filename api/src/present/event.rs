@@ -7,7 +7,7 @@ use docket_engine::desk::DeskError;
 use docket_engine::event_json::event_json;
 use docket_engine::genesis::genesis;
 use docket_engine::policy::Audience;
-use docket_schemas::{Event, EventType, Incarnation, Status, TicketId};
+use docket_schemas::{Event, Incarnation, Status, TicketEvent, TicketId};
 use serde_json::{Map, Value, json};
 
 use super::Names;
@@ -44,7 +44,7 @@ pub async fn present(
         if let Some(change) = &event.change {
             put("change", json!(STANDARD.encode(&change.bytes)));
         }
-        if event.event_type == EventType::Opened {
+        if event.event_type == TicketEvent::Opened {
             let genesis = genesis(&event.tenant, TicketId::new(event.stream.id));
             put("genesis", json!(STANDARD.encode(genesis.raw_bytes())));
         }

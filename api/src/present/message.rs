@@ -2,7 +2,7 @@
 
 use docket_engine::desk::DeskError;
 use docket_schemas::{
-    Event, EventType, MessageId, MessageText, Role, TicketId, Timestamp, derivation,
+    Event, MessageId, MessageText, Role, TicketEvent, TicketId, Timestamp, derivation,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -26,7 +26,7 @@ pub struct MessageView {
 /// Whether an event is a message, and whether a customer may see it.
 #[must_use]
 pub fn is_message(event: &Event) -> bool {
-    matches!(event.event_type, EventType::Opened | EventType::MessageAdded)
+    event.event_type == TicketEvent::Opened || event.event_type == TicketEvent::MessageAdded
 }
 
 /// The message that an event wrote. Its body is null once its author's or requester's key was destroyed.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use docket_schemas::{
-    Change, ChangeHash, CommandId, Draft, Mac, Observed, Payload, Principal, Role, SCHEMA_VERSION,
-    SlotOp, Stream, Timestamp, derivation,
+    Change, ChangeHash, CommandId, Draft, Mac, Observed, Principal, Role, SCHEMA_VERSION, SlotOp,
+    Stream, TicketPayload, Timestamp, derivation,
 };
 
 use super::{Authoring, Caller, Refusal};
@@ -37,7 +37,7 @@ pub(super) struct Step<'a> {
     pub caller: &'a Caller,
     pub command_id: CommandId,
     pub request_mac: Option<Mac>,
-    pub payload: Payload,
+    pub payload: TicketPayload,
     pub text: Option<(serde_json::Value, &'a DataKey)>,
     pub public: bool,
     pub observed: Observed,
@@ -92,13 +92,13 @@ fn expected(ticket: &Ticket) -> Expected {
     }
 }
 
-fn draft(ticket: &Ticket, step: Step<'_>, with: Authoring<'_>) -> (Draft, Payload) {
+fn draft(ticket: &Ticket, step: Step<'_>, with: Authoring<'_>) -> (Draft, TicketPayload) {
     let event_id = derivation::event_of(step.command_id, with.incarnation);
     let sealed = step
         .text
         .map(|(text, key)| key.seal(&ticket.tenant, event_id, SCHEMA_VERSION, &text, with.ids));
     let external_id = match &step.payload {
-        Payload::Opened(opened) => opened.external_id.clone(),
+        TicketPayload::Opened(opened) => opened.external_id.clone(),
         _ => None,
     };
     let draft = Draft {
@@ -107,7 +107,7 @@ fn draft(ticket: &Ticket, step: Step<'_>, with: Authoring<'_>) -> (Draft, Payloa
         event_id,
         command_id: step.command_id,
         request_mac: step.request_mac,
-        event_type: step.payload.event_type(),
+        event_type: step.payload.event_type().into(),
         schema: SCHEMA_VERSION,
         data: step.payload.to_json(),
         sealed,
@@ -152,7 +152,7 @@ pub fn joined_heads(
         caller: &caller,
         command_id: derivation::part_of_command(cause, JOIN_ORDINAL),
         request_mac: None,
-        payload: Payload::HeadsJoined,
+        payload: TicketPayload::HeadsJoined,
         text: None,
         public,
         observed: Observed::Assumed,

@@ -2,7 +2,7 @@
 
 use docket_schemas::{PersonId, SlotOp};
 
-use super::{Intent, Refusal, Source, assignment};
+use super::{Intent, Refusal, assignment};
 use crate::policy::{Action, Relation, Verdict, may};
 use crate::ticket::Ticket;
 
@@ -39,7 +39,7 @@ pub(super) fn release(
     relation: Relation,
 ) -> Result<Vec<SlotOp>, Refusal> {
     let holder = ticket.holder().map(|holder| holder.person);
-    if holder.is_none() && intent.source == Source::Live {
+    if holder.is_none() && intent.source.is_held_to_policy() {
         return Err(Refusal::NotClaimed);
     }
     if holder != intent.caller.principal.person() {
@@ -49,7 +49,7 @@ pub(super) fn release(
 }
 
 fn take_over(intent: &Intent, relation: Relation, holder: Option<PersonId>) -> Result<(), Refusal> {
-    if intent.source == Source::Import
+    if !intent.source.is_held_to_policy()
         || may(intent.caller.role, relation, Action::TakeOver) == Verdict::Allow
     {
         return Ok(());

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use docket_schemas::{
-    Changed, Claimed, CommandId, Followed, Observed, Payload, PersonId, Released, Role, Scalar,
-    SlotOp, SubjectText,
+    Changed, Claimed, CommandId, Followed, Observed, PersonId, Released, Role, Scalar, SlotOp,
+    SubjectText, TicketPayload,
 };
 
 use super::author::{AuthorError, AuthoredRow, Step, author, joined_heads};
@@ -13,8 +13,7 @@ use super::message::{self, text_key};
 use super::replay::{replay, touches_public};
 use super::status::{check_fresh, check_status};
 use super::{
-    Authoring, CUSTOM_FIELDS_MAX, Command, FieldChange, Intent, Precondition, Refusal, Source,
-    TAGS_MAX,
+    Authoring, CUSTOM_FIELDS_MAX, Command, FieldChange, Intent, Precondition, Refusal, TAGS_MAX,
 };
 use crate::actor::Writer;
 use crate::graph::{NodeIndex, Past};
@@ -62,16 +61,16 @@ pub fn decide(
         Command::Release => {
             scene.allow(intent, Action::Claim, "release a ticket")?;
             let slots = release(ticket, intent, scene.relation)?;
-            scene.one(ticket, intent, Payload::Released(Released {}), slots)?
+            scene.one(ticket, intent, TicketPayload::Released(Released {}), slots)?
         }
         Command::Follow(person) => {
             scene.allow(intent, Action::ChangeFields, "change followers")?;
-            let followed = Payload::FollowerAdded(Followed { person_id: *person });
+            let followed = TicketPayload::FollowerAdded(Followed { person_id: *person });
             scene.hidden(ticket, intent, followed)?
         }
         Command::Unfollow(person) => {
             scene.allow(intent, Action::ChangeFields, "change followers")?;
-            let followed = Payload::FollowerRemoved(Followed { person_id: *person });
+            let followed = TicketPayload::FollowerRemoved(Followed { person_id: *person });
             scene.hidden(ticket, intent, followed)?
         }
         Command::Replay(replayed) => replay(ticket, intent, &scene, replayed)?,
@@ -91,9 +90,10 @@ pub(super) fn scene<'a>(
     // Every decision below reads the registers as the ticket's last event left them.
     ticket.registers()?;
     let relation = relation(ticket, intent.caller.principal.person())?;
-    let verdict = match intent.source {
-        Source::Live => may(intent.caller.role, relation, Action::Read),
-        Source::Import => Verdict::Allow,
+    let verdict = if intent.source.is_held_to_policy() {
+        may(intent.caller.role, relation, Action::Read)
+    } else {
+        Verdict::Allow
     };
     match verdict {
         Verdict::Allow => {}
@@ -183,7 +183,7 @@ fn fields(
     };
     let changed = changed(change);
     let public = touches_public(&changed);
-    let payload = Payload::Changed(Box::new(changed));
+    let payload = TicketPayload::Changed(Box::new(changed));
     let step = Step { slots, text, ..scene.step(intent, payload, public) };
     Ok(Decided { rows: vec![author(ticket, step, &scene.seen, scene.with)?], follow_up: None })
 }
@@ -252,13 +252,13 @@ fn claim(
 ) -> Result<Decided, AuthorError> {
     scene.allow(intent, Action::Claim, "claim a ticket")?;
     let slots = take(ticket, intent, scene.relation, assignee, Manner::Claim)?;
-    scene.one(ticket, intent, Payload::Claimed(Claimed { assignee_id: assignee }), slots)
+    scene.one(ticket, intent, TicketPayload::Claimed(Claimed { assignee_id: assignee }), slots)
 }
 
 impl Scene<'_> {
     /// Refuses what the policy does not let the caller do.
     pub(super) fn allow(&self, intent: &Intent, action: Action, what: &str) -> Result<(), Refusal> {
-        if intent.source == Source::Import {
+        if !intent.source.is_held_to_policy() {
             return Ok(());
         }
         match may(intent.caller.role, self.relation, action) {
@@ -269,7 +269,12 @@ impl Scene<'_> {
     }
 
     /// A step of this intent, with nothing sealed and no slots.
-    pub(super) fn step<'i>(&self, intent: &'i Intent, payload: Payload, public: bool) -> Step<'i> {
+    pub(super) fn step<'i>(
+        &self,
+        intent: &'i Intent,
+        payload: TicketPayload,
+        public: bool,
+    ) -> Step<'i> {
         Step {
             caller: &intent.caller,
             command_id: intent.command_id,
@@ -280,8 +285,8 @@ impl Scene<'_> {
             observed: if intent.observed.is_some() { Observed::Given } else { Observed::Assumed },
             slots: Vec::new(),
             occurred_at: intent.occurred_at,
-            correlation_id: None,
-            causation_id: self.causation_id,
+            correlation_id: intent.source.saga(),
+            causation_id: self.causation_id.or(intent.source.saga()),
         }
     }
 
@@ -290,7 +295,7 @@ impl Scene<'_> {
         &self,
         ticket: &mut Ticket,
         intent: &Intent,
-        payload: Payload,
+        payload: TicketPayload,
         slots: Vec<SlotOp>,
     ) -> Result<Decided, AuthorError> {
         let step = Step { slots, ..self.step(intent, payload, true) };
@@ -302,7 +307,7 @@ impl Scene<'_> {
         &self,
         ticket: &mut Ticket,
         intent: &Intent,
-        payload: Payload,
+        payload: TicketPayload,
     ) -> Result<Decided, AuthorError> {
         let step = self.step(intent, payload, false);
         Ok(Decided { rows: vec![author(ticket, step, &self.seen, self.with)?], follow_up: None })

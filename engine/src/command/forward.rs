@@ -1,6 +1,6 @@
 //! Forwarding: a message to a merged ticket goes to the one that shows its messages, in one unit with a link.
 
-use docket_schemas::{CommandId, MessageForwarded, Payload, Tenant, TicketId, derivation};
+use docket_schemas::{CommandId, MessageForwarded, Tenant, TicketId, TicketPayload, derivation};
 
 use super::author::{AuthorError, author, joined_heads};
 use super::decide::{Scene, scene};
@@ -66,7 +66,7 @@ impl Forward {
         let action = if public { Action::AddPublicMessage } else { Action::AddInternalNote };
         scene.allow(intent, action, "write an internal note")?;
         let link = MessageForwarded { ticket_id: self.target(), public };
-        let step = scene.step(intent, Payload::MessageForwarded(link), public);
+        let step = scene.step(intent, TicketPayload::MessageForwarded(link), public);
         let mut rows = vec![author(source, step, &scene.seen, with)?];
         rows.extend(joined_heads(source, intent.command_id, intent.occurred_at, with)?);
         Ok(Left { rows, relation: scene.relation })
@@ -147,8 +147,8 @@ impl JointWrite for Forward {
         self.path.clone()
     }
 
-    fn known_by(&self) -> (TicketId, CommandId) {
-        (self.intent.ticket, self.intent.command_id)
+    fn known_by(&self) -> Option<(TicketId, CommandId)> {
+        Some((self.intent.ticket, self.intent.command_id))
     }
 
     fn rows_max(&self) -> usize {

@@ -19,8 +19,8 @@ pub trait JointWrite: Send + Sync + 'static {
     /// Every ticket that it looks at or writes to.
     fn tickets(&self) -> Vec<TicketId>;
 
-    /// The command by which a retry is known, and the ticket that holds its row.
-    fn known_by(&self) -> (TicketId, CommandId);
+    /// The command by which a retry is known, and the ticket that holds its row; none where no ticket does.
+    fn known_by(&self) -> Option<(TicketId, CommandId)>;
 
     /// Most rows that it makes, those of other streams among them; at most `APPEND_BATCH_ROWS_MAX`.
     fn rows_max(&self) -> usize;
@@ -75,11 +75,20 @@ pub struct Said {
 
 /// The tickets that a joint write asked for.
 #[derive(Debug)]
-pub struct JointTickets<'a>(BTreeMap<TicketId, &'a mut Ticket>);
+pub struct JointTickets<'a> {
+    tickets: BTreeMap<TicketId, &'a mut Ticket>,
+    current: bool,
+}
 
 impl<'a> JointTickets<'a> {
-    pub(crate) const fn new(tickets: BTreeMap<TicketId, &'a mut Ticket>) -> Self {
-        Self(tickets)
+    pub(crate) const fn new(tickets: BTreeMap<TicketId, &'a mut Ticket>, current: bool) -> Self {
+        Self { tickets, current }
+    }
+
+    /// Whether they are as the log has them now, without rows that may still not be written: then a refusal stands.
+    #[must_use]
+    pub const fn are_current(&self) -> bool {
+        self.current
     }
 
     /// A ticket that there is.
@@ -87,7 +96,7 @@ impl<'a> JointTickets<'a> {
     /// # Errors
     /// [`Refusal::NotFound`] where there is none, or where the write had not asked for it.
     pub fn get(&mut self, id: TicketId) -> Result<&mut Ticket, Refusal> {
-        let ticket = self.0.get_mut(&id).filter(|ticket| ticket.facts().is_some());
+        let ticket = self.tickets.get_mut(&id).filter(|ticket| ticket.facts().is_some());
         ticket.map(|ticket| &mut **ticket).ok_or(Refusal::NotFound)
     }
 }
@@ -115,7 +124,7 @@ impl<W: JointWrite> JointWrite for Beside<W> {
         self.write.tickets()
     }
 
-    fn known_by(&self) -> (TicketId, CommandId) {
+    fn known_by(&self) -> Option<(TicketId, CommandId)> {
         self.write.known_by()
     }
 

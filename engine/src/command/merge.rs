@@ -2,7 +2,7 @@
 
 use docket_schemas::{
     CommandId, Mac, MergeAttached, MergeBegun, MergeDetached, MergeEnded, MergeGoal, Merged,
-    Observed, Payload, SlotKey, SlotOp, Tenant, TicketId, Timestamp, Unmerged, derivation,
+    Observed, SlotKey, SlotOp, Tenant, TicketId, TicketPayload, Timestamp, Unmerged, derivation,
 };
 use uuid::Uuid;
 
@@ -98,7 +98,7 @@ impl MergeWrite {
             }
         }
         let (source, into, saga_id) = (self.source, self.into, self.saga_id);
-        let begun = Payload::MergeBegun(MergeBegun { goal, source, into, saga_id });
+        let begun = TicketPayload::MergeBegun(MergeBegun { goal, source, into, saga_id });
         // In the order of their slots' keys, which is the order of the ids.
         let mut rows = Vec::with_capacity(ROWS_MAX);
         for id in [source.min(into), source.max(into)] {
@@ -135,7 +135,7 @@ impl MergeWrite {
         }
         let baggage = source.baggage()?;
         let into = self.into;
-        let mut rows = self.write(source, Payload::Merged(Merged { into }), with)?;
+        let mut rows = self.write(source, TicketPayload::Merged(Merged { into }), with)?;
         let target = tickets.get(self.into)?;
         let Baggage { tags, followers, messages, unanswered } = target.lacks(baggage)?;
         let attached = MergeAttached {
@@ -147,7 +147,7 @@ impl MergeWrite {
             public_message_count: messages.1,
             unanswered,
         };
-        rows.extend(self.write(target, Payload::MergeAttached(Box::new(attached)), with)?);
+        rows.extend(self.write(target, TicketPayload::MergeAttached(Box::new(attached)), with)?);
         Ok(rows)
     }
 
@@ -162,12 +162,12 @@ impl MergeWrite {
         let not_merged = Refusal::NotMergeable { reason: "the ticket is not merged" };
         let Some(merged) = merged else { return Err(not_merged.into()) };
         let into = self.into;
-        let mut rows = self.write(source, Payload::Unmerged(Unmerged { into }), with)?;
+        let mut rows = self.write(source, TicketPayload::Unmerged(Unmerged { into }), with)?;
         let target = tickets.get(self.into)?;
         let (tags, followers) = target.leftovers(self.source, merged.command)?;
         let merged = merged.command;
         let detached = MergeDetached { source: self.source, merged, tags, followers };
-        rows.extend(self.write(target, Payload::MergeDetached(Box::new(detached)), with)?);
+        rows.extend(self.write(target, TicketPayload::MergeDetached(Box::new(detached)), with)?);
         Ok(rows)
     }
 
@@ -177,7 +177,7 @@ impl MergeWrite {
         with: Authoring<'_>,
     ) -> Result<Vec<Row>, AuthorError> {
         self.check_underway(tickets)?;
-        let ended = Payload::MergeEnded(MergeEnded { saga_id: self.saga_id });
+        let ended = TicketPayload::MergeEnded(MergeEnded { saga_id: self.saga_id });
         let mut rows = self.write(tickets.get(self.source)?, ended.clone(), with)?;
         rows.extend(self.write(tickets.get(self.into)?, ended, with)?);
         Ok(rows)
@@ -197,7 +197,7 @@ impl MergeWrite {
     fn write(
         &self,
         ticket: &mut Ticket,
-        payload: Payload,
+        payload: TicketPayload,
         with: Authoring<'_>,
     ) -> Result<Vec<Row>, AuthorError> {
         let own = ticket.id == self.source;
@@ -226,12 +226,12 @@ impl MergeWrite {
 }
 
 /// What an event of a merge does to the ticket's merge slot, as it is held before.
-pub(super) fn merge_slots(ticket: &Ticket, payload: &Payload) -> Vec<SlotOp> {
+pub(super) fn merge_slots(ticket: &Ticket, payload: &TicketPayload) -> Vec<SlotOp> {
     let merges = ticket.merges();
     let key = SlotKey::merge(ticket.id);
     match payload {
-        Payload::MergeBegun(_) if !merges.holds_slot() => vec![SlotOp::Take(key)],
-        Payload::MergeEnded(_) if merges.holds_slot() && merges.merged().is_none() => {
+        TicketPayload::MergeBegun(_) if !merges.holds_slot() => vec![SlotOp::Take(key)],
+        TicketPayload::MergeEnded(_) if merges.holds_slot() && merges.merged().is_none() => {
             vec![SlotOp::Release(key)]
         }
         _ => Vec::new(),
@@ -247,8 +247,8 @@ impl JointWrite for MergeWrite {
         vec![self.source, self.into]
     }
 
-    fn known_by(&self) -> (TicketId, CommandId) {
-        (self.source, self.command_id)
+    fn known_by(&self) -> Option<(TicketId, CommandId)> {
+        Some((self.source, self.command_id))
     }
 
     fn rows_max(&self) -> usize {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use docket_schemas::{
-    Event, FollowUpOpened, MessageAdded, MessageText, Observed, Opened, OpeningText, Payload,
-    Priority, Status, SubjectText, derivation,
+    Event, FollowUpOpened, MessageAdded, MessageText, Observed, Opened, OpeningText, Priority,
+    Status, SubjectText, TicketPayload, derivation,
 };
 
 use super::author::{AuthorError, Step, author};
@@ -45,7 +45,7 @@ pub(super) fn add(
     }
     let text =
         serde_json::to_value(MessageText { body: message.body.clone() }).expect("string keys only");
-    let step = scene.step(intent, Payload::MessageAdded(MessageAdded { public }), public);
+    let step = scene.step(intent, TicketPayload::MessageAdded(MessageAdded { public }), public);
     let step = Step { text: Some((text, text_key(intent)?)), ..step };
     let mut rows = vec![author(ticket, step, &scene.seen, scene.with)?];
     if let Some(status) = message.status {
@@ -54,7 +54,7 @@ pub(super) fn add(
             command_id: derivation::part_of_command(intent.command_id, STATUS_ORDINAL),
             request_mac: None,
             causation_id: Some(intent.command_id),
-            ..scene.step(intent, Payload::Changed(Box::new(changed)), true)
+            ..scene.step(intent, TicketPayload::Changed(Box::new(changed)), true)
         };
         rows.push(author(ticket, step, &scene.seen, scene.with)?);
     }
@@ -108,7 +108,7 @@ fn follow_up(
         key: Arc::clone(key),
         causation_id: Some(intent.command_id),
     };
-    let link = Payload::FollowUpOpened(FollowUpOpened { ticket_id: opening.ticket() });
+    let link = TicketPayload::FollowUpOpened(FollowUpOpened { ticket_id: opening.ticket() });
     let step = Step { observed: Observed::Assumed, ..scene.step(intent, link, true) };
     let heads = ticket.graph.heads().to_vec();
     let mut rows = vec![author(ticket, step, &heads, scene.with)?];

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use docket_schemas::{
-    CommandId, Mac, Observed, Opened, OpeningText, Payload, TicketId, Timestamp, derivation,
+    CommandId, Mac, Observed, Opened, OpeningText, TicketId, TicketPayload, Timestamp, derivation,
 };
 
 use super::author::{AuthorError, AuthoredRow, Step, author};
@@ -53,7 +53,7 @@ pub fn open(opening: &Opening, with: Authoring<'_>) -> Result<(AuthoredRow, Tick
         command_id: opening.command_id,
         request_mac: opening.request_mac,
         slots: assignment(ticket.id, None, opening.opened.assignee_id),
-        payload: Payload::Opened(Box::new(opening.opened.clone())),
+        payload: TicketPayload::Opened(Box::new(opening.opened.clone())),
         text: said.then(|| (text(), &*opening.key)),
         public: true,
         observed: Observed::Assumed,

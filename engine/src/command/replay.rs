@@ -1,6 +1,6 @@
 //! Replaying: an event of another log is authored again, held to no policy.
 
-use docket_schemas::{Changed, CommandId, Observed, Payload};
+use docket_schemas::{Changed, CommandId, Observed, TicketPayload};
 
 use super::author::{AuthorError, Step, author, joins_public_heads};
 use super::decide::{Decided, Scene};
@@ -13,7 +13,7 @@ impl Replayed {
     /// An event of another log; `text` is the opened personal part, none where it had none or has been erased.
     #[must_use]
     pub fn new(
-        payload: Payload,
+        payload: TicketPayload,
         text: Option<serde_json::Value>,
         observed: Observed,
         causation_id: Option<CommandId>,
@@ -24,23 +24,23 @@ impl Replayed {
 }
 
 /// Whether an event touches what a customer may see.
-fn is_public(payload: &Payload) -> bool {
+fn is_public(payload: &TicketPayload) -> bool {
     match payload {
-        Payload::Changed(changed) => touches_public(changed),
-        Payload::MessageAdded(message) => message.public,
-        Payload::MessageForwarded(message) => message.public,
-        Payload::FollowerAdded(_) | Payload::FollowerRemoved(_) => false,
-        Payload::Opened(_)
-        | Payload::Claimed(_)
-        | Payload::Released(_)
-        | Payload::FollowUpOpened(_)
-        | Payload::HeadsJoined
-        | Payload::MergeBegun(_)
-        | Payload::MergeEnded(_)
-        | Payload::Merged(_)
-        | Payload::Unmerged(_)
-        | Payload::MergeAttached(_)
-        | Payload::MergeDetached(_) => true,
+        TicketPayload::Changed(changed) => touches_public(changed),
+        TicketPayload::MessageAdded(message) => message.public,
+        TicketPayload::MessageForwarded(message) => message.public,
+        TicketPayload::FollowerAdded(_) | TicketPayload::FollowerRemoved(_) => false,
+        TicketPayload::Opened(_)
+        | TicketPayload::Claimed(_)
+        | TicketPayload::Released(_)
+        | TicketPayload::FollowUpOpened(_)
+        | TicketPayload::HeadsJoined
+        | TicketPayload::MergeBegun(_)
+        | TicketPayload::MergeEnded(_)
+        | TicketPayload::Merged(_)
+        | TicketPayload::Unmerged(_)
+        | TicketPayload::MergeAttached(_)
+        | TicketPayload::MergeDetached(_) => true,
     }
 }
 
@@ -61,9 +61,9 @@ pub(super) fn replay(
     replayed: &Replayed,
 ) -> Result<Decided, AuthorError> {
     let assignee = match &replayed.payload {
-        Payload::Changed(changed) => changed.assignee_id,
-        Payload::Claimed(claimed) => Some(Some(claimed.assignee_id)),
-        Payload::Released(_) => Some(None),
+        TicketPayload::Changed(changed) => changed.assignee_id,
+        TicketPayload::Claimed(claimed) => Some(Some(claimed.assignee_id)),
+        TicketPayload::Released(_) => Some(None),
         _ => None,
     };
     let holder = ticket.holder().map(|holder| holder.person);
@@ -76,7 +76,7 @@ pub(super) fn replay(
         None => None,
     };
     let public = match &replayed.payload {
-        Payload::HeadsJoined => joins_public_heads(ticket),
+        TicketPayload::HeadsJoined => joins_public_heads(ticket),
         _ => replayed.public,
     };
     let step = scene.step(intent, replayed.payload.clone(), public);

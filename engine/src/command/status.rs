@@ -1,8 +1,8 @@
 //! The status machine: anything may become anything but `new`, and `closed` is final unless it stands in conflict.
 
-use docket_schemas::{EventType, Kind, Status};
+use docket_schemas::{Kind, Status, TicketEvent};
 
-use super::{Intent, OBSERVED_AGE_MAX_MICROS, Refusal, Source};
+use super::{Intent, OBSERVED_AGE_MAX_MICROS, Refusal};
 use crate::graph::{Node, Past};
 use crate::policy::{Action, Audience, Relation, Verdict, may};
 use crate::resolver::{Outcome, Ranked, resolve};
@@ -38,7 +38,7 @@ pub(super) fn check_status(
     status: Status,
     seen: &Past,
 ) -> Result<(), Refusal> {
-    if intent.source == Source::Import {
+    if !intent.source.is_held_to_policy() {
         return Ok(());
     }
     let chat = ticket.facts().is_some_and(|facts| facts.kind == Kind::Chat);
@@ -80,11 +80,11 @@ fn settles(ticket: &Ticket, outcome: &Outcome<'_, Status>, intent: &Intent, seen
 
 /// Refuses a field write whose version lacks a change that its author may see and that is older than seven days.
 pub(super) fn check_fresh(ticket: &Ticket, intent: &Intent, seen: &Past) -> Result<(), Refusal> {
-    if intent.source == Source::Import || intent.observed.is_none() {
+    if !intent.source.is_held_to_policy() || intent.observed.is_none() {
         return Ok(());
     }
     let visible = |node: &Node| {
-        let shown = node.public && node.event_type != EventType::HeadsJoined;
+        let shown = node.public && node.event_type != TicketEvent::HeadsJoined;
         shown || Audience::of(intent.caller.role) == Audience::Staff
     };
     let oldest = intent.now.plus_micros(-OBSERVED_AGE_MAX_MICROS);

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use docket_schemas::{
-    ActorId, Change, ChangeHash, CommandId, Draft, Event, EventId, EventType, Incarnation, KeyId,
-    Observed, PersonId, Position, Principal, Role, Sealed, SlotKey, SlotOp, Stream, Tenant,
+    ActorId, Change, ChangeHash, CommandId, Draft, Event, EventId, Incarnation, KeyId, Observed,
+    PersonId, Position, Principal, Role, Sealed, SlotKey, SlotOp, Stream, Tenant, TicketEvent,
     TicketId, Timestamp,
 };
 use uuid::Uuid;
@@ -64,7 +64,7 @@ pub fn draft_of(tenant: &Tenant, on: TicketId, number: u64) -> Draft {
         event_id: EventId::new(uuid(3, number)),
         command_id: command(number),
         request_mac: Some([7; 32]),
-        event_type: EventType::MessageAdded,
+        event_type: TicketEvent::MessageAdded.into(),
         schema: 1,
         data: r#"{"public":true}"#.to_owned(),
         sealed: Some(Sealed { key_id: KeyId::new(uuid(4, number)), bytes: vec![0xee; 60] }),

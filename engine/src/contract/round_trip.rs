@@ -1,8 +1,8 @@
 //! What goes into the log comes out of it: nothing lost, nothing normalised.
 
 use docket_schemas::{
-    ActorId, Change, ChangeHash, Draft, Event, EventType, KeyId, Observed, Origin, Principal, Role,
-    Sealed, SlotKey, SlotOp, Stream, StreamKind, Timestamp,
+    ActorId, Change, ChangeHash, Draft, Event, KeyId, Observed, Origin, Principal, Role, Sealed,
+    SlotKey, SlotOp, Stream, StreamKind, TicketEvent, Timestamp,
 };
 
 use super::LogHarness;
@@ -15,7 +15,7 @@ use crate::ports::log::StreamRead;
 /// Every column set.
 pub async fn an_event_with_every_part_comes_back_as_it_was(harness: &impl LogHarness) {
     let full = Draft {
-        event_type: EventType::Opened,
+        event_type: TicketEvent::Opened.into(),
         schema: 12,
         slots: vec![SlotOp::Take(SlotKey::claim(ticket(1))), SlotOp::Take(SlotKey::stored("b"))],
         external_id: Some("INC-0001".to_owned()),
@@ -125,7 +125,7 @@ async fn comes_back(harness: &impl LogHarness, draft: Draft) {
     let read = StreamRead { tenant: draft.tenant.clone(), stream: draft.stream, after: 0 };
     let by_stream = log.stream_events(std::slice::from_ref(&read)).await.expect("an answer");
     let mut folded = expected.clone();
-    folded.draft.sealed.take_if(|_| draft.event_type == EventType::MessageAdded);
+    folded.draft.sealed.take_if(|_| draft.event_type == TicketEvent::MessageAdded);
     assert_eq!(by_stream, [folded]);
     let by_page = log.stream_page(&read, 5).await.expect("an answer");
     assert_eq!(by_page, std::slice::from_ref(&expected));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use docket_schemas::{
-    CommandId, Event, MessageId, Payload, Position, Stream, TicketId, derivation,
+    CommandId, Event, MessageId, Position, Stream, TicketId, TicketPayload, derivation,
 };
 
 use super::appender::Done;
@@ -70,13 +70,13 @@ impl Desk {
     ) -> Result<Answer, DeskError> {
         let id = TicketId::new(stored.stream.id);
         match payload(stored)? {
-            Payload::FollowUpOpened(link) => {
+            TicketPayload::FollowUpOpened(link) => {
                 let command = derivation::part_of_command(stored.command_id, FOLLOW_UP_ORDINAL);
                 let opening = self.part(stored, link.ticket_id, command).await?;
                 let answer = self.replayed_opening(&opening).await?;
                 Ok(Answer { follow_up_of: Some(id), ..answer })
             }
-            Payload::MessageForwarded(link) => {
+            TicketPayload::MessageForwarded(link) => {
                 let command = derivation::part_of_command(stored.command_id, FORWARD_ORDINAL);
                 let message = self.part(stored, link.ticket_id, command).await?;
                 let there = Box::pin(self.replayed(&message, caller)).await?;
@@ -85,7 +85,7 @@ impl Desk {
             fact => {
                 let (ticket, last) = self.at_command(stored, id).await?;
                 let said = Said { ticket: id, command: stored.command_id };
-                let said = matches!(fact, Payload::MessageAdded(_)).then_some(said);
+                let said = matches!(fact, TicketPayload::MessageAdded(_)).then_some(said);
                 let placed = Placed { position: last, ..placed(stored) };
                 Ok(Answer { replayed: true, ..Answer::saying(ticket, said, placed) })
             }
@@ -157,8 +157,8 @@ impl Desk {
     }
 }
 
-fn payload(event: &Event) -> Result<Payload, DeskError> {
-    event.payload().map_err(|error| DeskError::Damaged(Arc::new(error)))
+fn payload(event: &Event) -> Result<TicketPayload, DeskError> {
+    event.ticket_payload().map_err(|error| DeskError::Damaged(Arc::new(error)))
 }
 
 fn placed(event: &Event) -> Placed {

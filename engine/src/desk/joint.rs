@@ -7,7 +7,7 @@ use docket_schemas::{Event, PersonId, Role};
 use super::answer::Answer;
 use super::appender::{Reply, Work};
 use super::{Desk, DeskError, PREPARE_TRIES_MAX, same_request};
-use crate::command::{Forward, Intent, JointWrite, Refusal};
+use crate::command::{Forward, Intent, JointWrite, Refusal, SagaUnit};
 use crate::ports::log::Placed;
 use crate::seal::DataKey;
 
@@ -30,6 +30,29 @@ impl Desk {
         for _ in 0..PREPARE_TRIES_MAX {
             let epoch = self.shared.epoch();
             match self.submit(Work::Joint(Arc::clone(&write)), epoch).await? {
+                Reply::Done(done) => return Ok(Joined::Done(done.placed)),
+                Reply::Duplicate(stored) => return Ok(Joined::Stored(stored)),
+                Reply::Refused(refusal) => return Err(refusal.into()),
+                Reply::Failed(error) => return Err(error),
+                Reply::Fenced => return Err(DeskError::Fenced),
+                Reply::Again => {}
+            }
+        }
+        Err(DeskError::Overloaded)
+    }
+
+    /// Writes a saga's row with the commands beside it as one unit.
+    ///
+    /// # Errors
+    /// As [`Self::join`]; [`DeskError::Refused`] as the unit itself concludes.
+    pub async fn step(&self, unit: SagaUnit) -> Result<Joined, DeskError> {
+        let mut unit = unit;
+        for _ in 0..PREPARE_TRIES_MAX {
+            let epoch = self.shared.epoch();
+            for intent in &mut unit.intents {
+                self.renew_keys(intent).await?;
+            }
+            match self.submit(Work::Joint(Arc::new(unit.clone())), epoch).await? {
                 Reply::Done(done) => return Ok(Joined::Done(done.placed)),
                 Reply::Duplicate(stored) => return Ok(Joined::Stored(stored)),
                 Reply::Refused(refusal) => return Err(refusal.into()),

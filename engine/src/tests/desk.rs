@@ -1,6 +1,6 @@
 //! The desk: retries, follow-ups, preconditions, the past.
 
-use docket_schemas::{EventType, Observed, Role, Status};
+use docket_schemas::{Observed, Role, Status, TicketEvent};
 
 use crate::command::{Command, Precondition, Refusal};
 use crate::desk::{Answer, AsOf, Desk, DeskError};
@@ -96,7 +96,7 @@ async fn a_public_message_on_a_lone_closed_opens_one_follow_up_however_often_it_
     assert_eq!(office.events(first.ticket.id).await.len(), 1);
     let links = office.events(opened.id).await;
     let linked = |kind| links.iter().filter(|event| event.event_type == kind).count();
-    assert_eq!((linked(EventType::FollowUpOpened), linked(EventType::MessageAdded)), (1, 1));
+    assert_eq!((linked(TicketEvent::FollowUpOpened), linked(TicketEvent::MessageAdded)), (1, 1));
 }
 
 #[tokio::test]

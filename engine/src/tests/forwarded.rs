@@ -1,6 +1,6 @@
 //! Messages to merged tickets: they go to the ticket that shows them, once, sealed for whom they are about.
 
-use docket_schemas::{Event, EventType, Status, Stream, TicketId};
+use docket_schemas::{Event, Status, Stream, TicketEvent, TicketId};
 
 use super::two::{Two, refusal};
 use crate::command::{Command, Refusal};
@@ -42,7 +42,7 @@ async fn a_message_to_a_merged_ticket_belongs_to_its_target_and_stays_there() {
     assert_eq!((again.message, again.ticket.id), (said.message, two.target));
     let events = sealed_events(&two, two.source).await;
     let forwarded: Vec<_> =
-        events.iter().filter(|event| event.event_type == EventType::MessageForwarded).collect();
+        events.iter().filter(|event| event.event_type == TicketEvent::MessageForwarded).collect();
     assert!(forwarded.len() == 2 && forwarded.iter().all(|event| event.sealed.is_none()));
     assert_eq!(forwarded.iter().map(|event| event.public).collect::<Vec<_>>(), [true, false]);
 }
@@ -56,7 +56,7 @@ async fn what_is_said_on_a_merged_ticket_is_sealed_for_the_target_s_requester_or
     let events = sealed_events(&two, two.target).await;
     let keys: Vec<_> = events
         .iter()
-        .filter(|event| event.event_type == EventType::MessageAdded)
+        .filter(|event| event.event_type == TicketEvent::MessageAdded)
         .map(|event| event.sealed.as_ref().unwrap().key_id)
         .collect();
     let mut expected = Vec::new();

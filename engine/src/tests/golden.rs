@@ -1,8 +1,8 @@
 //! Golden bytes: what replicas, retries and auditors of any release must derive alike. Never change a constant here.
 
 use docket_schemas::{
-    CommandId, Draft, EventType, Incarnation, KeyId, Observed, PersonId, Principal, Role, Sealed,
-    SlotKey, SlotOp, Stream, TENANT_CHARS_MAX, Tenant, TicketId, Timestamp, derivation,
+    CommandId, Draft, Incarnation, KeyId, Observed, PersonId, Principal, Role, Sealed, SlotKey,
+    SlotOp, Stream, TENANT_CHARS_MAX, Tenant, TicketEvent, TicketId, Timestamp, derivation,
 };
 use uuid::Uuid;
 
@@ -47,7 +47,7 @@ fn draft() -> Draft {
         event_id: derivation::event_of(command(), &eu_3()),
         command_id: command(),
         request_mac: Some([7; 32]),
-        event_type: EventType::Changed,
+        event_type: TicketEvent::Changed.into(),
         schema: 1,
         data: r#"{"assignee_id":null,"status":"solved"}"#.to_owned(),
         sealed: Some(Sealed { key_id: KeyId::new(Uuid::from_u64_pair(1, 2)), bytes: vec![9; 40] }),
@@ -118,7 +118,7 @@ fn a_draft_commits_and_encodes_to_the_same_bytes_as_ever() {
     assert_eq!(draft.commitment(), COMMITMENT);
     let graph = ChangeGraph::default();
     let placement = place(&graph, &writer(), &[]).unwrap();
-    let writes = writes_of(&draft, &draft.payload().unwrap());
+    let writes = writes_of(&draft, &draft.ticket_payload().unwrap());
     let mut document = Document::new(&tenant(), ticket());
     let change = document.encode(&graph, &placement, &writes, &draft).unwrap();
     assert_eq!(hex::encode(change.raw_bytes()), CHANGE);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use docket_schemas::{EventType, Priority, Role, Scalar, Status};
+use docket_schemas::{Priority, Role, Scalar, Status, TicketEvent};
 
 use crate::command::{CUSTOM_FIELDS_MAX, Command, FieldChange, Intent, Refusal, TAGS_MAX};
 use crate::desk::{Answer, Desk, DeskError};
@@ -82,7 +82,7 @@ async fn many_heads_are_joined_before_a_version_cannot_name_them() {
             }
         }
         let events = office.events(opened.id).await;
-        let joins = events.iter().filter(|event| event.event_type == EventType::HeadsJoined);
+        let joins = events.iter().filter(|event| event.event_type == TicketEvent::HeadsJoined);
         assert!((1..=8).contains(&joins.count()));
     }
 }
@@ -100,7 +100,7 @@ async fn joining_hidden_heads_moves_nothing_that_a_customer_sees() {
         assert_eq!(shown.public_updated_at, opened.public_updated_at);
     }
     let events = office.events(opened.id).await;
-    assert!(events.iter().any(|event| event.event_type == EventType::HeadsJoined));
+    assert!(events.iter().any(|event| event.event_type == TicketEvent::HeadsJoined));
 }
 
 #[tokio::test]

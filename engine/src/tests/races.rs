@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use docket_schemas::{EventType, Observed, Role, Status, TicketId};
+use docket_schemas::{Observed, Role, Status, TicketEvent, TicketId};
 
 use crate::command::{Caller, Command, Intent, Refusal};
 use crate::contract::drafts::check_order;
@@ -211,13 +211,13 @@ async fn a_message_and_its_status_stand_or_fall_together() {
     let answers = race.run(intents).await;
     let events = race.office.events(race.ticket).await;
     let kinds: Vec<_> = events[1..].iter().map(|event| event.event_type).collect();
-    let messages = kinds.iter().filter(|kind| **kind == EventType::MessageAdded).count();
-    let changes = kinds.iter().filter(|kind| **kind == EventType::Changed).count();
+    let messages = kinds.iter().filter(|kind| **kind == TicketEvent::MessageAdded).count();
+    let changes = kinds.iter().filter(|kind| **kind == TicketEvent::Changed).count();
     assert_eq!(changes, messages + 1, "each message has its status, and one closed");
     let accepted = answers.iter().filter(|answer| answer.is_ok()).count();
     assert_eq!(accepted, messages + 1);
     for pair in events[1..].windows(2) {
-        if pair[0].event_type == EventType::MessageAdded {
+        if pair[0].event_type == TicketEvent::MessageAdded {
             assert_eq!(pair[1].causation_id, Some(pair[0].command_id), "its status follows it");
         }
     }

@@ -4,8 +4,8 @@
 //! a source's messages are read from the source's own stream.
 
 use docket_schemas::{
-    CommandId, MergeAttached, MergeBegun, MergeDetached, MergeGoal, MessageId, Payload, PersonId,
-    SlotOp, TicketId, Timestamp,
+    CommandId, MergeAttached, MergeBegun, MergeDetached, MergeGoal, MessageId, PersonId, SlotOp,
+    TicketId, TicketPayload, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -167,22 +167,22 @@ impl Merges {
         Some(MergeMark { state, into, from, saga_id: self.newest_saga })
     }
 
-    pub(super) fn fold(&mut self, command: CommandId, payload: &Payload) {
+    pub(super) fn fold(&mut self, command: CommandId, payload: &TicketPayload) {
         match payload {
-            Payload::MergeBegun(begun) => {
+            TicketPayload::MergeBegun(begun) => {
                 let MergeBegun { goal, source, into, saga_id } = *begun;
                 self.underway = Some(Underway { goal, source, into, saga_id });
                 self.newest_saga = Some(saga_id);
             }
-            Payload::MergeEnded(ended) => {
+            TicketPayload::MergeEnded(ended) => {
                 self.underway = self.underway.filter(|underway| underway.saga_id != ended.saga_id);
             }
-            Payload::Merged(merged) => {
+            TicketPayload::Merged(merged) => {
                 self.merged = Some(MergedInto { into: merged.into, command });
             }
-            Payload::Unmerged(_) => self.merged = None,
-            Payload::MergeAttached(attached) => self.attach(command, attached),
-            Payload::MergeDetached(detached) => self.detach(command, detached),
+            TicketPayload::Unmerged(_) => self.merged = None,
+            TicketPayload::MergeAttached(attached) => self.attach(command, attached),
+            TicketPayload::MergeDetached(detached) => self.detach(command, detached),
             _ => {}
         }
     }

@@ -1,17 +1,17 @@
 //! Event payloads of tickets and chats, version 1: the readable fact, with nothing personal in it.
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::merge::{
     MergeAttached, MergeBegun, MergeDetached, MergeEnded, Merged, MessageForwarded, Unmerged,
 };
 use super::{Channel, CustomFields, Kind, Priority, Status, TicketType};
-use crate::{PersonId, TicketId, canonical};
+use crate::payload::shape;
+use crate::{PayloadError, PersonId, TicketId, canonical};
 
-/// An event's type, as it stands in the log.
+/// The type of a ticket's event, as it stands in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EventType {
+pub enum TicketEvent {
     /// `ticket.opened`
     Opened,
     /// `ticket.changed`
@@ -46,7 +46,7 @@ pub enum EventType {
     MessageForwarded,
 }
 
-impl EventType {
+impl TicketEvent {
     /// Every type, in the order of their codes.
     pub const ALL: [Self; 16] = [
         Self::Opened,
@@ -97,47 +97,9 @@ impl EventType {
     }
 }
 
-impl Serialize for EventType {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for EventType {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&name).ok_or_else(|| serde::de::Error::custom("unknown event type"))
-    }
-}
-
-/// A payload that cannot be read: a damaged row, or one from a newer release.
-#[derive(Debug, thiserror::Error)]
-pub enum PayloadError {
-    /// A type that this release does not know.
-    #[error("unknown event type `{0}`")]
-    UnknownType(String),
-    /// A schema version above the newest that this release knows.
-    #[error("`{event_type}` of schema {schema} is newer than this release")]
-    Newer {
-        /// The event's type.
-        event_type: String,
-        /// Its schema version.
-        schema: u16,
-    },
-    /// JSON of another shape.
-    #[error("payload of `{event_type}` does not match its schema")]
-    Shape {
-        /// The event's type.
-        event_type: String,
-        /// What did not match.
-        #[source]
-        source: serde_json::Error,
-    },
-}
-
-/// Any payload of the newest version.
+/// Any payload of a ticket's event, of the newest version.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Payload {
+pub enum TicketPayload {
     /// A ticket or chat began, with message 1.
     Opened(Box<Opened>),
     /// Fields were written.
@@ -172,61 +134,56 @@ pub enum Payload {
     MessageForwarded(MessageForwarded),
 }
 
-impl Payload {
+impl TicketPayload {
     /// Reads a payload that has already been brought to the newest version.
     ///
     /// # Errors
     /// When the JSON does not have the type's shape.
-    pub fn read(event_type: EventType, data: &str) -> Result<Self, PayloadError> {
-        fn shape<T: DeserializeOwned>(
-            event_type: EventType,
-            data: &str,
-        ) -> Result<T, PayloadError> {
-            serde_json::from_str(data).map_err(|source| PayloadError::Shape {
-                event_type: event_type.as_str().to_owned(),
-                source,
-            })
-        }
+    pub fn read(event_type: TicketEvent, data: &str) -> Result<Self, PayloadError> {
         Ok(match event_type {
-            EventType::Opened => Self::Opened(shape(event_type, data)?),
-            EventType::Changed => Self::Changed(shape(event_type, data)?),
-            EventType::MessageAdded => Self::MessageAdded(shape(event_type, data)?),
-            EventType::Claimed => Self::Claimed(shape(event_type, data)?),
-            EventType::Released => Self::Released(shape(event_type, data)?),
-            EventType::FollowerAdded => Self::FollowerAdded(shape(event_type, data)?),
-            EventType::FollowerRemoved => Self::FollowerRemoved(shape(event_type, data)?),
-            EventType::FollowUpOpened => Self::FollowUpOpened(shape(event_type, data)?),
-            EventType::HeadsJoined => Self::HeadsJoined,
-            EventType::MergeBegun => Self::MergeBegun(shape(event_type, data)?),
-            EventType::MergeEnded => Self::MergeEnded(shape(event_type, data)?),
-            EventType::Merged => Self::Merged(shape(event_type, data)?),
-            EventType::Unmerged => Self::Unmerged(shape(event_type, data)?),
-            EventType::MergeAttached => Self::MergeAttached(shape(event_type, data)?),
-            EventType::MergeDetached => Self::MergeDetached(shape(event_type, data)?),
-            EventType::MessageForwarded => Self::MessageForwarded(shape(event_type, data)?),
+            TicketEvent::Opened => Self::Opened(shape(event_type.as_str(), data)?),
+            TicketEvent::Changed => Self::Changed(shape(event_type.as_str(), data)?),
+            TicketEvent::MessageAdded => Self::MessageAdded(shape(event_type.as_str(), data)?),
+            TicketEvent::Claimed => Self::Claimed(shape(event_type.as_str(), data)?),
+            TicketEvent::Released => Self::Released(shape(event_type.as_str(), data)?),
+            TicketEvent::FollowerAdded => Self::FollowerAdded(shape(event_type.as_str(), data)?),
+            TicketEvent::FollowerRemoved => {
+                Self::FollowerRemoved(shape(event_type.as_str(), data)?)
+            }
+            TicketEvent::FollowUpOpened => Self::FollowUpOpened(shape(event_type.as_str(), data)?),
+            TicketEvent::HeadsJoined => Self::HeadsJoined,
+            TicketEvent::MergeBegun => Self::MergeBegun(shape(event_type.as_str(), data)?),
+            TicketEvent::MergeEnded => Self::MergeEnded(shape(event_type.as_str(), data)?),
+            TicketEvent::Merged => Self::Merged(shape(event_type.as_str(), data)?),
+            TicketEvent::Unmerged => Self::Unmerged(shape(event_type.as_str(), data)?),
+            TicketEvent::MergeAttached => Self::MergeAttached(shape(event_type.as_str(), data)?),
+            TicketEvent::MergeDetached => Self::MergeDetached(shape(event_type.as_str(), data)?),
+            TicketEvent::MessageForwarded => {
+                Self::MessageForwarded(shape(event_type.as_str(), data)?)
+            }
         })
     }
 
     /// The payload's event type.
     #[must_use]
-    pub const fn event_type(&self) -> EventType {
+    pub const fn event_type(&self) -> TicketEvent {
         match self {
-            Self::Opened(_) => EventType::Opened,
-            Self::Changed(_) => EventType::Changed,
-            Self::MessageAdded(_) => EventType::MessageAdded,
-            Self::Claimed(_) => EventType::Claimed,
-            Self::Released(_) => EventType::Released,
-            Self::FollowerAdded(_) => EventType::FollowerAdded,
-            Self::FollowerRemoved(_) => EventType::FollowerRemoved,
-            Self::FollowUpOpened(_) => EventType::FollowUpOpened,
-            Self::HeadsJoined => EventType::HeadsJoined,
-            Self::MergeBegun(_) => EventType::MergeBegun,
-            Self::MergeEnded(_) => EventType::MergeEnded,
-            Self::Merged(_) => EventType::Merged,
-            Self::Unmerged(_) => EventType::Unmerged,
-            Self::MergeAttached(_) => EventType::MergeAttached,
-            Self::MergeDetached(_) => EventType::MergeDetached,
-            Self::MessageForwarded(_) => EventType::MessageForwarded,
+            Self::Opened(_) => TicketEvent::Opened,
+            Self::Changed(_) => TicketEvent::Changed,
+            Self::MessageAdded(_) => TicketEvent::MessageAdded,
+            Self::Claimed(_) => TicketEvent::Claimed,
+            Self::Released(_) => TicketEvent::Released,
+            Self::FollowerAdded(_) => TicketEvent::FollowerAdded,
+            Self::FollowerRemoved(_) => TicketEvent::FollowerRemoved,
+            Self::FollowUpOpened(_) => TicketEvent::FollowUpOpened,
+            Self::HeadsJoined => TicketEvent::HeadsJoined,
+            Self::MergeBegun(_) => TicketEvent::MergeBegun,
+            Self::MergeEnded(_) => TicketEvent::MergeEnded,
+            Self::Merged(_) => TicketEvent::Merged,
+            Self::Unmerged(_) => TicketEvent::Unmerged,
+            Self::MergeAttached(_) => TicketEvent::MergeAttached,
+            Self::MergeDetached(_) => TicketEvent::MergeDetached,
+            Self::MessageForwarded(_) => TicketEvent::MessageForwarded,
         }
     }
 

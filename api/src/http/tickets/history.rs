@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use docket_engine::desk::DeskError;
 use docket_engine::graph::head_name;
 use docket_engine::policy::{Action, Audience};
-use docket_schemas::{Event, EventType, Stream};
+use docket_schemas::{Event, Stream, TicketEvent};
 use serde_json::{Map, Value, json};
 
 use super::enter::{Entered, enter};
@@ -52,7 +52,7 @@ pub(super) async fn get(
 
 /// Joined heads move a customer's version and touch nothing that they see.
 fn visible(audience: Audience, event: &Event) -> bool {
-    let shown = event.public && event.event_type != EventType::HeadsJoined;
+    let shown = event.public && event.event_type != TicketEvent::HeadsJoined;
     shown || audience == Audience::Staff
 }
 

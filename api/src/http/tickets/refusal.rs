@@ -20,7 +20,7 @@ pub(in crate::http) fn problem(error: DeskError) -> Problem {
     match error {
         DeskError::Refused(refusal) => refused(&refusal),
         DeskError::KeyReused => Problem::new(Code::IdempotencyKeyReused),
-        DeskError::Overloaded => Problem::overloaded(),
+        DeskError::Overloaded | DeskError::Fenced => Problem::overloaded(),
         DeskError::Stopping => Problem::new(Code::Unavailable)
             .detail("this node is stopping")
             .retry_after(UNAVAILABLE_RETRY_AFTER),
@@ -52,6 +52,7 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::NotClaimed => Problem::new(Code::NotClaimed),
         Refusal::VersionUnknown => Problem::new(Code::VersionUnknown),
         Refusal::PreconditionFailed { .. } => Problem::new(Code::PreconditionFailed),
+        Refusal::NotMergeable { .. } | Refusal::Elsewhere => Problem::new(Code::Closed),
         Refusal::TooManyForks => Problem::new(Code::TooManyForks),
         Refusal::Invalid { field, message, limit } => {
             let error = match limit {

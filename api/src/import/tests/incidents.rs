@@ -2,7 +2,7 @@
 
 use docket_engine::desk::AsOf;
 use docket_engine::version::Version;
-use docket_schemas::{Channel, Payload, Priority, Role, Scalar, Status};
+use docket_schemas::{Channel, Priority, Role, Scalar, Status, TicketPayload};
 
 use super::*;
 
@@ -86,7 +86,9 @@ async fn the_file_has_no_text_so_the_ticket_tells_number_and_category() {
     let text: docket_schemas::OpeningText =
         key.open(&tenant(), opening.event_id, opening.schema, sealed).unwrap();
     assert_eq!((text.subject.as_str(), text.body.as_str()), ("INC1: Net, VPN", "INC1: Net, VPN"));
-    let Payload::Opened(opened) = opening.payload().unwrap() else { panic!("an opening") };
+    let TicketPayload::Opened(opened) = opening.ticket_payload().unwrap() else {
+        panic!("an opening")
+    };
     assert_eq!(opened.source_row, Some(1));
 }
 
@@ -129,7 +131,7 @@ async fn a_ticket_whose_first_row_is_bad_is_opened_by_the_next() {
     let (outcome, _) = office.run(office.import(Format::ServicenowCsv, &log(&broken))).await;
     done(outcome, [1, 4, 0, 2]);
     let id = office.ticket("INC1").await.id;
-    let Payload::Opened(opened) = office.events(id).await[0].payload().unwrap() else {
+    let TicketPayload::Opened(opened) = office.events(id).await[0].ticket_payload().unwrap() else {
         panic!("an opening")
     };
     assert_eq!(opened.source_row, Some(2));
@@ -235,9 +237,9 @@ async fn a_row_with_a_stray_quote_counts_among_its_incident_s_rows() {
     done(outcome, [1, 3, 0, 2]);
     assert!(said.starts_with("line 4: number: has a quote that is never closed\n"), "{said}");
     let rows = office.events(office.ticket("INC1").await.id).await;
-    let rows = rows.iter().filter_map(|event| match event.payload().unwrap() {
-        Payload::Opened(opened) => opened.source_row,
-        Payload::Changed(changed) => changed.source_row,
+    let rows = rows.iter().filter_map(|event| match event.ticket_payload().unwrap() {
+        TicketPayload::Opened(opened) => opened.source_row,
+        TicketPayload::Changed(changed) => changed.source_row,
         _ => None,
     });
     assert_eq!(rows.collect::<Vec<_>>(), [1, 5, 6]);

@@ -137,15 +137,16 @@ fn joint(
     if !entries().all(|entry| entry.is_some_and(|entry| entry.ticket.is_some())) {
         return Authored::Later(job);
     }
-    let (ticket, command) = write.known_by();
-    let holder = (write.tenant().clone(), ticket);
-    match held.get(&holder).and_then(|entry| entry.ticket.as_ref()) {
-        Some(ticket) => match known(ticket, command) {
-            Known::New => {}
-            Known::Waits => return Authored::Later(job),
-            Known::Stored => return answer_stored(shared, job, holder, command),
-        },
-        None => return Authored::Later(job),
+    if let Some((ticket, command)) = write.known_by() {
+        let holder = (write.tenant().clone(), ticket);
+        match held.get(&holder).and_then(|entry| entry.ticket.as_ref()) {
+            Some(ticket) => match known(ticket, command) {
+                Known::New => {}
+                Known::Waits => return Authored::Later(job),
+                Known::Stored => return answer_stored(shared, job, holder, command),
+            },
+            None => return Authored::Later(job),
+        }
     }
     let standing = Standing {
         fresh: entries().flatten().all(|entry| entry.fresh),
@@ -153,13 +154,12 @@ fn joint(
     };
     let changes: BTreeMap<&Key, usize> =
         keys.iter().map(|key| (key, changes_of(&held[key]))).collect();
-    let outcome = write.author(&mut joint_tickets(write.tenant(), &keys, held), with);
+    let current = standing.fresh && !standing.undurable;
+    let outcome = write.author(&mut joint_tickets(write.tenant(), &keys, held, current), with);
     let failed = outcome.is_err();
-    let mut written = false;
     for (key, before) in changes {
         let entry = held.get_mut(key).expect("it was there");
         if changes_of(entry) != before {
-            written = true;
             entry.undurable = true;
             if failed {
                 *entry.ticket = None;
@@ -171,9 +171,8 @@ fn joint(
             let (unit, answer) = (Unit { rows: decided.rows }, decided.answer);
             Authored::Ready(Box::new(Pending { job, unit, keys, answer }))
         }
-        Err(error) => {
-            refused(job, error, Standing { undurable: standing.undurable || written, ..standing })
-        }
+        // What the write itself had put on its tickets went with it.
+        Err(error) => refused(job, error, standing),
     }
 }
 
@@ -185,11 +184,12 @@ fn joint_tickets<'a>(
     tenant: &Tenant,
     keys: &[Key],
     held: &'a mut BTreeMap<Key, Held>,
+    current: bool,
 ) -> JointTickets<'a> {
     let wanted = held.iter_mut().filter(|(key, _)| key.0 == *tenant && keys.contains(key));
     let tickets: BTreeMap<TicketId, &mut Ticket> =
         wanted.filter_map(|(key, entry)| Some((key.1, entry.ticket.as_mut()?))).collect();
-    JointTickets::new(tickets)
+    JointTickets::new(tickets, current)
 }
 
 /// What a decision was made on.

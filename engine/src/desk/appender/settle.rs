@@ -163,7 +163,8 @@ async fn is_fenced(shared: &Shared, pending: &Pending) -> bool {
 async fn find_own(shared: &Shared, pending: &[Pending], outcomes: &mut [UnitOutcome]) {
     for (pending, outcome) in pending.iter().zip(outcomes) {
         let UnitOutcome::Duplicate { row, stored } = &*outcome else { continue };
-        if pending.unit.rows[*row].draft.change != stored.draft.change {
+        let own = &pending.unit.rows[*row].draft;
+        if own.change != stored.change || own.data != stored.data {
             continue;
         }
         if let Some(placed) = places(shared, pending).await {
