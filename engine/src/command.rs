@@ -42,7 +42,7 @@ pub const TAGS_MAX: usize = 100;
 pub const CUSTOM_FIELDS_MAX: usize = 100;
 
 /// Who asks.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// In which tenant.
     pub tenant: Tenant,

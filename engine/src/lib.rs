@@ -12,6 +12,7 @@ pub mod cursor;
 pub mod desk;
 pub mod document;
 pub mod event_json;
+pub mod faults;
 pub mod genesis;
 pub mod graph;
 pub mod in_process_bus;

@@ -8,4 +8,5 @@ pub mod keys;
 pub mod leases;
 pub mod log;
 pub mod nodes;
+pub mod sagas;
 pub mod witness;

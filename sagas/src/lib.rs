@@ -1,3 +1,23 @@
 //! Owns: saga definitions and the coordinator that carries work over several steps, or undoes it.
 //! Imports: docket-schemas, docket-engine.
 //! Never: sockets, disks, clocks; state of its own: a saga is an event stream.
+
+mod definition;
+pub use definition::{
+    Act, Definition, OnTimeout, RETRY_PAUSE_MAX, Retry, SHOWN_WITHIN, STEPS_MAX, Step,
+};
+mod act;
+pub use act::{Awaited, Local, Plan, Progress, Remote, Report, Scene, StepError};
+mod registry;
+pub use registry::Registry;
+mod state;
+pub use state::{Attempt, Begun, Cause, ParkedAt, Row, State, StepState, Track};
+mod next;
+pub use next::{Action, UnderWay, has_passed_pivot, next};
+mod summary;
+pub use summary::{standing, summary};
+mod coordinator;
+pub use coordinator::{
+    Coordinator, CoordinatorPorts, Operation, Operator, SAGAS_ACTING_MAX, SAGAS_LIVE_MAX,
+    SagaError, Shown, Start, StartedSaga,
+};

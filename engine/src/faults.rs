@@ -1,0 +1,38 @@
+//! Faults on purpose: named points at which a build with the feature `faults` fails as it is told to.
+//!
+//! Without the feature a point is nothing: its name is not even made.
+
+#[cfg(feature = "faults")]
+mod armed;
+#[cfg(feature = "faults")]
+pub use armed::{ArmError, POINTS, arm};
+
+/// What is to go wrong. A `kill` never comes back to say so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Fail as something that may go next time.
+    Transient,
+    /// Fail as something that will not.
+    Business,
+    /// Do it twice.
+    Twice,
+    /// There is no answer, for as long as it was told.
+    Unavailable,
+    /// What is written is wrong.
+    Damage,
+}
+
+/// What is to go wrong here and now, if anything. Kills the process where it is told to.
+#[cfg(feature = "faults")]
+#[must_use]
+pub fn at(point: impl FnOnce() -> String) -> Option<Fault> {
+    armed::at(&point())
+}
+
+/// What is to go wrong here and now: nothing.
+#[cfg(not(feature = "faults"))]
+#[inline]
+#[must_use]
+pub fn at(_: impl FnOnce() -> String) -> Option<Fault> {
+    None
+}

@@ -1,0 +1,313 @@
+//! The coordinator: carries the sagas of the partitions that this node leads, one task for each saga under way.
+
+mod attempt;
+mod commit;
+mod flight;
+mod lane;
+mod live;
+mod operators;
+mod projector;
+mod runner;
+mod start;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use docket_engine::cursor::Positions;
+use docket_engine::desk::{Desk, DeskError};
+use docket_engine::ports::leases::Leases;
+use docket_engine::ports::log::{LogError, READ_EVENTS_MAX, StreamRead};
+use docket_engine::ports::nodes::Nodes;
+use docket_engine::ports::sagas::{SagaTable, Standing};
+use docket_engine::tail::Tail;
+use docket_schemas::{Partition, PayloadError, SagaId, Stream, Tenant};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::registry::Registry;
+use crate::state::State;
+use live::Live;
+pub use operators::{Operation, Operator};
+pub use start::{Start, StartedSaga};
+
+/// Most sagas that act at once on a node; others wait for their turn, those that sleep count for nothing.
+pub const SAGAS_ACTING_MAX: usize = 512;
+
+/// Most sagas under way on a node before new ones are told to come back.
+pub const SAGAS_LIVE_MAX: usize = 100_000;
+
+/// How often a node looks which definitions are paused.
+const PAUSES_LOOKED_UP_EVERY: Duration = Duration::from_secs(1);
+
+/// How often a node looks how far view and index have come while a saga waits for them.
+const SHOWN_LOOKED_UP_EVERY: Duration = Duration::from_millis(50);
+
+/// Why the coordinator does not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SagaError {
+    /// There is no such saga.
+    #[error("there is no such saga")]
+    NotFound,
+    /// No release knows the definition.
+    #[error("there is no saga definition `{0}`")]
+    NoDefinition(String),
+    /// It does not go with how the saga stands.
+    #[error("{0}")]
+    NotNow(String),
+    /// The same key started something else.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// A saga cannot be carried on: its version is gone.
+    #[error(
+        "sagas are under way under versions that this release does not know: {0}; start the release that they were begun under, or bring the versions back"
+    )]
+    VersionGone(String),
+    /// A stored row cannot be read.
+    #[error("a saga cannot be read")]
+    Damaged(#[from] PayloadError),
+    /// The log refused or failed.
+    #[error(transparent)]
+    Desk(#[from] DeskError),
+    /// The table failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+/// How far what is derived from the log has come.
+#[async_trait]
+pub trait Shown: Send + Sync + 'static {
+    /// What the view, and the index of every node that lives, have all reached.
+    async fn reached(&self) -> Result<Positions, LogError>;
+}
+
+/// What a coordinator stands on.
+pub struct CoordinatorPorts {
+    /// Reads tickets and writes units.
+    pub desk: Desk,
+    /// What is under way.
+    pub table: Arc<dyn SagaTable>,
+    /// Which node leads which partitions.
+    pub leases: Arc<dyn Leases>,
+    /// How many nodes share the work.
+    pub nodes: Arc<dyn Nodes>,
+    /// What the log newly holds.
+    pub tail: Tail,
+    /// How far view and index have come.
+    pub shown: Arc<dyn Shown>,
+    /// This node.
+    pub node: Uuid,
+}
+
+pub(crate) struct Shared {
+    ports: CoordinatorPorts,
+    registry: Registry,
+    live: Live,
+    acting: Arc<Semaphore>,
+    paused: watch::Sender<HashSet<(Tenant, String)>>,
+    shown: watch::Sender<Positions>,
+    /// How many watch `shown`.
+    standing: parking_lot::Mutex<HashMap<(String, Standing), i64>>,
+}
+
+/// A node's coordinator. Cheap to clone; sagas go on until the last clone's tasks are dropped with [`Coordinating`].
+#[derive(Clone)]
+pub struct Coordinator {
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Coordinator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Coordinator({})", self.shared.ports.node)
+    }
+}
+
+/// Ends the coordinator's work on this node when it is dropped; other nodes take over.
+#[derive(Debug)]
+pub struct Coordinating(Vec<JoinHandle<()>>);
+
+impl Drop for Coordinating {
+    fn drop(&mut self) {
+        for task in &self.0 {
+            task.abort();
+        }
+    }
+}
+
+impl Coordinator {
+    /// Begins to lead what no other node leads.
+    ///
+    /// # Errors
+    /// [`SagaError::VersionGone`] when a saga is under way that this release cannot carry on.
+    pub async fn begin(
+        ports: CoordinatorPorts,
+        registry: Registry,
+    ) -> Result<(Self, Coordinating), SagaError> {
+        check_versions(&*ports.table, &registry).await?;
+        let shared = Arc::new(Shared {
+            ports,
+            registry,
+            live: Live::default(),
+            acting: Arc::new(Semaphore::new(SAGAS_ACTING_MAX)),
+            paused: watch::Sender::default(),
+            shown: watch::Sender::new(Positions::START),
+            standing: parking_lot::Mutex::default(),
+        });
+        let mut tasks = vec![
+            tokio::spawn(follow_pauses(Arc::clone(&shared))),
+            tokio::spawn(follow_shown(Arc::clone(&shared))),
+        ];
+        for number in 0..lane::LANES {
+            tasks.push(tokio::spawn(lane::lead(Arc::clone(&shared), number)));
+        }
+        Ok((Self { shared }, Coordinating(tasks)))
+    }
+
+    /// A saga as the log now has it.
+    ///
+    /// # Errors
+    /// [`SagaError::NotFound`] where there is none.
+    pub async fn load(&self, tenant: &Tenant, saga: SagaId) -> Result<State, SagaError> {
+        let state = self.shared.load(tenant, saga).await?;
+        if state.begun.is_some() { Ok(state) } else { Err(SagaError::NotFound) }
+    }
+
+    /// The definitions that this node carries.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.shared.registry
+    }
+
+    /// The table of sagas.
+    #[must_use]
+    pub fn table(&self) -> &dyn SagaTable {
+        &*self.shared.ports.table
+    }
+
+    /// Whether a tenant's definition rests.
+    #[must_use]
+    pub fn is_paused(&self, tenant: &Tenant, definition: &str) -> bool {
+        self.shared.is_paused(tenant, definition)
+    }
+
+    /// Sagas of the partitions that this node leads, by definition and standing; those that ended, since it leads them.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(String, Standing, i64)> {
+        let counts = self.shared.standing.lock();
+        counts.iter().map(|((name, standing), count)| (name.clone(), *standing, *count)).collect()
+    }
+}
+
+impl Shared {
+    async fn load(&self, tenant: &Tenant, saga: SagaId) -> Result<State, SagaError> {
+        let mut state = State::new(tenant.clone(), saga);
+        self.catch_up(&mut state).await?;
+        Ok(state)
+    }
+
+    /// Folds what the log has beyond a state.
+    async fn catch_up(&self, state: &mut State) -> Result<(), SagaError> {
+        let (tenant, stream) = (state.tenant.clone(), Stream::saga(state.id));
+        loop {
+            let read = StreamRead { tenant: tenant.clone(), stream, after: state.position };
+            let page = self.ports.desk.ports().log.stream_page(&read, READ_EVENTS_MAX).await?;
+            state.fold(&page)?;
+            if page.len() < READ_EVENTS_MAX {
+                return Ok(());
+            }
+        }
+    }
+
+    fn is_paused(&self, tenant: &Tenant, definition: &str) -> bool {
+        let paused = self.paused.borrow();
+        !paused.is_empty() && paused.contains(&(tenant.clone(), definition.to_owned()))
+    }
+
+    fn count(&self, definition: &str, standing: Standing, by: i64) {
+        let mut counts = self.standing.lock();
+        *counts.entry((definition.to_owned(), standing)).or_default() += by;
+    }
+}
+
+/// A saga keeps the version that it began under: without that version nobody could carry it on.
+async fn check_versions(table: &dyn SagaTable, registry: &Registry) -> Result<(), SagaError> {
+    let mut live: BTreeSet<(String, u16)> = table.live_versions().await?.into_iter().collect();
+    for partition in Partition::all() {
+        let after = table.reached(partition).await?;
+        live.extend(begun_after(table, partition, after).await?);
+    }
+    let gone: Vec<String> = live
+        .iter()
+        .filter(|(name, version)| registry.find(name, *version).is_none())
+        .map(|(name, version)| format!("`{name}` version {version}"))
+        .collect();
+    if gone.is_empty() { Ok(()) } else { Err(SagaError::VersionGone(gone.join(", "))) }
+}
+
+/// What began beyond what the table holds, and has not ended since.
+async fn begun_after(
+    table: &dyn SagaTable,
+    partition: Partition,
+    after: u64,
+) -> Result<BTreeSet<(String, u16)>, SagaError> {
+    let mut begun: HashMap<(Tenant, Uuid), (String, u16)> = HashMap::new();
+    let mut after = after;
+    loop {
+        let page = table.saga_events(partition, after, READ_EVENTS_MAX).await?;
+        for event in &page {
+            let payload = event.saga_payload()?;
+            let key = (event.tenant.clone(), event.stream.id);
+            if let Some(start) = payload.start() {
+                begun.insert(key.clone(), (start.definition.clone(), start.version));
+            }
+            if payload.end().is_some() {
+                begun.remove(&key);
+            }
+        }
+        match page.last() {
+            Some(last) => after = last.position,
+            None => return Ok(begun.into_values().collect()),
+        }
+    }
+}
+
+async fn follow_pauses(shared: Arc<Shared>) {
+    loop {
+        match shared.ports.table.paused().await {
+            Ok(pauses) => {
+                let now: HashSet<(Tenant, String)> =
+                    pauses.into_iter().map(|pause| (pause.tenant, pause.definition)).collect();
+                shared.paused.send_if_modified(|paused| {
+                    let changed = *paused != now;
+                    if changed {
+                        *paused = now;
+                    }
+                    changed
+                });
+            }
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "saga.pauses.unknown");
+            }
+        }
+        tokio::time::sleep(PAUSES_LOOKED_UP_EVERY).await;
+    }
+}
+
+/// One look for all sagas that wait, and none while nobody does.
+async fn follow_shown(shared: Arc<Shared>) {
+    loop {
+        if shared.shown.receiver_count() > 0 {
+            match shared.ports.shown.reached().await {
+                Ok(reached) => {
+                    shared.shown.send_replace(reached);
+                }
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "saga.shown.unknown");
+                }
+            }
+        }
+        tokio::time::sleep(SHOWN_LOOKED_UP_EVERY).await;
+    }
+}

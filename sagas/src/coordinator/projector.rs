@@ -1,0 +1,212 @@
+//! The projector: folds one partition's sagas from the log into the table, and finds those that nobody carries.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use docket_engine::ports::log::READ_EVENTS_MAX;
+use docket_engine::ports::sagas::{Kept, Pause, Standing};
+use docket_schemas::{Event, Partition, Position, SagaId, SagaPayload, StreamKind, derivation};
+
+use super::live::Key;
+use super::{SagaError, Shared, runner};
+use crate::state::{Row, State};
+use crate::summary::summary;
+
+/// One partition's sagas, as far as the log was read.
+pub(super) struct Projector {
+    partition: Partition,
+    /// Sagas that have not ended, and those that ended since the table was last written.
+    states: HashMap<Key, State>,
+    /// How each was last counted.
+    counted: HashMap<Key, Standing>,
+    dirty: HashSet<Key>,
+    pauses: Vec<Pause>,
+    /// What the table holds.
+    kept: Position,
+    /// What was read.
+    read: Position,
+}
+
+impl Projector {
+    /// Takes over from the table, and folds what the log holds beyond it.
+    pub(super) async fn open(
+        shared: &Arc<Shared>,
+        partition: Partition,
+    ) -> Result<Self, SagaError> {
+        let table = &shared.ports.table;
+        let kept = table.reached(partition).await?;
+        let mut projector = Self {
+            partition,
+            states: HashMap::new(),
+            counted: HashMap::new(),
+            dirty: HashSet::new(),
+            pauses: Vec::new(),
+            kept,
+            read: kept,
+        };
+        for row in table.unended(partition).await? {
+            let key = (row.tenant.clone(), row.id);
+            projector.states.insert(key.clone(), shared.load(&row.tenant, row.id).await?);
+            projector.count(shared, &key);
+        }
+        loop {
+            let page = table.saga_events(partition, projector.read, READ_EVENTS_MAX).await?;
+            let Some(last) = page.last().map(|event| event.position) else { break };
+            for event in &page {
+                projector.fold(shared, event).await?;
+            }
+            projector.read = last;
+        }
+        Ok(projector)
+    }
+
+    /// Has every saga carried that should be.
+    pub(super) fn carry_all(&self, shared: &Arc<Shared>) {
+        for (key, state) in &self.states {
+            self.carry(shared, key, state);
+        }
+    }
+
+    /// Folds what the tail has beyond what was read.
+    pub(super) async fn read_on(&mut self, shared: &Arc<Shared>) -> Result<(), SagaError> {
+        loop {
+            let page = shared.ports.tail.read(self.partition, self.read, READ_EVENTS_MAX).await?;
+            let mut touched: HashSet<Key> = HashSet::new();
+            for event in &page {
+                touched.extend(self.fold(shared, event).await?);
+                self.read = event.position;
+            }
+            for key in touched {
+                self.count(shared, &key);
+                let Some(state) = self.states.get(&key) else { continue };
+                if state.ended.is_some() || state.parked.is_some() {
+                    shared.live.forget(&key);
+                } else {
+                    self.carry(shared, &key, state);
+                }
+            }
+            if page.len() < READ_EVENTS_MAX {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn fold(
+        &mut self,
+        shared: &Arc<Shared>,
+        event: &Event,
+    ) -> Result<Option<Key>, SagaError> {
+        if event.stream.kind != StreamKind::Saga {
+            return Ok(None);
+        }
+        let payload = match event.saga_payload() {
+            Ok(payload) => payload,
+            Err(error) => {
+                // It is for whoever carries the saga to stop at it; the others go on.
+                tracing::error!(error = &error as &dyn std::error::Error, "saga.row.damaged");
+                return Ok(None);
+            }
+        };
+        if let Some(pause) = pause(event, &payload) {
+            self.pauses.push(pause);
+            return Ok(None);
+        }
+        let key = (event.tenant.clone(), SagaId::new(event.stream.id));
+        match self.states.get_mut(&key) {
+            Some(state) if event.position > state.position => {
+                state.evolve(Row::of(event, &payload));
+            }
+            Some(_) => {}
+            None if payload.start().is_some() => {
+                let mut state = State::new(key.0.clone(), key.1);
+                state.evolve(Row::of(event, &payload));
+                self.states.insert(key.clone(), state);
+            }
+            // It had ended, and goes on: an undo of what was done.
+            None => {
+                self.states.insert(key.clone(), shared.load(&key.0, key.1).await?);
+            }
+        }
+        self.dirty.insert(key.clone());
+        Ok(Some(key))
+    }
+
+    fn carry(&self, shared: &Arc<Shared>, key: &Key, state: &State) {
+        if state.ended.is_some() || state.parked.is_some() {
+            return;
+        }
+        let Some(begun) = &state.begun else { return };
+        let (name, version) = (&begun.what.definition, begun.what.version);
+        let Some(definition) = shared.registry.find(name, version) else {
+            tracing::error!(saga.id = %key.1, definition = name, version, "saga.version.unknown");
+            return;
+        };
+        let carried = Arc::clone(shared);
+        let from = state.clone();
+        shared.live.carry(key.clone(), self.partition, state.position, move |signal| {
+            runner::spawn(carried, definition, from, signal, None)
+        });
+    }
+
+    /// Writes what has changed to the table. False when another node has: this one no longer leads.
+    pub(super) async fn keep(&mut self, shared: &Shared) -> Result<bool, SagaError> {
+        if self.dirty.is_empty() && self.pauses.is_empty() {
+            return Ok(true);
+        }
+        let now = shared.ports.desk.ports().clock.now();
+        let rows = self.dirty.iter().filter_map(|key| {
+            let state = self.states.get(key)?;
+            let begun = state.begun.as_ref()?;
+            let definition = shared.registry.find(&begun.what.definition, begun.what.version);
+            summary(definition.as_deref(), state, now)
+        });
+        let kept = Kept { sagas: rows.collect(), pauses: self.pauses.clone() };
+        let stands = shared.ports.table.keep(self.partition, self.kept, self.read, &kept).await?;
+        if stands {
+            self.kept = self.read;
+            self.pauses.clear();
+            for key in self.dirty.drain() {
+                if self.states.get(&key).is_some_and(|state| state.ended.is_some()) {
+                    self.states.remove(&key);
+                    self.counted.remove(&key);
+                }
+            }
+        }
+        Ok(stands)
+    }
+
+    fn count(&mut self, shared: &Shared, key: &Key) {
+        let Some(state) = self.states.get(key) else { return };
+        let Some(begun) = &state.begun else { return };
+        let now = shared.ports.desk.ports().clock.now();
+        let definition = shared.registry.find(&begun.what.definition, begun.what.version);
+        let standing = crate::summary::standing(definition.as_deref(), state, now);
+        let before = self.counted.insert(key.clone(), standing);
+        if before != Some(standing) {
+            if let Some(before) = before {
+                shared.count(&begun.what.definition, before, -1);
+            }
+            shared.count(&begun.what.definition, standing, 1);
+        }
+    }
+
+    /// What it counted is another node's to count.
+    pub(super) fn uncount(&self, shared: &Shared) {
+        for (key, standing) in &self.counted {
+            let begun = self.states.get(key).and_then(|state| state.begun.as_ref());
+            if let Some(begun) = begun {
+                shared.count(&begun.what.definition, *standing, -1);
+            }
+        }
+    }
+}
+
+fn pause(event: &Event, payload: &SagaPayload) -> Option<Pause> {
+    let (definition, is_paused) = match payload {
+        SagaPayload::DefinitionPaused(of) => (of.definition.clone(), true),
+        SagaPayload::DefinitionResumed(of) => (of.definition.clone(), false),
+        _ => return None,
+    };
+    let own = event.stream == derivation::saga_definition(&definition);
+    own.then(|| Pause { tenant: event.tenant.clone(), definition, is_paused })
+}

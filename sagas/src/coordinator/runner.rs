@@ -1,0 +1,328 @@
+//! A runner: the task that carries one saga, row by row, until it ends, parks, or is another node's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use docket_engine::command::Caller;
+use docket_engine::cursor::Positions;
+use docket_schemas::saga::payload::{
+    Finished, Parked, SagaPayload,
+};
+use docket_schemas::saga::Direction;
+use docket_schemas::{CommandId, Timestamp};
+use futures_util::FutureExt as _;
+use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::sleep;
+
+use super::commit::{Pending, Trouble};
+use super::flight::Landed;
+use super::live::Signal;
+use super::{SagaError, Shared};
+use crate::act::StepError;
+use crate::definition::{Act, Definition, Step};
+use crate::next::{Action, next};
+use crate::state::{Cause, State};
+
+/// How long a runner rests when the log does not answer; twice that at most, by chance.
+const LOG_RESTS_FOR: Duration = Duration::from_millis(250);
+
+/// Tells who started a saga what its first row came to.
+pub(super) type FirstRow = oneshot::Sender<Result<State, SagaError>>;
+
+/// What a start brings along while its first row is not written.
+pub(super) struct Beginning {
+    pub(super) pending: Pending,
+    pub(super) answer: FirstRow,
+}
+
+pub(super) struct Runner {
+    pub(super) shared: Arc<Shared>,
+    pub(super) definition: Arc<Definition>,
+    pub(super) state: State,
+    pub(super) caller: Caller,
+    pub(super) signal: Arc<Signal>,
+    pub(super) pending: Option<Pending>,
+    answer: Option<FirstRow>,
+    /// What view and index have to reach before they show what the saga wrote.
+    pub(super) effects: Positions,
+    pub(super) flights: JoinSet<Landed>,
+    pub(super) under_way: Vec<(usize, Direction)>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Carries a saga in a task of its own.
+pub(super) fn spawn(
+    shared: Arc<Shared>,
+    definition: Arc<Definition>,
+    state: State,
+    signal: Arc<Signal>,
+    beginning: Option<Beginning>,
+) -> AbortHandle {
+    let task = async move {
+        let Some(begun) = &state.begun else { return };
+        let caller = begun.by.clone();
+        let (pending, answer) = match beginning {
+            Some(beginning) => (Some(beginning.pending), Some(beginning.answer)),
+            None => (None, None),
+        };
+        let mut runner = Runner {
+            effects: Positions::START,
+            shared,
+            definition,
+            state,
+            caller,
+            signal,
+            pending,
+            answer,
+            flights: JoinSet::new(),
+            under_way: Vec::new(),
+            permit: None,
+        };
+        runner.carry().await;
+    };
+    tokio::spawn(task).abort_handle()
+}
+
+impl Runner {
+    async fn carry(&mut self) {
+        if self.pending.is_none() && self.look_again().await.is_err() {
+            return self.leave_for_good();
+        }
+        loop {
+            match self.go_on().await {
+                Ok(true) => {}
+                Ok(false) => {
+                    if self.shared.live.leave(&self.signal, self.standing()) {
+                        return;
+                    }
+                    let _ = self.look_again().await;
+                }
+                Err(Trouble::GoneOn) => {
+                    if self.pending.is_some() {
+                        return self.refuse_start(SagaError::NotNow("it has begun".to_owned()));
+                    }
+                    if self.look_again().await.is_err() {
+                        return self.leave_for_good();
+                    }
+                }
+                Err(Trouble::Refused(error)) => {
+                    tracing::error!(saga.id = %self.state.id, %error, "saga.row.refused");
+                    self.rest().await;
+                }
+                Err(Trouble::Log(error)) => {
+                    if self.pending.is_some() {
+                        return self.refuse_start(error.into());
+                    }
+                    tracing::warn!(saga.id = %self.state.id, error = &error as &dyn std::error::Error, "saga.log.unavailable");
+                    self.rest().await;
+                    let _ = self.look_again().await;
+                }
+                Err(Trouble::Over(error)) => {
+                    tracing::error!(saga.id = %self.state.id, error = &error as &dyn std::error::Error, "saga.left");
+                    self.refuse_start(error.into());
+                    return self.leave_for_good();
+                }
+            }
+        }
+    }
+
+    /// Does what is next. False when there is nothing to do and nothing to wait for.
+    async fn go_on(&mut self) -> Result<bool, Trouble> {
+        if self.rests_with_its_definition().await {
+            return Ok(true);
+        }
+        let actions = next(&self.definition, &self.state, &self.under_way, self.now());
+        if actions.is_empty() && self.flights.is_empty() {
+            return Ok(false);
+        }
+        let mut wake = None;
+        for action in actions {
+            let acted = match action {
+                Action::Sleep(at) => {
+                    wake = Some(wake.map_or(at, |wake: Timestamp| wake.min(at)));
+                    false
+                }
+                Action::Run(step) => self.set_out(step, Direction::Run).await?,
+                Action::Undo(step) => self.set_out(step, Direction::Undo).await?,
+                Action::Pass(step) => {
+                    self.drop_watches();
+                    self.succeed(step, Direction::Run, Value::Null, self.now()).await?;
+                    true
+                }
+                Action::GiveUp(step) => {
+                    self.drop_watches();
+                    let late = StepError::Business("what it waits for did not come".to_owned());
+                    self.fail(step, Direction::Run, late, self.now()).await?;
+                    true
+                }
+                Action::Park { step, direction, reason } => {
+                    let step = Some(self.step(step).name.to_owned());
+                    let parked = Parked { step, direction: Some(direction), reason };
+                    self.drop_flights();
+                    self.write(SagaPayload::Parked(parked), self.now(), &[]).await?;
+                    tracing::warn!(saga.id = %self.state.id, definition = self.definition.name, "saga.parked");
+                    true
+                }
+                Action::End(outcome) => {
+                    self.drop_flights();
+                    let finished = SagaPayload::Finished(Finished { outcome });
+                    self.write(finished, self.now(), &[]).await?;
+                    true
+                }
+            };
+            if acted {
+                return Ok(true);
+            }
+        }
+        self.wait(wake).await
+    }
+
+    /// Waits for whatever comes first.
+    async fn wait(&mut self, wake: Option<Timestamp>) -> Result<bool, Trouble> {
+        self.permit = None;
+        let now = self.now();
+        let pause = wake.map(|at| {
+            let micros = at.micros().saturating_sub(now.micros()).max(1_000);
+            Duration::from_micros(micros.cast_unsigned())
+        });
+        let signal = Arc::clone(&self.signal);
+        let mut paused = self.shared.paused.subscribe();
+        tokio::select! {
+            Some(landed) = self.flights.join_next() => match landed {
+                Ok(landed) => {
+                    self.under_way.retain(|flight| *flight != (landed.step, landed.direction));
+                    self.land(landed).await?;
+                }
+                Err(error) => {
+                    tracing::error!(saga.id = %self.state.id, %error, "saga.step.panicked");
+                    self.drop_flights();
+                    self.rest().await;
+                }
+            },
+            () = signal.poked() => {
+                self.look_again().await.map_err(trouble)?;
+            }
+            () = sleep(pause.unwrap_or(LOG_RESTS_FOR)), if pause.is_some() => {}
+            changed = paused.changed() => {
+                if changed.is_err() {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Rests while the definition is paused. True when it did.
+    async fn rests_with_its_definition(&mut self) -> bool {
+        let (tenant, name) = (&self.state.tenant, self.definition.name);
+        if self.state.ended.is_some() || !self.shared.is_paused(tenant, name) {
+            return false;
+        }
+        self.permit = None;
+        let mut paused = self.shared.paused.subscribe();
+        let own = (tenant.clone(), name.to_owned());
+        let signal = Arc::clone(&self.signal);
+        let poked = tokio::select! {
+            over = paused.wait_for(|paused| !paused.contains(&own)) => {
+                drop(over);
+                false
+            }
+            () = signal.poked() => true,
+        };
+        if poked {
+            let _ = self.look_again().await;
+        }
+        true
+    }
+
+    /// Reads what the log has beyond what is known, and forgets what is under way and no longer wanted.
+    pub(super) async fn look_again(&mut self) -> Result<(), SagaError> {
+        let shared = Arc::clone(&self.shared);
+        let before = self.state.position;
+        shared.catch_up(&mut self.state).await?;
+        self.signal.know(self.state.position);
+        if self.state.position != before {
+            let stopped = self.state.cause == Some(Cause::Cancelled);
+            if stopped || self.state.ended.is_some() || self.state.parked.is_some() {
+                self.drop_watches();
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_flights(&mut self) {
+        self.flights = JoinSet::new();
+        self.under_way.clear();
+    }
+
+    /// What is only watched for is dropped; a call comes to its end.
+    fn drop_watches(&mut self) {
+        let steps = self.definition.steps();
+        let calls = |&(step, _): &(usize, Direction)| matches!(steps[step].act, Act::Remote { .. });
+        if !self.under_way.iter().any(calls) {
+            self.drop_flights();
+        }
+    }
+
+    pub(super) async fn take_permit(&mut self) {
+        if self.permit.is_none() {
+            let acting = Arc::clone(&self.shared.acting);
+            self.permit = acting.acquire_owned().await.ok();
+        }
+    }
+
+    async fn rest(&self) {
+        let mut jitter = [0];
+        self.shared.ports.desk.ports().ids.fill(&mut jitter);
+        sleep(LOG_RESTS_FOR + LOG_RESTS_FOR.mul_f64(f64::from(jitter[0]) / 255.0)).await;
+    }
+
+    pub(super) fn step(&self, index: usize) -> &Step {
+        &self.definition.steps()[index]
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.shared.ports.desk.ports().clock.now()
+    }
+
+    pub(super) fn start_command(&self) -> CommandId {
+        let begun = self.state.begun.as_ref();
+        begun.map_or(CommandId::new(self.state.id.uuid()), |begun| begun.command_id)
+    }
+
+    fn standing(&self) -> docket_engine::ports::sagas::Standing {
+        crate::summary::standing(Some(&self.definition), &self.state, self.now())
+    }
+
+    /// The first row stands: whoever started the saga may go.
+    pub(super) fn answer_start(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            let _ = answer.send(Ok(self.state.clone()));
+        }
+    }
+
+    fn refuse_start(&mut self, error: SagaError) {
+        if let Some(answer) = self.answer.take() {
+            let _ = answer.send(Err(error));
+        }
+        self.pending = None;
+        let _ = self.shared.live.leave(&self.signal, self.standing());
+    }
+
+    fn leave_for_good(&self) {
+        let _ = self.shared.live.leave(&self.signal, self.standing());
+    }
+}
+
+pub(super) fn trouble(error: SagaError) -> Trouble {
+    match error {
+        SagaError::Desk(error) => error.into(),
+        SagaError::Log(error) => Trouble::Log(error.into()),
+        error => {
+            tracing::error!(error = &error as &dyn std::error::Error, "saga.unreadable");
+            Trouble::Over(docket_engine::desk::DeskError::Stopping)
+        }
+    }
+}
