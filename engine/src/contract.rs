@@ -17,6 +17,7 @@ pub mod races;
 pub mod reads;
 pub mod roster;
 pub mod round_trip;
+pub mod saga_table;
 pub mod sagas;
 pub mod slots;
 
@@ -28,6 +29,7 @@ use crate::ports::keys::KeyStore;
 use crate::ports::leases::Leases;
 use crate::ports::log::EventLog;
 use crate::ports::nodes::Nodes;
+use crate::ports::sagas::{Barrier, SagaTable};
 
 /// Makes logs of one kind for one case.
 #[async_trait]
@@ -47,6 +49,13 @@ pub trait KeysHarness: Send + Sync {
 
     /// The same storage, over other connections.
     async fn second_connection(&self) -> Arc<dyn KeyStore>;
+}
+
+/// Makes tables of sagas of one kind for one case.
+#[async_trait]
+pub trait SagaTableHarness: Send + Sync {
+    /// An empty log with its empty table and barrier. Called once.
+    async fn fresh(&self) -> (Arc<dyn EventLog>, Arc<dyn SagaTable>, Arc<dyn Barrier>);
 }
 
 /// Makes rosters of one kind for one case: who holds what, and who is there.
@@ -149,6 +158,21 @@ macro_rules! roster_contract {
             roster::a_released_lease_is_free_at_once
             roster::of_many_at_once_one_holds
             roster::nodes_are_seen_until_they_fall_silent_or_leave
+        }
+    };
+}
+
+/// One `#[tokio::test]` for each case that a table of sagas must pass.
+#[macro_export]
+macro_rules! saga_table_contract {
+    ($harness:expr) => {
+        $crate::contract_cases! { $harness;
+            saga_table::a_table_is_kept_by_compare_and_set
+            saga_table::sagas_that_have_not_ended_are_found_by_partition
+            saga_table::sagas_are_listed_page_by_page_and_filtered
+            saga_table::paused_definitions_are_told
+            saga_table::events_of_sagas_are_read_by_partition
+            saga_table::a_barrier_tells_calls_apart
         }
     };
 }

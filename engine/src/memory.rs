@@ -2,10 +2,12 @@
 
 mod keys;
 mod roster;
+mod sagas;
 mod state;
 
 pub use keys::MemoryKeyStore;
 pub use roster::MemoryRoster;
+pub use sagas::MemorySagas;
 
 use std::collections::HashSet;
 
@@ -224,10 +226,11 @@ mod tests {
 
     use super::*;
     use crate::contract::drafts::NOON;
-    use crate::contract::{KeysHarness, LogHarness, RosterHarness};
+    use crate::contract::{KeysHarness, LogHarness, RosterHarness, SagaTableHarness};
     use crate::ports::keys::KeyStore;
     use crate::ports::leases::Leases;
     use crate::ports::nodes::Nodes;
+    use crate::ports::sagas::{Barrier, SagaTable};
     use crate::testing::SetClock;
 
     #[derive(Default)]
@@ -278,6 +281,19 @@ mod tests {
         async fn wait(&self, time: std::time::Duration) {
             self.1.advance(i64::try_from(time.as_micros()).expect("short"));
         }
+    }
+
+    #[async_trait]
+    impl SagaTableHarness for Memory {
+        async fn fresh(&self) -> (Arc<dyn EventLog>, Arc<dyn SagaTable>, Arc<dyn Barrier>) {
+            let log: Arc<dyn EventLog> = LogHarness::fresh(self).await;
+            let sagas = Arc::new(MemorySagas::new(Arc::clone(&log)));
+            (log, sagas.clone(), sagas)
+        }
+    }
+
+    mod saga_table {
+        crate::saga_table_contract!(super::Memory::default());
     }
 
     mod roster {

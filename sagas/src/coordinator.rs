@@ -174,6 +174,12 @@ impl Coordinator {
         if state.begun.is_some() { Ok(state) } else { Err(SagaError::NotFound) }
     }
 
+    /// Whether this node leads a partition.
+    #[must_use]
+    pub fn leads(&self, partition: Partition) -> bool {
+        self.shared.live.leads(partition)
+    }
+
     /// The definitions that this node carries.
     #[must_use]
     pub fn registry(&self) -> &Registry {
@@ -233,10 +239,9 @@ impl Shared {
 
 /// A saga keeps the version that it began under: without that version nobody could carry it on.
 async fn check_versions(table: &dyn SagaTable, registry: &Registry) -> Result<(), SagaError> {
-    let mut live: BTreeSet<(String, u16)> = table.live_versions().await?.into_iter().collect();
+    let mut live: BTreeSet<(String, u16)> = BTreeSet::new();
     for partition in Partition::all() {
-        let after = table.reached(partition).await?;
-        live.extend(begun_after(table, partition, after).await?);
+        live.extend(live_versions(table, partition).await?);
     }
     let gone: Vec<String> = live
         .iter()
@@ -246,14 +251,15 @@ async fn check_versions(table: &dyn SagaTable, registry: &Registry) -> Result<()
     if gone.is_empty() { Ok(()) } else { Err(SagaError::VersionGone(gone.join(", "))) }
 }
 
-/// What began beyond what the table holds, and has not ended since.
-async fn begun_after(
+/// The versions of what is under way by the table and by what the log holds beyond it.
+async fn live_versions(
     table: &dyn SagaTable,
     partition: Partition,
-    after: u64,
 ) -> Result<BTreeSet<(String, u16)>, SagaError> {
-    let mut begun: HashMap<(Tenant, Uuid), (String, u16)> = HashMap::new();
-    let mut after = after;
+    let mut after = table.reached(partition).await?;
+    let rows = table.unended(partition).await?.into_iter();
+    let mut begun: HashMap<(Tenant, Uuid), (String, u16)> =
+        rows.map(|row| ((row.tenant, row.id.uuid()), (row.definition, row.version))).collect();
     loop {
         let page = table.saga_events(partition, after, READ_EVENTS_MAX).await?;
         for event in &page {

@@ -18,6 +18,8 @@ mod summary;
 pub use summary::{standing, summary};
 mod coordinator;
 pub use coordinator::{
-    Coordinator, CoordinatorPorts, Operation, Operator, SAGAS_ACTING_MAX, SAGAS_LIVE_MAX,
-    SagaError, Shown, Start, StartedSaga,
+    Coordinating, Coordinator, CoordinatorPorts, Operation, Operator, SAGAS_ACTING_MAX,
+    SAGAS_LIVE_MAX, SagaError, Shown, Start, StartedSaga,
 };
+#[cfg(test)]
+mod tests;

@@ -32,7 +32,8 @@ pub enum Action {
     End(Outcome),
 }
 
-/// What is under way in this process: steps that are being tried, each in one direction.
+/// What is under way in this process: steps that are being tried, each in one direction. Whoever carries a saga that goes
+/// back drops what is only watched for on the way forth.
 pub type UnderWay = [(usize, Direction)];
 
 /// What to do next; nothing where all there is to do is under way, parked or over.
@@ -194,17 +195,15 @@ impl<'a> View<'a> {
 
     /// One undo at a time, the last done first; then whatever has to show it.
     fn back(&self) -> Vec<Action> {
-        if let Some((step, _)) = self.under_way.iter().find(|(_, way)| *way == Direction::Run) {
-            // A watch has nothing to come to its end: whoever carries the saga drops it.
-            return match self.definition.steps()[*step].act {
-                Act::Local { .. } | Act::Remote { .. } => Vec::new(),
-                _ => self.back_now(),
-            };
+        // What is tried comes to its end first; a watch has none, and whoever carries the saga drops it.
+        let steps = self.definition.steps();
+        let tried = |&(step, way): &(usize, Direction)| {
+            way == Direction::Run
+                && matches!(steps[step].act, Act::Local { .. } | Act::Remote { .. })
+        };
+        if self.under_way.iter().any(tried) {
+            return Vec::new();
         }
-        self.back_now()
-    }
-
-    fn back_now(&self) -> Vec<Action> {
         let touched = self.touched();
         let over = |step: &usize| self.is_over(*step, Direction::Undo);
         let undone: Vec<Timestamp> =

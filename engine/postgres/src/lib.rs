@@ -15,6 +15,7 @@ mod keys;
 mod look_up;
 mod read;
 mod roster;
+mod sagas;
 mod session;
 mod snapshot;
 mod writer;

@@ -19,11 +19,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use database::Database;
-use docket_engine::contract::{KeysHarness, LogHarness, RosterHarness};
+use docket_engine::contract::{KeysHarness, LogHarness, RosterHarness, SagaTableHarness};
 use docket_engine::ports::keys::KeyStore;
 use docket_engine::ports::leases::Leases;
 use docket_engine::ports::log::EventLog;
 use docket_engine::ports::nodes::Nodes;
+use docket_engine::ports::sagas::{Barrier, SagaTable};
 use docket_postgres::{PostgresKeyStore, PostgresLog, PostgresOptions};
 use tokio::sync::OnceCell;
 
@@ -81,6 +82,18 @@ impl RosterHarness for Postgres {
         let log = self.log().await;
         (log.clone(), log)
     }
+}
+
+#[async_trait]
+impl SagaTableHarness for Postgres {
+    async fn fresh(&self) -> (Arc<dyn EventLog>, Arc<dyn SagaTable>, Arc<dyn Barrier>) {
+        let log = self.log().await;
+        (log.clone(), log.clone(), log)
+    }
+}
+
+mod saga_table {
+    docket_engine::saga_table_contract!(super::Postgres::default());
 }
 
 mod roster {

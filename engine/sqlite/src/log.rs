@@ -7,6 +7,7 @@ mod place;
 mod read;
 mod roster;
 mod row;
+mod sagas;
 
 use std::path::Path;
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
-use docket_engine::contract::{KeysHarness, LogHarness, RosterHarness};
+use docket_engine::contract::{KeysHarness, LogHarness, RosterHarness, SagaTableHarness};
 use docket_engine::ports::keys::KeyStore;
 use docket_engine::ports::leases::Leases;
 use docket_engine::ports::log::EventLog;
 use docket_engine::ports::nodes::Nodes;
+use docket_engine::ports::sagas::{Barrier, SagaTable};
 
 use crate::{SqliteKeyStore, SqliteLog};
 
@@ -78,5 +79,13 @@ impl RosterHarness for Directory {
     async fn second_connection(&self) -> (Arc<dyn Leases>, Arc<dyn Nodes>) {
         let log = self.log().await;
         (log.clone(), log)
+    }
+}
+
+#[async_trait]
+impl SagaTableHarness for Directory {
+    async fn fresh(&self) -> (Arc<dyn EventLog>, Arc<dyn SagaTable>, Arc<dyn Barrier>) {
+        let log = self.log().await;
+        (log.clone(), log.clone(), log)
     }
 }

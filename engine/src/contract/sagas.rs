@@ -11,7 +11,7 @@ use crate::append::partition_of;
 use crate::ports::log::{StreamRead, UnitOutcome};
 
 /// Row `number` of a saga.
-fn row(saga: u64, number: u64) -> Draft {
+pub(super) fn row(saga: u64, number: u64) -> Draft {
     Draft {
         stream: Stream { kind: docket_schemas::StreamKind::Saga, id: uuid(7, saga) },
         event_type: SagaEvent::StepSucceeded.into(),

@@ -182,9 +182,6 @@ pub trait SagaTable: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<SagaRow>, LogError>;
 
-    /// The versions of definitions that sagas which have not ended were begun under.
-    async fn live_versions(&self) -> Result<Vec<(String, u16)>, LogError>;
-
     /// Every definition that is paused.
     async fn paused(&self) -> Result<Vec<Pause>, LogError>;
 }

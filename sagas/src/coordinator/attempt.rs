@@ -178,7 +178,8 @@ impl Runner {
         let began = self.now();
         self.under_way.push((step, direction));
         let landed = async move { Landed { step, direction, began, outcome: flight.await } };
-        self.flights.spawn(landed);
+        let abort = self.flights.spawn(landed);
+        self.aborts.insert((step, direction), abort);
     }
 
     pub(super) async fn land(&mut self, landed: Landed) -> Result<(), Trouble> {

@@ -15,7 +15,7 @@ use super::{SagaError, Shared};
 pub(super) const LANES: u8 = 4;
 
 /// How long a change waits until it stands in the table.
-const KEEP_EVERY: Duration = Duration::from_millis(100);
+const KEEP_EVERY: Duration = Duration::from_millis(250);
 
 /// Leads a lane whenever its lease is free.
 pub(super) async fn lead(shared: Arc<Shared>, number: u8) {

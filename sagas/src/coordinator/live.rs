@@ -108,11 +108,17 @@ impl Live {
     /// The task is done with its saga, unless somebody has poked it meanwhile.
     pub(super) fn leave(&self, signal: &Signal, standing: Standing) -> bool {
         let _handles = self.handles.lock();
-        if signal.poked.load(Ordering::Acquire) {
+        if signal.poked.swap(false, Ordering::AcqRel) {
             return false;
         }
         signal.over.send_replace(Some(standing));
         true
+    }
+
+    /// The task is done with its saga, whatever anybody says.
+    pub(super) fn abandon(&self, signal: &Signal, standing: Standing) {
+        let _handles = self.handles.lock();
+        signal.over.send_replace(Some(standing));
     }
 
     /// Tells whoever carries a saga that its stream may hold more.

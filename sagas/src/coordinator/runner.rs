@@ -1,16 +1,14 @@
 //! A runner: the task that carries one saga, row by row, until it ends, parks, or is another node's.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use docket_engine::command::Caller;
 use docket_engine::cursor::Positions;
-use docket_schemas::saga::payload::{
-    Finished, Parked, SagaPayload,
-};
 use docket_schemas::saga::Direction;
+use docket_schemas::saga::payload::{Finished, Parked, SagaPayload};
 use docket_schemas::{CommandId, Timestamp};
-use futures_util::FutureExt as _;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
@@ -23,7 +21,7 @@ use super::{SagaError, Shared};
 use crate::act::StepError;
 use crate::definition::{Act, Definition, Step};
 use crate::next::{Action, next};
-use crate::state::{Cause, State};
+use crate::state::State;
 
 /// How long a runner rests when the log does not answer; twice that at most, by chance.
 const LOG_RESTS_FOR: Duration = Duration::from_millis(250);
@@ -49,6 +47,7 @@ pub(super) struct Runner {
     pub(super) effects: Positions,
     pub(super) flights: JoinSet<Landed>,
     pub(super) under_way: Vec<(usize, Direction)>,
+    pub(super) aborts: HashMap<(usize, Direction), AbortHandle>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -78,6 +77,7 @@ pub(super) fn spawn(
             answer,
             flights: JoinSet::new(),
             under_way: Vec::new(),
+            aborts: HashMap::new(),
             permit: None,
         };
         runner.carry().await;
@@ -133,6 +133,9 @@ impl Runner {
         if self.rests_with_its_definition().await {
             return Ok(true);
         }
+        if self.state.cause.is_some() || self.state.ended.is_some() || self.state.parked.is_some() {
+            self.drop_watches();
+        }
         let actions = next(&self.definition, &self.state, &self.under_way, self.now());
         if actions.is_empty() && self.flights.is_empty() {
             return Ok(false);
@@ -147,12 +150,12 @@ impl Runner {
                 Action::Run(step) => self.set_out(step, Direction::Run).await?,
                 Action::Undo(step) => self.set_out(step, Direction::Undo).await?,
                 Action::Pass(step) => {
-                    self.drop_watches();
+                    self.forget_flight(step);
                     self.succeed(step, Direction::Run, Value::Null, self.now()).await?;
                     true
                 }
                 Action::GiveUp(step) => {
-                    self.drop_watches();
+                    self.forget_flight(step);
                     let late = StepError::Business("what it waits for did not come".to_owned());
                     self.fail(step, Direction::Run, late, self.now()).await?;
                     true
@@ -192,9 +195,14 @@ impl Runner {
         tokio::select! {
             Some(landed) = self.flights.join_next() => match landed {
                 Ok(landed) => {
-                    self.under_way.retain(|flight| *flight != (landed.step, landed.direction));
-                    self.land(landed).await?;
+                    let flight = (landed.step, landed.direction);
+                    self.aborts.remove(&flight);
+                    if let Some(index) = self.under_way.iter().position(|other| *other == flight) {
+                        self.under_way.remove(index);
+                        self.land(landed).await?;
+                    }
                 }
+                Err(error) if error.is_cancelled() => {}
                 Err(error) => {
                     tracing::error!(saga.id = %self.state.id, %error, "saga.step.panicked");
                     self.drop_flights();
@@ -240,30 +248,37 @@ impl Runner {
     /// Reads what the log has beyond what is known, and forgets what is under way and no longer wanted.
     pub(super) async fn look_again(&mut self) -> Result<(), SagaError> {
         let shared = Arc::clone(&self.shared);
-        let before = self.state.position;
         shared.catch_up(&mut self.state).await?;
         self.signal.know(self.state.position);
-        if self.state.position != before {
-            let stopped = self.state.cause == Some(Cause::Cancelled);
-            if stopped || self.state.ended.is_some() || self.state.parked.is_some() {
-                self.drop_watches();
-            }
-        }
         Ok(())
+    }
+
+    fn forget_flight(&mut self, step: usize) {
+        let flight = (step, Direction::Run);
+        self.under_way.retain(|other| *other != flight);
+        if let Some(abort) = self.aborts.remove(&flight) {
+            abort.abort();
+        }
     }
 
     fn drop_flights(&mut self) {
         self.flights = JoinSet::new();
         self.under_way.clear();
+        self.aborts.clear();
     }
 
-    /// What is only watched for is dropped; a call comes to its end.
+    /// What is only watched for on the way forth is dropped; a call comes to its end.
     fn drop_watches(&mut self) {
         let steps = self.definition.steps();
-        let calls = |&(step, _): &(usize, Direction)| matches!(steps[step].act, Act::Remote { .. });
-        if !self.under_way.iter().any(calls) {
-            self.drop_flights();
-        }
+        let aborts = &mut self.aborts;
+        self.under_way.retain(|flight| {
+            let watch = !matches!(steps[flight.0].act, Act::Remote { .. });
+            let stays = !watch || flight.1 == Direction::Undo;
+            if !stays && let Some(abort) = aborts.remove(flight) {
+                abort.abort();
+            }
+            stays
+        });
     }
 
     pub(super) async fn take_permit(&mut self) {
@@ -308,11 +323,11 @@ impl Runner {
             let _ = answer.send(Err(error));
         }
         self.pending = None;
-        let _ = self.shared.live.leave(&self.signal, self.standing());
+        self.shared.live.abandon(&self.signal, self.standing());
     }
 
     fn leave_for_good(&self) {
-        let _ = self.shared.live.leave(&self.signal, self.standing());
+        self.shared.live.abandon(&self.signal, self.standing());
     }
 }
 

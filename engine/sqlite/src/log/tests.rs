@@ -18,6 +18,10 @@ mod contract {
     docket_engine::log_contract!(crate::testing::Directory::new());
 }
 
+mod saga_table {
+    docket_engine::saga_table_contract!(crate::testing::Directory::new());
+}
+
 mod roster {
     docket_engine::roster_contract!(crate::testing::Directory::new());
 }

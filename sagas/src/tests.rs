@@ -1,0 +1,6 @@
+//! Proofs of sagas as a whole: what is next over random definitions and outcomes, and the coordinator at work.
+
+mod course;
+mod crew;
+mod running;
+mod takeover;
