@@ -13,6 +13,7 @@ mod list_messages;
 mod open;
 mod patch;
 mod refusal;
+mod shown;
 mod slice;
 
 use axum::http::Method;

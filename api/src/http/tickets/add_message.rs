@@ -6,7 +6,7 @@ use axum::response::Response;
 use docket_engine::command::{Command, NewMessage, Visibility};
 use docket_engine::desk::{Answer, DeskError};
 use docket_engine::policy::{Action, Relation, Verdict, may};
-use docket_schemas::{CommandId, Status, Stream, derivation};
+use docket_schemas::{Status, Stream, derivation};
 use serde::{Deserialize, Serialize};
 
 use super::answer::written;
@@ -40,9 +40,6 @@ const fn public_by_default() -> bool {
     true
 }
 
-/// The part of a message's command that opens a follow-up.
-const FOLLOW_UP_ORDINAL: u32 = 2;
-
 /// Says something, and perhaps sets a status with it.
 #[tracing::instrument(name = "http.ticket.message.add", skip_all, fields(ticket.id = %ticket.0))]
 pub(super) async fn post(
@@ -75,13 +72,13 @@ pub(super) async fn post(
     let observed = body.observed.as_deref();
     let intent =
         envelope.intent(&app, &entered, &body, observed, Command::AddMessage(message)).await?;
-    let (command, said_at) = (intent.command_id, intent.occurred_at);
+    let said_at = intent.occurred_at;
     match app.desk.execute(intent).await {
         Ok(answer) => {
-            let message = match answer.message.filter(|_| !answer.replayed) {
-                Some(id) => MessageView {
-                    id,
-                    ticket_id: answer.ticket.id,
+            let message = match answer.said.filter(|_| !answer.replayed) {
+                Some(said) => MessageView {
+                    id: derivation::message_of(said.command),
+                    ticket_id: said.ticket,
                     author_id: token.subject.as_ref().to_owned(),
                     role: token.role,
                     public: body.public,
@@ -90,7 +87,7 @@ pub(super) async fn post(
                     redacted: false,
                     attachments: Vec::new(),
                 },
-                None => said(&app, &entered, command, &answer).await.map_err(problem)?,
+                None => said(&app, &entered, &answer).await.map_err(problem)?,
             };
             written(&app, &entered, StatusCode::CREATED, answer, Some(message)).await
         }
@@ -99,19 +96,11 @@ pub(super) async fn post(
 }
 
 /// The message as the log holds it: the same bytes as the first answer's.
-async fn said(
-    app: &App,
-    entered: &Entered,
-    command: CommandId,
-    answer: &Answer,
-) -> Result<MessageView, DeskError> {
+async fn said(app: &App, entered: &Entered, answer: &Answer) -> Result<MessageView, DeskError> {
     let tenant = &entered.caller.tenant;
-    let command = match answer.follow_up_of {
-        Some(_) => derivation::part_of_command(command, FOLLOW_UP_ORDINAL),
-        None => command,
-    };
-    let partition = Stream::ticket(answer.ticket.id).partition(tenant);
-    let stored = app.desk.ports().log.event_of_command(tenant, partition, command).await?;
+    let said = answer.said.ok_or(DeskError::Stopping)?;
+    let partition = Stream::ticket(said.ticket).partition(tenant);
+    let stored = app.desk.ports().log.event_of_command(tenant, partition, said.command).await?;
     let stored = stored.ok_or(DeskError::Stopping)?;
     present(Names { desk: &app.desk, tenant }, &stored).await
 }
