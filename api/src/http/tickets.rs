@@ -15,6 +15,8 @@ mod patch;
 mod refusal;
 mod shown;
 mod slice;
+#[cfg(test)]
+mod tests;
 
 use axum::http::Method;
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use docket_schemas::{MergeGoal, MessageId, Role, Status, TicketId};
+use docket_schemas::{EventType, MergeGoal, MessageId, Role, Status, TicketId};
 use tokio::task::JoinSet;
 
 use super::two::open;
@@ -259,7 +259,16 @@ impl Storm {
     }
 }
 
-async fn storm(seed: u64) {
+/// Events of each type that this storm has left.
+async fn count(storm: &Storm, ids: &BTreeSet<TicketId>, counted: &mut BTreeMap<EventType, usize>) {
+    for &id in ids {
+        for event in storm.office.events(id).await {
+            *counted.entry(event.event_type).or_default() += 1;
+        }
+    }
+}
+
+async fn storm(seed: u64, counted: &mut BTreeMap<EventType, usize>) {
     let storm = Arc::new(Storm::new().await);
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
@@ -273,6 +282,7 @@ async fn storm(seed: u64) {
         ids.extend(done.follow_ups);
     }
     storm.check(&ids, &acknowledged).await;
+    count(&storm, &ids, counted).await;
     storm.unmerge_all(&ids).await;
     storm.check(&ids, &acknowledged).await;
     for &id in &ids {
@@ -286,7 +296,16 @@ async fn storm(seed: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_merges_unmerges_closes_and_replies_lose_and_double_nothing() {
+    let mut counted = BTreeMap::new();
     for seed in 0..STORMS {
-        storm(seed).await;
+        storm(seed, &mut counted).await;
+    }
+    for what in [
+        EventType::Merged,
+        EventType::Unmerged,
+        EventType::MessageForwarded,
+        EventType::FollowUpOpened,
+    ] {
+        assert!(counted.get(&what).is_some_and(|count| *count > 20), "{what:?} of {counted:?}");
     }
 }
