@@ -123,7 +123,8 @@ impl Storm {
     ) -> Result<(), DeskError> {
         let pair = (self.tickets[one], self.tickets[other]);
         let attach = MergeMove::Attach(Urgency::Wanted);
-        self.saga(desk, pair, MergeGoal::Merge, attach, MergeMove::Detach, how).await
+        self.saga(desk, pair, [MergeMove::Begin(MergeGoal::Merge), attach, MergeMove::Detach], how)
+            .await
     }
 
     async fn unmerge(&self, desk: &Desk, one: usize, how: usize) -> Result<(), DeskError> {
@@ -133,16 +134,20 @@ impl Storm {
         let Some(merged) = merged.flatten() else { return Ok(()) };
         let attach = MergeMove::Attach(Urgency::Undo);
         let pair = (source, merged.into);
-        self.saga(desk, pair, MergeGoal::Unmerge, MergeMove::Detach, attach, how).await
+        self.saga(
+            desk,
+            pair,
+            [MergeMove::Begin(MergeGoal::Unmerge), MergeMove::Detach, attach],
+            how,
+        )
+        .await
     }
 
     async fn saga(
         &self,
         desk: &Desk,
         pair: (TicketId, TicketId),
-        goal: MergeGoal,
-        step: MergeMove,
-        undo: MergeMove,
+        [begin, step, undo]: [MergeMove; 3],
         how: usize,
     ) -> Result<(), DeskError> {
         let saga = self.office.command().uuid();
@@ -150,7 +155,7 @@ impl Storm {
             let write = self.office.merging(&self.agent, pair, saga, step);
             async move { desk.join(Arc::new(write)).await }
         };
-        unit(MergeMove::Begin(goal)).await?;
+        unit(begin).await?;
         tokio::task::yield_now().await;
         match unit(step).await {
             Ok(_) if how == 0 => {

@@ -77,7 +77,7 @@ pub(super) async fn shown(
     });
     let page: Vec<ShownMessage> = rest.by_ref().take(size).copied().collect();
     let mut more = rest.next().is_some();
-    let mut stored = read(app, tenant, &page).await.map_err(|error| problem(error))?;
+    let mut stored = read(app, tenant, &page).await.map_err(problem)?;
     let (mut events, mut bytes, mut last) = (Vec::with_capacity(page.len()), 0, None);
     for message in &page {
         if bytes >= PAGE_BYTES_MAX {

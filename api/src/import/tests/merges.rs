@@ -8,7 +8,6 @@ use docket_engine::command::{
 use docket_engine::desk::Desk;
 use docket_engine::ticket::Ticket;
 use docket_schemas::{CommandId, EventType, MergeGoal, MessageId, Principal, Role};
-use uuid::Uuid;
 
 use super::events::{content, count, demo, exported};
 use super::*;
