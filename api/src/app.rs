@@ -10,6 +10,7 @@ use docket_schemas::{Principal, Timestamp};
 
 use crate::auth::Token;
 use crate::gate::Gate;
+use crate::live::Live;
 
 /// A node's desk behind its gate. Cheap to clone.
 #[derive(Clone)]
@@ -18,6 +19,8 @@ pub struct App {
     pub desk: Desk,
     /// Who may come in.
     pub gate: Arc<Gate>,
+    /// What is handed on as it happens.
+    pub live: Arc<Live>,
 }
 
 impl FromRef<App> for Arc<Gate> {

@@ -16,6 +16,7 @@ pub mod http;
 pub mod ids;
 pub mod import;
 pub mod limit;
+pub mod live;
 pub mod master_key;
 pub mod metrics;
 pub mod operations;

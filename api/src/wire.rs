@@ -7,13 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use docket_engine::desk::{Ports, Started, start};
-use docket_engine::in_process_bus::InProcessBus;
 use docket_engine::keyring::Keyring;
 use docket_engine::ports::bus::Bus;
 use docket_engine::ports::keys::KeyStore as _;
 use docket_engine::ports::log::EventLog;
 use docket_postgres::{PostgresBus, PostgresKeyStore, PostgresLog, PostgresOptions};
-use docket_sqlite::{SqliteKeyStore, SqliteLog};
+use docket_sqlite::{SqliteBus, SqliteKeyStore, SqliteLog};
 
 use crate::clock::SystemClock;
 use crate::ids::SystemIds;
@@ -75,7 +74,8 @@ async fn log_and_bus(
 ) -> Result<(Arc<dyn EventLog>, Arc<dyn Bus>), WireError> {
     let Some(url) = &installation.database_url else {
         let log = SqliteLog::open(installation.data.join("docket.db")).await?;
-        return Ok((Arc::new(log), Arc::new(InProcessBus::default())));
+        let bus = SqliteBus::open(installation.data.join("docket.db")).await?;
+        return Ok((Arc::new(log), Arc::new(bus)));
     };
     let options = PostgresOptions::default();
     let log = PostgresLog::connect(url, &options).await?;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use docket_engine::desk::Desk;
+use docket_engine::in_process_ephemeral::InProcessEphemeral;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::auth::{ISSUER_DEFAULT, KeySet, KeySource, SigningKey, Verifier};
 use crate::gate::Gate;
+use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::operations::{Operations, Readiness};
 use crate::server::{Drained, Server};
@@ -75,12 +77,14 @@ impl Site {
         let gate = Arc::new(Gate::new(Verifier::new(keys, ISSUER_DEFAULT), UNLIMITED));
         let readiness = Readiness::new(Box::new(|| Box::pin(async { Ok(()) })));
         let operations = Arc::new(Operations { metrics, readiness });
-        let app = App { desk: started.desk.clone(), gate };
+        let (drain, draining) = watch::channel(false);
+        let whispers = Arc::new(InProcessEphemeral::default());
+        let live = Live::start(&started.desk, whispers, draining.clone(), Vec::new()).await?;
+        let app = App { desk: started.desk.clone(), gate, live };
         let routes = http::tickets::routes().merge(http::events::routes());
         let router = http::router(routes, app, operations);
         let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), None)?;
         let address = server.address()?;
-        let (drain, draining) = watch::channel(false);
         let served = tokio::spawn(server.serve(router, draining));
         let (desk, appender) = (started.desk, started.appender);
         Ok(Self { address, desk, key, appends, drain, served, appender })

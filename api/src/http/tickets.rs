@@ -1,9 +1,9 @@
 //! `/v1/tickets`: what its endpoints share.
 
-mod add_message;
+pub(super) mod add_message;
 mod answer;
 mod claim;
-mod enter;
+pub(super) mod enter;
 mod fields;
 mod find;
 mod followers;
@@ -11,7 +11,7 @@ mod get;
 mod history;
 mod list_messages;
 mod open;
-mod patch;
+pub(super) mod patch;
 mod refusal;
 mod shown;
 mod slice;

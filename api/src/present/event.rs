@@ -111,6 +111,14 @@ pub async fn present_to_customer(
     Ok(view)
 }
 
+/// Whether an audience gets an event of a ticket that it may see. Joined heads move a customer's version and touch
+/// nothing that they see.
+#[must_use]
+pub fn shows(audience: Audience, event: &Event) -> bool {
+    let shown = event.public && event.event_type != EventType::HeadsJoined;
+    shown || audience == Audience::Staff
+}
+
 /// The place of one event within its own partition: a position to read on from, or to wait for.
 #[must_use]
 pub fn position_of(

@@ -16,20 +16,20 @@ use serde::Serialize;
 use super::refusal::{forbidden, problem};
 use crate::app::App;
 use crate::auth::Token;
-use crate::http::header::{IfMatch, idempotency_key, if_match};
+use crate::http::header::{IDEMPOTENCY_KEY, IfMatch, idempotency_key, if_match};
 use crate::http::query::Query;
 use crate::problem::{Code, Problem};
 
 /// A caller before a ticket that they may see.
-pub(super) struct Entered {
+pub(in crate::http) struct Entered {
     pub(super) caller: Caller,
     pub(super) ticket: TicketId,
     pub(super) requester: PersonId,
-    pub(super) audience: Audience,
+    pub(in crate::http) audience: Audience,
 }
 
 /// Admits a caller to a ticket: 404 where they may not see it, 403 where they may not do this with it.
-pub(super) async fn enter(
+pub(in crate::http) async fn enter(
     app: &App,
     token: &Token,
     ticket: TicketId,
@@ -82,11 +82,21 @@ pub(in crate::http) fn check_feed(token: &Token) -> Result<(), Problem> {
 }
 
 /// The head of a request. Extracting it never fails; [`Envelope::read`] looks at it.
-pub(super) struct Head {
+pub(in crate::http) struct Head {
     method: Method,
     uri: Uri,
     query: Query,
     headers: HeaderMap,
+}
+
+impl Head {
+    /// The head of the request that a frame stands for. `key` is printable, as a header's value has to be.
+    pub(in crate::http) fn of_frame(method: Method, path: &str, key: &str) -> Self {
+        let uri: Uri = path.parse().unwrap_or_default();
+        let key = HeaderValue::from_str(key).ok();
+        let headers = key.into_iter().map(|key| (IDEMPOTENCY_KEY, key)).collect();
+        Self { method, query: Query::of(uri.clone()), uri, headers }
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Head {
