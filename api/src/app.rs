@@ -6,10 +6,12 @@ use axum::extract::FromRef;
 use docket_engine::command::Caller;
 use docket_engine::desk::{Desk, DeskError};
 use docket_engine::keyring::{Keyring, Person};
+use docket_sagas::Coordinator;
 use docket_schemas::{Principal, Timestamp};
 
 use crate::auth::Token;
 use crate::gate::Gate;
+use crate::live::Live;
 
 /// A node's desk behind its gate. Cheap to clone.
 #[derive(Clone)]
@@ -18,6 +20,10 @@ pub struct App {
     pub desk: Desk,
     /// Who may come in.
     pub gate: Arc<Gate>,
+    /// What goes on in several steps.
+    pub sagas: Coordinator,
+    /// What is handed on as it happens.
+    pub live: Arc<Live>,
 }
 
 impl FromRef<App> for Arc<Gate> {

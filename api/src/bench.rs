@@ -6,6 +6,7 @@ mod load;
 mod process;
 mod report;
 mod requests;
+pub mod sagas;
 mod site;
 
 pub use report::{Report, Round};

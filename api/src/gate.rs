@@ -31,10 +31,19 @@ impl Gate {
                 verified.map_err(|error| Problem::unauthenticated(error.to_string()))?
             }
         };
-        if let Some(limiter) = &self.limiter {
-            limiter.take(&token.tenant, &token.subject)?;
-        }
+        self.count(&token)?;
         Ok(token)
+    }
+
+    /// Counts one more request of a caller who was admitted before.
+    ///
+    /// # Errors
+    /// 429 `rate_limited`.
+    pub fn count(&self, token: &Token) -> Result<(), Problem> {
+        match &self.limiter {
+            Some(limiter) => limiter.take(&token.tenant, &token.subject),
+            None => Ok(()),
+        }
     }
 
     /// The verifier behind the gate.

@@ -4,10 +4,12 @@ pub mod body;
 mod docs;
 pub mod events;
 mod fallback;
+mod feed;
 pub(crate) mod head;
 pub mod header;
 mod healthz;
 pub mod json;
+mod live;
 mod metrics;
 mod observe;
 mod openapi;
@@ -17,7 +19,9 @@ pub mod query;
 mod readyz;
 pub(crate) mod request_id;
 mod routes;
+pub mod sagas;
 pub mod tickets;
+mod wait;
 
 use std::sync::Arc;
 
@@ -47,7 +51,11 @@ where
 /// All that callers with a token are served.
 #[must_use]
 pub fn caller_routes() -> Routes<App> {
-    tickets::routes().merge(events::routes())
+    tickets::routes()
+        .merge(events::routes())
+        .merge(feed::routes())
+        .merge(live::routes())
+        .merge(sagas::routes())
 }
 
 fn operator_routes() -> Routes<Arc<Operations>> {

@@ -3,10 +3,14 @@
 use std::collections::HashMap;
 
 use axum::http::Method;
+use docket_sagas::Coordinator;
 use parking_lot::Mutex;
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
@@ -41,6 +45,23 @@ struct RouteLabels {
     method: &'static str,
 }
 
+#[derive(Debug)]
+struct Sagas(Coordinator);
+
+impl Collector for Sagas {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let help =
+            "Sagas of the partitions that this node leads; those that ended, since it leads them";
+        let mut family = encoder.encode_descriptor("sagas", help, None, MetricType::Gauge)?;
+        for (definition, standing, count) in self.0.counts() {
+            let labels = [("definition", definition.as_str()), ("state", standing.as_str())];
+            let of_definition = family.encode_family(&labels)?;
+            ConstGauge::new(count).encode(of_definition)?;
+        }
+        Ok(())
+    }
+}
+
 /// A histogram over the durations that Docket expects, in seconds.
 #[must_use]
 pub fn duration_histogram() -> Histogram {
@@ -64,6 +85,11 @@ impl Metrics {
     /// Lets another part of the process register its own metrics.
     pub fn register(&self, register: impl FnOnce(&mut Registry)) {
         register(&mut self.registry.lock());
+    }
+
+    /// Shows the sagas of the partitions that this node leads, whenever somebody asks.
+    pub fn follow_sagas(&self, sagas: &Coordinator) {
+        self.registry.lock().register_collector(Box::new(Sagas(sagas.clone())));
     }
 
     /// All metrics in the OpenMetrics text format.

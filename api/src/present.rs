@@ -3,6 +3,7 @@
 pub mod event;
 pub mod message;
 mod names;
+pub mod saga;
 pub mod ticket;
 
-pub use names::Names;
+pub use names::{Names, persons_in};

@@ -6,14 +6,20 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use docket_engine::desk::{Ports, Started, start};
-use docket_engine::in_process_bus::InProcessBus;
+use docket_engine::desk::{Desk, Ports, Started, start};
 use docket_engine::keyring::Keyring;
 use docket_engine::ports::bus::Bus;
 use docket_engine::ports::keys::KeyStore as _;
+use docket_engine::ports::leases::Leases;
 use docket_engine::ports::log::EventLog;
+use docket_engine::ports::nodes::Nodes;
+use docket_engine::ports::sagas::SagaTable;
+use docket_engine::tail::Tail;
 use docket_postgres::{PostgresBus, PostgresKeyStore, PostgresLog, PostgresOptions};
-use docket_sqlite::{SqliteKeyStore, SqliteLog};
+use docket_sagas::{CoordinatorPorts, Shown};
+use docket_sqlite::{SqliteBus, SqliteKeyStore, SqliteLog};
+
+use tokio::task::JoinHandle;
 
 use crate::clock::SystemClock;
 use crate::ids::SystemIds;
@@ -49,11 +55,11 @@ pub async fn open(
     installation: &Installation,
     process: &str,
     on_append: OnAppend,
-) -> Result<Started, WireError> {
+) -> Result<Opened, WireError> {
     let data = &installation.data;
     std::fs::create_dir_all(data)
         .map_err(|error| format!("cannot make the data directory {}: {error}", data.display()))?;
-    let (log, bus) = log_and_bus(installation).await?;
+    let Backend { log, bus, table, leases, nodes } = backend(installation).await?;
     let keyring = Arc::new(keyring(installation, &*log).await?);
     let witness = WitnessFile::open(data, process).map_err(|error| {
         format!("cannot write in the data directory {}: {error}", data.display())
@@ -67,19 +73,69 @@ pub async fn open(
         ids: Arc::new(SystemIds),
         on_append,
     };
-    Ok(start(ports, &installation.region).await?)
+    let Started { desk, appender, restored } = start(ports, &installation.region).await?;
+    Ok(Opened { desk, appender, restored, table, leases, nodes })
 }
 
-async fn log_and_bus(
-    installation: &Installation,
-) -> Result<(Arc<dyn EventLog>, Arc<dyn Bus>), WireError> {
+/// An installation at work.
+pub struct Opened {
+    /// Where writes and reads go.
+    pub desk: Desk,
+    /// Ends when every desk is dropped and what waited is written.
+    pub appender: JoinHandle<()>,
+    /// Whether the log was found restored from a backup, so that a new incarnation began.
+    pub restored: bool,
+    /// What goes on in several steps.
+    pub table: Arc<dyn SagaTable>,
+    /// Who does what only one node needs to do.
+    pub leases: Arc<dyn Leases>,
+    /// Which nodes are there.
+    pub nodes: Arc<dyn Nodes>,
+}
+
+impl Opened {
+    /// What a coordinator on this node stands on.
+    #[must_use]
+    pub fn coordinator_ports(&self, tail: Tail, shown: Arc<dyn Shown>) -> CoordinatorPorts {
+        CoordinatorPorts {
+            desk: self.desk.clone(),
+            table: Arc::clone(&self.table),
+            leases: Arc::clone(&self.leases),
+            nodes: Arc::clone(&self.nodes),
+            tail,
+            shown,
+            node: self.desk.ports().ids.time_ordered(),
+        }
+    }
+}
+
+/// One backend under all that is kept in it.
+struct Backend {
+    log: Arc<dyn EventLog>,
+    bus: Arc<dyn Bus>,
+    table: Arc<dyn SagaTable>,
+    leases: Arc<dyn Leases>,
+    nodes: Arc<dyn Nodes>,
+}
+
+impl Backend {
+    fn of<L>(log: Arc<L>, bus: Arc<dyn Bus>) -> Self
+    where
+        L: EventLog + SagaTable + Leases + Nodes,
+    {
+        Self { table: log.clone(), leases: log.clone(), nodes: log.clone(), log, bus }
+    }
+}
+
+async fn backend(installation: &Installation) -> Result<Backend, WireError> {
     let Some(url) = &installation.database_url else {
         let log = SqliteLog::open(installation.data.join("docket.db")).await?;
-        return Ok((Arc::new(log), Arc::new(InProcessBus::default())));
+        let bus = SqliteBus::open(installation.data.join("docket.db")).await?;
+        return Ok(Backend::of(Arc::new(log), Arc::new(bus)));
     };
     let options = PostgresOptions::default();
     let log = PostgresLog::connect(url, &options).await?;
-    Ok((Arc::new(log), Arc::new(PostgresBus::connect(url, &options).await?)))
+    Ok(Backend::of(Arc::new(log), Arc::new(PostgresBus::connect(url, &options).await?)))
 }
 
 /// A log that names a key store is never given a new one: what it sealed could not be opened.

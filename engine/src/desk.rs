@@ -209,10 +209,11 @@ impl Desk {
                 Reply::Done(done) => return Answer::of_commit(*done),
                 Reply::Duplicate(stored) => {
                     same_request(&stored, intent.request_mac.as_ref())?;
-                    return self.replayed(&stored, &intent.caller).await;
+                    return Box::pin(self.replayed(&stored, &intent.caller)).await;
                 }
                 Reply::Refused(Refusal::Elsewhere) => {
-                    if let Some(answer) = self.forward(&intent).await? {
+                    // Boxed, for it is rare: every write's future would be as large.
+                    if let Some(answer) = Box::pin(self.forward(&intent)).await? {
                         return Ok(answer);
                     }
                 }

@@ -129,3 +129,26 @@ impl Audience {
         }
     }
 }
+
+/// What somebody wants to do with a saga.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SagaAction {
+    /// Look at it.
+    Read,
+    /// Have it undone.
+    Cancel,
+    /// Have it try again or go on without a step; pause and resume definitions.
+    Operate,
+}
+
+/// Whether a role may do something with a saga that it started itself, or that somebody else did.
+#[must_use]
+pub const fn may_with_saga(role: Role, is_own: bool, action: SagaAction) -> Verdict {
+    let allowed = match role {
+        Role::Admin => true,
+        Role::Agent | Role::Bot => is_own && !matches!(action, SagaAction::Operate),
+        Role::Auditor => matches!(action, SagaAction::Read),
+        Role::Customer | Role::Integrator => false,
+    };
+    if allowed { Verdict::Allow } else { Verdict::Forbid }
+}

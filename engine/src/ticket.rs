@@ -251,6 +251,7 @@ impl Ticket {
         self.fold_payload(draft, payload);
         if !twin {
             self.count_message(payload);
+            self.merges.fold(draft.command_id, payload);
         }
         // The latest, not the last: every region accepts in an order of its own.
         self.updated.all = self.updated.all.max(draft.occurred_at);
@@ -276,7 +277,7 @@ impl Ticket {
             TicketPayload::FollowUpOpened(link) => {
                 self.follow_ups.insert(draft.command_id, link.ticket_id);
             }
-            _ => self.merges.fold(draft.command_id, payload),
+            _ => {}
         }
     }
 

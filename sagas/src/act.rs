@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use docket_engine::command::{Caller, Intent, Refusal};
+use docket_engine::command::{Caller, Intent, JointWrite, Refusal};
 use docket_engine::desk::{Desk, DeskError};
 use docket_schemas::saga::Direction;
 use docket_schemas::{CommandId, Event, SagaId, SlotOp, Stream, Tenant, TicketId, derivation};
@@ -111,6 +111,8 @@ pub type Report = dyn Fn(&[Result<(), Refusal>]) -> Result<Value, Refusal> + Sen
 pub struct Plan {
     /// At most `SAGA_COMMANDS_MAX`, no two on one ticket.
     pub intents: Vec<Arc<Intent>>,
+    /// A write over several other tickets.
+    pub write: Option<Arc<dyn JointWrite>>,
     /// Slots that the saga's own row takes or releases.
     pub slots: Vec<SlotOp>,
     /// What the row holds.
@@ -129,10 +131,17 @@ impl Plan {
         };
         Self {
             intents: intents.into_iter().map(Arc::new).collect(),
+            write: None,
             slots: Vec::new(),
             report: Arc::new(report),
             progress: Progress::Whole,
         }
+    }
+
+    /// Does a write over several tickets, and comes to `output`.
+    #[must_use]
+    pub fn joint(write: impl JointWrite, output: Value) -> Self {
+        Self { write: Some(Arc::new(write)), ..Self::whole(Vec::new(), output) }
     }
 
     /// Writes nothing but that it is done.

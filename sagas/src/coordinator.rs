@@ -146,6 +146,22 @@ impl Coordinator {
         registry: Registry,
     ) -> Result<(Self, Coordinating), SagaError> {
         check_versions(&*ports.table, &registry).await?;
+        let (coordinator, mut tasks) = Self::shared(ports, registry);
+        let shared = &coordinator.shared;
+        for number in 0..lane::LANES {
+            tasks.push(tokio::spawn(lane::lead(Arc::clone(shared), number)));
+        }
+        Ok((coordinator, Coordinating(tasks)))
+    }
+
+    /// Leads nothing: for a command beside the nodes that do. What it writes they follow.
+    #[must_use]
+    pub fn beside(ports: CoordinatorPorts, registry: Registry) -> (Self, Coordinating) {
+        let (coordinator, tasks) = Self::shared(ports, registry);
+        (coordinator, Coordinating(tasks))
+    }
+
+    fn shared(ports: CoordinatorPorts, registry: Registry) -> (Self, Vec<JoinHandle<()>>) {
         let shared = Arc::new(Shared {
             ports,
             registry,
@@ -155,14 +171,11 @@ impl Coordinator {
             shown: watch::Sender::new(Positions::START),
             standing: parking_lot::Mutex::default(),
         });
-        let mut tasks = vec![
+        let tasks = vec![
             tokio::spawn(follow_pauses(Arc::clone(&shared))),
             tokio::spawn(follow_shown(Arc::clone(&shared))),
         ];
-        for number in 0..lane::LANES {
-            tasks.push(tokio::spawn(lane::lead(Arc::clone(&shared), number)));
-        }
-        Ok((Self { shared }, Coordinating(tasks)))
+        (Self { shared }, tasks)
     }
 
     /// A saga as the log now has it.
@@ -172,6 +185,26 @@ impl Coordinator {
     pub async fn load(&self, tenant: &Tenant, saga: SagaId) -> Result<State, SagaError> {
         let state = self.shared.load(tenant, saga).await?;
         if state.begun.is_some() { Ok(state) } else { Err(SagaError::NotFound) }
+    }
+
+    /// Sagas as the log now has them, in the order of their ids; those that are not there are left out.
+    ///
+    /// # Errors
+    /// When the log fails or a row cannot be read.
+    pub async fn load_all(&self, tenant: &Tenant, ids: &[SagaId]) -> Result<Vec<State>, SagaError> {
+        let reads: Vec<StreamRead> = ids
+            .iter()
+            .map(|id| StreamRead { tenant: tenant.clone(), stream: Stream::saga(*id), after: 0 })
+            .collect();
+        let events = self.shared.ports.desk.ports().log.stream_events(&reads).await?;
+        let mut states: HashMap<Uuid, State> = HashMap::new();
+        for event in &events {
+            let id = SagaId::new(event.stream.id);
+            let state =
+                states.entry(event.stream.id).or_insert_with(|| State::new(tenant.clone(), id));
+            state.fold([event])?;
+        }
+        Ok(ids.iter().filter_map(|id| states.remove(&id.uuid())).collect())
     }
 
     /// Whether this node leads a partition.

@@ -14,6 +14,8 @@ mod state;
 pub use state::{Attempt, Begun, Cause, ParkedAt, Row, State, StepState, Track};
 mod next;
 pub use next::{Action, UnderWay, has_passed_pivot, next};
+mod four;
+pub use four::{FOUR, FOUR_STEPS, four};
 mod summary;
 pub use summary::{standing, summary};
 mod coordinator;

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use docket_engine::desk::Desk;
+use docket_engine::in_process_ephemeral::InProcessEphemeral;
+use docket_sagas::Coordinating;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::auth::{ISSUER_DEFAULT, KeySet, KeySource, SigningKey, Verifier};
 use crate::gate::Gate;
+use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::operations::{Operations, Readiness};
 use crate::server::{Drained, Server};
@@ -29,6 +32,7 @@ pub(super) struct Site {
     drain: watch::Sender<bool>,
     served: JoinHandle<Drained>,
     appender: JoinHandle<()>,
+    coordinating: Coordinating,
 }
 
 /// What the log was asked to append.
@@ -75,22 +79,25 @@ impl Site {
         let gate = Arc::new(Gate::new(Verifier::new(keys, ISSUER_DEFAULT), UNLIMITED));
         let readiness = Readiness::new(Box::new(|| Box::pin(async { Ok(()) })));
         let operations = Arc::new(Operations { metrics, readiness });
-        let app = App { desk: started.desk.clone(), gate };
+        let (drain, draining) = watch::channel(false);
+        let whispers = Arc::new(InProcessEphemeral::default());
+        let live = Live::start(&started.desk, whispers, draining.clone(), Vec::new()).await?;
+        let (sagas, coordinating) = crate::sagas::begin(&started, live.tail.clone()).await?;
+        let app = App { desk: started.desk.clone(), gate, live, sagas };
         let routes = http::tickets::routes().merge(http::events::routes());
         let router = http::router(routes, app, operations);
         let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), None)?;
         let address = server.address()?;
-        let (drain, draining) = watch::channel(false);
         let served = tokio::spawn(server.serve(router, draining));
         let (desk, appender) = (started.desk, started.appender);
-        Ok(Self { address, desk, key, appends, drain, served, appender })
+        Ok(Self { address, desk, key, appends, drain, served, appender, coordinating })
     }
 
     /// Stops; the clients are gone already.
     pub(super) async fn stop(self) {
         self.drain.send_replace(true);
         let _ = self.served.await;
-        drop(self.desk);
+        drop((self.desk, self.coordinating));
         let _ = self.appender.await;
     }
 }

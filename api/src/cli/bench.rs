@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use super::Failure;
 use super::installation::InstallationArgs;
 use crate::bench::create::{Plan, run as run_create};
+use crate::bench::sagas::{Plan as SagasPlan, run as run_sagas};
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
@@ -19,6 +20,8 @@ pub(super) struct BenchArgs {
 enum What {
     /// Open tickets over HTTP, then insert the same rows raw
     Create(CreateArgs),
+    /// Carry sagas of four steps, and do the same four writes without a saga
+    Sagas(SagasArgs),
 }
 
 #[derive(Debug, Args)]
@@ -48,6 +51,24 @@ struct CreateArgs {
     installation: InstallationArgs,
 }
 
+#[derive(Debug, Args)]
+struct SagasArgs {
+    /// How long to measure, in seconds, each of both
+    #[arg(long, env = "DOCKET_SECONDS", value_name = "S", default_value = "10")]
+    seconds: u64,
+    /// Sagas that are under way at once
+    #[arg(long, env = "DOCKET_AT_ONCE", value_name = "N", default_value = "512")]
+    at_once: usize,
+    /// Tickets that they are about
+    #[arg(long, env = "DOCKET_TICKETS", value_name = "N", default_value = "1500")]
+    tickets: usize,
+    /// Print JSON, whose keys stand in docs/bench.md
+    #[arg(long, env = "DOCKET_JSON", value_parser = BoolishValueParser::new())]
+    json: bool,
+    #[command(flatten)]
+    installation: InstallationArgs,
+}
+
 fn parse_persons(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("at least one person has to ask".to_owned()),
@@ -59,6 +80,7 @@ fn parse_persons(text: &str) -> Result<usize, String> {
 pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
     match &args.what {
         What::Create(args) => create(args),
+        What::Sagas(args) => sagas(args),
     }
 }
 
@@ -73,6 +95,25 @@ fn create(args: &CreateArgs) -> Result<(), Failure> {
     let progress = |doing: &str| eprintln!("{doing}");
     let report = runtime.block_on(run_create(&args.installation.installation(), &plan, progress));
     // Not waiting for a load that was interrupted.
+    runtime.shutdown_background();
+    let report = report?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{}", report.table());
+    }
+    Ok(())
+}
+
+fn sagas(args: &SagasArgs) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let plan = SagasPlan {
+        duration: Duration::from_secs(args.seconds),
+        at_once: args.at_once.max(1),
+        tickets: args.tickets.max(1),
+    };
+    let progress = |doing: &str| eprintln!("{doing}");
+    let report = runtime.block_on(run_sagas(&args.installation.installation(), &plan, progress));
     runtime.shutdown_background();
     let report = report?;
     if args.json {

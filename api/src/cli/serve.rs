@@ -8,6 +8,7 @@ use axum::http::Uri;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use docket_engine::desk::Desk;
+use docket_engine::in_process_ephemeral::InProcessEphemeral;
 use docket_schemas::{Role, Tenant};
 use tracing_subscriber::EnvFilter;
 
@@ -17,6 +18,7 @@ use crate::app::App;
 use crate::auth::{KeySet, KeySource, Verifier};
 use crate::gate::Gate;
 use crate::limit::{RateError, RateLimit};
+use crate::live::Live;
 use crate::operations::{Operations, Probe, Readiness};
 use crate::server::{Drained, Server, tls_acceptor};
 use crate::telemetry::{self, LOG_FILTER_DEFAULT, LogFormat};
@@ -44,6 +46,9 @@ pub(super) struct ServeArgs {
     /// Private key of the certificate (PEM)
     #[arg(long, env = "DOCKET_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Pages of other hosts that may open a WebSocket, such as https://desk.example,https://shop.example
+    #[arg(long, env = "DOCKET_ALLOWED_ORIGINS", value_name = "ORIGINS", value_delimiter = ',')]
+    allowed_origins: Vec<String>,
     /// What is logged, such as `info` or `info,docket::request=debug`
     #[arg(long, env = "DOCKET_LOG", value_name = "FILTER", default_value = LOG_FILTER_DEFAULT, value_parser = parse_filter)]
     log: String,
@@ -91,14 +96,19 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let seconds = metrics.append_seconds.clone();
     let on_append = Box::new(move |micros: u64, _| seconds.observe(micros as f64 / 1e6));
     let installation = args.installation.installation();
-    let started = wire::open(&installation, &args.listen.to_string(), on_append).await?;
-    if started.restored {
-        tracing::warn!(incarnation = %started.desk.incarnation(), "log.restored.found");
+    let opened = wire::open(&installation, &args.listen.to_string(), on_append).await?;
+    if opened.restored {
+        tracing::warn!(incarnation = %opened.desk.incarnation(), "log.restored.found");
     }
-    tokio::spawn(fail_with(started.appender));
-    let desk = started.desk;
+    let desk = opened.desk.clone();
     let operations = Arc::new(Operations { metrics, readiness: Readiness::new(probe(&desk)) });
-    let app = App { desk, gate: Arc::clone(&gate) };
+    let stopping = Arc::clone(&operations);
+    let drain = signals::drain(move || stopping.readiness.drain())?;
+    let whispers = Arc::new(InProcessEphemeral::default());
+    let live = Live::start(&desk, whispers, drain.clone(), args.allowed_origins.clone()).await?;
+    let (sagas, _coordinating) = crate::sagas::begin(&opened, live.tail.clone()).await?;
+    operations.metrics.follow_sagas(&sagas);
+    let app = App { desk, gate: Arc::clone(&gate), live, sagas };
     let router = http::router(http::caller_routes(), app.clone(), Arc::clone(&operations));
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => Some(tls_acceptor(certificate, key)?),
@@ -111,10 +121,12 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     if args.demo {
         demo(&args, &app, address).await?;
     }
+    tokio::spawn(fail_with(opened.appender));
     let followed = Arc::clone(&gate);
     tokio::spawn(async move { followed.verifier().follow_keys().await });
-    let drain = signals::drain(move || operations.readiness.drain())?;
-    match server.serve(router, drain).await {
+    let served = server.serve(router, drain).await;
+    app.live.closed().await;
+    match served {
         Drained::Whole => tracing::info!("stopped"),
         Drained::Cut(open) => tracing::warn!(open, "stopped with connections still open"),
     }

@@ -22,6 +22,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 }
 
 impl Query {
+    /// The query of an address.
+    #[must_use]
+    pub fn of(address: Uri) -> Self {
+        Self(address)
+    }
+
     /// The values of the parameters with these names, in this order: `let [at, limit] = query.params(["at", "limit"])?`.
     ///
     /// # Errors

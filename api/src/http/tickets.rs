@@ -1,9 +1,9 @@
 //! `/v1/tickets`: what its endpoints share.
 
-mod add_message;
+pub(super) mod add_message;
 mod answer;
 mod claim;
-mod enter;
+pub(super) mod enter;
 mod fields;
 mod find;
 mod followers;
@@ -11,15 +11,18 @@ mod get;
 mod history;
 mod list_messages;
 mod open;
-mod patch;
+pub(super) mod patch;
 mod refusal;
+mod shown;
 mod slice;
+#[cfg(test)]
+mod tests;
 
 use axum::http::Method;
 
 use super::Routes;
 use crate::app::App;
-pub(super) use enter::check_feed;
+pub(super) use enter::{Envelope, Head, check_feed};
 pub(super) use refusal::problem;
 
 /// Every route of tickets.

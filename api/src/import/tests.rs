@@ -2,13 +2,14 @@
 
 mod events;
 mod incidents;
+mod merges;
 mod sheets;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use docket_engine::desk::Started;
+use crate::wire::Opened;
 use docket_engine::ticket::Resolved;
 use docket_schemas::{Event, PersonId, Stream, Tenant, TicketId};
 use parking_lot::Mutex;
@@ -20,7 +21,7 @@ use crate::wire::{self, Installation};
 /// An installation on SQLite with a file to import.
 struct Office {
     folder: TempDir,
-    started: Started,
+    started: Opened,
 }
 
 /// What an import said of rows.

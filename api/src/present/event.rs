@@ -53,8 +53,20 @@ pub async fn present(
 }
 
 /// Payload fields of the public part.
-const PUBLIC_DATA: [&str; 8] =
-    ["status", "priority", "type", "requester_id", "assignee_id", "channel", "public", "sealed"];
+const PUBLIC_DATA: [&str; 12] = [
+    "status",
+    "priority",
+    "type",
+    "requester_id",
+    "assignee_id",
+    "channel",
+    "public",
+    "sealed",
+    "goal",
+    "source",
+    "into",
+    "saga_id",
+];
 
 /// Sealed parts of the public part.
 const PUBLIC_TEXT: [&str; 2] = ["subject", "body"];
@@ -97,6 +109,14 @@ pub async fn present_to_customer(
         }
     }
     Ok(view)
+}
+
+/// Whether an audience gets an event of a ticket that it may see. Joined heads move a customer's version and touch
+/// nothing that they see.
+#[must_use]
+pub fn shows(audience: Audience, event: &Event) -> bool {
+    let shown = event.public && event.event_type != TicketEvent::HeadsJoined;
+    shown || audience == Audience::Staff
 }
 
 /// The place of one event within its own partition: a position to read on from, or to wait for.

@@ -72,6 +72,8 @@ codes! {
     NotClaimed = "not_claimed", CONFLICT, "Nobody holds the ticket";
     /// The tickets cannot be merged.
     NotMergeable = "not_mergeable", CONFLICT, "The tickets cannot be merged";
+    /// It does not go with how the saga stands.
+    NotNow = "not_now", CONFLICT, "The saga does not stand so that this can be done";
     /// One writer on too many lanes.
     TooManyForks = "too_many_forks", CONFLICT, "The writer has too many concurrent lines of work";
     /// The log was restored from a backup.

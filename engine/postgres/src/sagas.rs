@@ -160,7 +160,7 @@ impl SagaTable for PostgresLog {
             saga_columns!(),
             "WHERE s.tenant = $1 AND ($2::text IS NULL OR s.standing = $2) \
              AND ($3::text IS NULL OR s.definition = $3) AND ($4::text IS NULL OR s.subject = $4) \
-             AND (s.started_at, s.id) < ($5, $6) ORDER BY s.started_at DESC, s.id DESC LIMIT $7"
+             AND ($8::text IS NULL OR s.started_by = $8) AND (s.started_at, s.id) < ($5, $6) ORDER BY s.started_at DESC, s.id DESC LIMIT $7"
         );
         let (at, id) = match after {
             Some(place) => (place.started_at.micros(), place.id.uuid()),
@@ -175,6 +175,7 @@ impl SagaTable for PostgresLog {
                 .bind(at)
                 .bind(id)
                 .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+                .bind(filter.started_by.as_ref().map(ToString::to_string))
         };
         let rows = self.sessions().ask(question).await.map_err(failed)?;
         rows.iter().map(saga).collect()

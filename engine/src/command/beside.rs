@@ -78,13 +78,15 @@ impl PlainRow {
 /// Says what the row is, once each command is decided; an error refuses them all. May be asked again.
 pub type Conclude = dyn Fn(&[Result<(), Refusal>]) -> Result<PlainRow, Refusal> + Send + Sync;
 
-/// Commands, each on a ticket of its own, with the saga's row, which comes first.
+/// Commands, each on a ticket of its own, or a write over several tickets, with the saga's row, which comes first.
 #[derive(Clone)]
 pub struct SagaUnit {
     /// Whose.
     pub tenant: Tenant,
     /// At most [`SAGA_COMMANDS_MAX`], no two on one ticket.
     pub intents: Vec<Arc<Intent>>,
+    /// A write over other tickets than those.
+    pub write: Option<Arc<dyn JointWrite>>,
     /// The row beside them.
     pub conclude: Arc<Conclude>,
 }
@@ -94,7 +96,8 @@ impl SagaUnit {
     #[must_use]
     pub fn alone(row: PlainRow) -> Self {
         let tenant = row.caller.tenant.clone();
-        Self { tenant, intents: Vec::new(), conclude: Arc::new(move |_| Ok(row.clone())) }
+        let conclude = Arc::new(move |_: &[_]| Ok(row.clone()));
+        Self { tenant, intents: Vec::new(), write: None, conclude }
     }
 }
 
@@ -110,15 +113,18 @@ impl JointWrite for SagaUnit {
     }
 
     fn tickets(&self) -> Vec<TicketId> {
-        self.intents.iter().map(|intent| intent.ticket).collect()
+        let own = self.intents.iter().map(|intent| intent.ticket);
+        own.chain(self.write.iter().flat_map(|write| write.tickets())).collect()
     }
 
     fn known_by(&self) -> Option<(TicketId, CommandId)> {
-        self.intents.first().map(|intent| (intent.ticket, intent.command_id))
+        let own = self.intents.first().map(|intent| (intent.ticket, intent.command_id));
+        own.or_else(|| self.write.as_ref()?.known_by())
     }
 
     fn rows_max(&self) -> usize {
-        1 + self.intents.len() * ROWS_PER_COMMAND_MAX
+        let write = self.write.as_ref().map_or(0, |write| write.rows_max());
+        1 + self.intents.len() * ROWS_PER_COMMAND_MAX + write
     }
 
     fn author(
@@ -144,6 +150,9 @@ impl JointWrite for SagaUnit {
                 }
                 Err(error) => return Err(error),
             }
+        }
+        if let Some(write) = &self.write {
+            rows.extend(write.author(tickets, with)?.rows);
         }
         let row = (self.conclude)(&verdicts)?;
         rows.insert(0, row.authored(with.incarnation));

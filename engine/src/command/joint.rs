@@ -11,7 +11,8 @@ use crate::ports::log::Row;
 use crate::ticket::{Resolved, Ticket};
 
 /// A write over several tickets of one tenant. The appender authors it on the tickets as the log then has them, as often
-/// as another write comes between; so it decides anew each time and keeps nothing.
+/// as another write comes between; so it decides anew each time and keeps nothing. It seals nothing either: its keys
+/// could be destroyed before it is sent.
 pub trait JointWrite: Send + Sync + 'static {
     /// Whose tickets.
     fn tenant(&self) -> &Tenant;

@@ -120,6 +120,10 @@ pub async fn sagas_are_listed_page_by_page_and_filtered(harness: &impl SagaTable
     let subject = Some("subject-7".to_owned());
     let one = walk(&SagaFilter { subject, ..SagaFilter::default() }).await;
     assert_eq!(one.iter().map(|row| row.id).collect::<Vec<_>>(), [saga(7)]);
+    let started_by = Some(Principal::Docket("import".into()));
+    assert_eq!(walk(&SagaFilter { started_by, ..SagaFilter::default() }).await.len(), 20);
+    let started_by = Some(Principal::Docket("nobody".into()));
+    assert!(walk(&SagaFilter { started_by, ..SagaFilter::default() }).await.is_empty());
     let other = table.list(&tenant("bolt"), &SagaFilter::default(), None, 5).await;
     assert!(other.expect("a page").is_empty());
 }

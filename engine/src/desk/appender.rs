@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::start::{StartError, compare_again};
 use super::{DeskError, Shared};
 use crate::command::{Intent, JointWrite, Prepared, Refusal};
+use crate::faults::{self, Fault};
 use crate::ports::log::{LogError, Placed, StreamRead, Unit, UnitOutcome};
 use crate::ticket::Ticket;
 use batch::{Assembled, assemble};
@@ -167,14 +168,26 @@ async fn send(shared: &Shared, assembled: &Assembled) -> Result<Vec<UnitOutcome>
         })?;
         shared.reconnected.store(false, Ordering::Release);
     }
+    fault("append.before")?;
     let began = shared.ports.clock.now();
     let outcomes = shared.ports.log.append(assembled.batch(shared)).await;
+    fault("append.after")?;
     if matches!(outcomes, Err(LogError::Reconnected)) {
         shared.reconnected.store(true, Ordering::Release);
     }
     let took = shared.ports.clock.now().micros().saturating_sub(began.micros());
     (shared.ports.on_append)(u64::try_from(took).unwrap_or(0), assembled.rows());
     outcomes
+}
+
+/// A rehearsal may have the log not answer, before it was asked or after it has written.
+fn fault(point: &'static str) -> Result<(), LogError> {
+    match faults::at(|| point.to_owned()) {
+        Some(Fault::Unavailable | Fault::Transient) => {
+            Err(LogError::Unavailable("a fault on purpose".into()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Folds a ticket's events that this node has not seen.

@@ -111,6 +111,7 @@ impl SagaTable for MemorySagas {
             .filter(|row| row.tenant == *tenant)
             .filter(|row| filter.standing.is_none_or(|standing| row.standing == standing))
             .filter(|row| filter.definition.as_ref().is_none_or(|name| row.definition == *name))
+            .filter(|row| filter.started_by.as_ref().is_none_or(|by| row.started_by == *by))
             .filter(|row| filter.subject.as_ref().is_none_or(|subject| row.subject == *subject))
             .filter(|row| {
                 after.is_none_or(|place| (row.started_at, row.id) < (place.started_at, place.id))

@@ -131,6 +131,8 @@ pub struct SagaFilter {
     pub definition: Option<String>,
     /// About what.
     pub subject: Option<String>,
+    /// Started by whom.
+    pub started_by: Option<Principal>,
 }
 
 /// A place in a list, newest first.

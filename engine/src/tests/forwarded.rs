@@ -1,9 +1,11 @@
 //! Messages to merged tickets: they go to the ticket that shows them, once, sealed for whom they are about.
 
+use std::sync::Arc;
+
 use docket_schemas::{Event, Status, Stream, TicketEvent, TicketId};
 
-use super::two::{Two, refusal};
-use crate::command::{Command, Refusal};
+use super::two::{Two, open, refusal};
+use crate::command::{Command, Forward, Refusal};
 use crate::ports::log::{READ_EVENTS_MAX, StreamRead};
 use crate::testing::digest;
 
@@ -95,4 +97,25 @@ async fn a_customer_whom_staff_have_unfollowed_is_not_shown_the_target() {
     let again = two.other.execute(intent).await.unwrap();
     assert_eq!(digest(&again.ticket), digest(&said.ticket));
     assert_eq!((again.message, again.said), (said.message, said.said));
+}
+
+#[tokio::test]
+async fn a_message_prepared_for_another_way_than_there_now_is_writes_nothing() {
+    let two = Two::opened().await;
+    let third = open(&two.office, &two.desk, "cus_3").await;
+    two.merge().await;
+    let intent = two.office.intent(&two.cus_2, two.source, Command::reply("Hello?")).await;
+    let forward = |path: &[TicketId]| {
+        let forward = Forward::new(intent.clone(), path.to_vec()).expect("it says something");
+        two.desk.join(Arc::new(forward))
+    };
+    let way = [two.source, two.target];
+    assert_eq!(refusal(forward(&[two.source, third]).await), Refusal::Elsewhere);
+    two.merges(two.target, third).await.unwrap();
+    assert_eq!(refusal(forward(&way).await), Refusal::Elsewhere, "merged on");
+    two.unmerges(two.target, third).await.unwrap();
+    two.unmerges(two.source, two.target).await.unwrap();
+    assert_eq!(refusal(forward(&way).await), Refusal::Elsewhere, "merged no longer");
+    let said = two.desk.execute(intent.clone()).await.unwrap();
+    assert_eq!(said.ticket.id, two.source);
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use docket_schemas::{MergeGoal, MessageId, Role, Status, TicketId};
+use docket_schemas::{EventType, MergeGoal, MessageId, Role, Status, TicketEvent, TicketId};
 use tokio::task::JoinSet;
 
 use super::two::open;
@@ -123,7 +123,8 @@ impl Storm {
     ) -> Result<(), DeskError> {
         let pair = (self.tickets[one], self.tickets[other]);
         let attach = MergeMove::Attach(Urgency::Wanted);
-        self.saga(desk, pair, MergeGoal::Merge, attach, MergeMove::Detach, how).await
+        self.saga(desk, pair, [MergeMove::Begin(MergeGoal::Merge), attach, MergeMove::Detach], how)
+            .await
     }
 
     async fn unmerge(&self, desk: &Desk, one: usize, how: usize) -> Result<(), DeskError> {
@@ -133,16 +134,20 @@ impl Storm {
         let Some(merged) = merged.flatten() else { return Ok(()) };
         let attach = MergeMove::Attach(Urgency::Undo);
         let pair = (source, merged.into);
-        self.saga(desk, pair, MergeGoal::Unmerge, MergeMove::Detach, attach, how).await
+        self.saga(
+            desk,
+            pair,
+            [MergeMove::Begin(MergeGoal::Unmerge), MergeMove::Detach, attach],
+            how,
+        )
+        .await
     }
 
     async fn saga(
         &self,
         desk: &Desk,
         pair: (TicketId, TicketId),
-        goal: MergeGoal,
-        step: MergeMove,
-        undo: MergeMove,
+        [begin, step, undo]: [MergeMove; 3],
         how: usize,
     ) -> Result<(), DeskError> {
         let saga = self.office.command().uuid();
@@ -150,7 +155,7 @@ impl Storm {
             let write = self.office.merging(&self.agent, pair, saga, step);
             async move { desk.join(Arc::new(write)).await }
         };
-        unit(MergeMove::Begin(goal)).await?;
+        unit(begin).await?;
         tokio::task::yield_now().await;
         match unit(step).await {
             Ok(_) if how == 0 => {
@@ -176,7 +181,14 @@ impl Storm {
         let tenant = &self.office.tenant;
         for &id in ids {
             let mut anew = Ticket::new(tenant.clone(), id);
-            anew.apply_all(&self.office.events(id).await).unwrap();
+            for event in self.office.events(id).await {
+                let merged = anew.merges().merged().is_some();
+                let expected = event.event_type == TicketEvent::MessageForwarded;
+                if expected || event.event_type == TicketEvent::MessageAdded {
+                    assert_eq!(merged, expected, "what a merged ticket is told goes elsewhere");
+                }
+                anew.apply(&event).unwrap();
+            }
             let anew = anew.resolve().unwrap();
             for desk in &self.desks {
                 let look = |ticket: &mut Ticket| ticket.resolve().unwrap();
@@ -259,7 +271,16 @@ impl Storm {
     }
 }
 
-async fn storm(seed: u64) {
+/// Events of each type that this storm has left.
+async fn count(storm: &Storm, ids: &BTreeSet<TicketId>, counted: &mut BTreeMap<EventType, usize>) {
+    for &id in ids {
+        for event in storm.office.events(id).await {
+            *counted.entry(event.event_type).or_default() += 1;
+        }
+    }
+}
+
+async fn storm(seed: u64, counted: &mut BTreeMap<EventType, usize>) {
     let storm = Arc::new(Storm::new().await);
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
@@ -273,6 +294,7 @@ async fn storm(seed: u64) {
         ids.extend(done.follow_ups);
     }
     storm.check(&ids, &acknowledged).await;
+    count(&storm, &ids, counted).await;
     storm.unmerge_all(&ids).await;
     storm.check(&ids, &acknowledged).await;
     for &id in &ids {
@@ -286,7 +308,19 @@ async fn storm(seed: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_merges_unmerges_closes_and_replies_lose_and_double_nothing() {
+    let mut counted = BTreeMap::new();
     for seed in 0..STORMS {
-        storm(seed).await;
+        storm(seed, &mut counted).await;
+    }
+    for what in [
+        TicketEvent::Merged,
+        TicketEvent::Unmerged,
+        TicketEvent::MessageForwarded,
+        TicketEvent::FollowUpOpened,
+    ] {
+        assert!(
+            counted.get(&what.into()).is_some_and(|count| *count > 20),
+            "{what:?} of {counted:?}"
+        );
     }
 }

@@ -1,11 +1,17 @@
 //! Merged tickets: what source and target show, then and later, and that an unmerge brings all of it back.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use docket_schemas::{MergeGoal, PersonId, Status};
+use docket_schemas::{
+    CommandId, MergeGoal, Merged, MessageId, Observed, PersonId, Status, TicketId, TicketPayload,
+};
+use proptest::prelude::*;
+use uuid::Uuid;
 
 use super::two::{Two, open, refusal};
-use crate::command::{Command, MergeMove, Refusal, Urgency};
+use super::world::{World, a_tenth, steps};
+use crate::command::{Command, MergeMove, Refusal, Replayed, Urgency};
 use crate::desk::{AsOf, Joined};
 use crate::testing::digest;
 use crate::ticket::{MergeState, Resolved, Ticket};
@@ -188,4 +194,43 @@ async fn a_snapshot_keeps_how_a_ticket_stands_to_merges() {
         };
         two.desk.look(&two.office.tenant, id, kept).await.unwrap().unwrap();
     }
+}
+
+/// The ids of what a target shows of a ticket.
+fn prefix_ids(ticket: &Ticket, merged: CommandId) -> BTreeSet<MessageId> {
+    let prefix = ticket.prefix(merged).expect("it is merged");
+    prefix.messages.iter().map(|message| message.id).collect()
+}
+
+proptest! {
+    #![proptest_config(a_tenth())]
+
+    #[test]
+    fn what_a_target_shows_of_a_source_is_fixed_by_its_merge_in_every_region_and_order(
+        steps in steps(),
+        order in any::<u64>(),
+    ) {
+        let mut world = World::after(&steps);
+        // Cut off from the region that merges, a customer goes on writing.
+        let late = world.write(1, 0, Command::reply("not seen by the merge"), None).is_some();
+        let known = all_ids(&world.regions[0].ticket);
+        let into = TicketId::new(Uuid::from_u64_pair(1, 1));
+        let merged = TicketPayload::Merged(Merged { into });
+        let replayed = Replayed::new(merged, None, Observed::Assumed, None);
+        let shown = world.write(0, 3, Command::Replay(Box::new(replayed)), None).unwrap();
+        prop_assert_eq!(shown.status, Status::Closed);
+        let command = world.regions[0].ticket.merges().merged().unwrap().command;
+        prop_assert_eq!(&prefix_ids(&world.regions[0].ticket, command), &known);
+        world.sync();
+        let mut anew = world.empty();
+        anew.apply_all(&world.shuffled(order)).unwrap();
+        for ticket in world.regions.iter().map(|region| &region.ticket).chain([&anew]) {
+            prop_assert_eq!(&prefix_ids(ticket, command), &known);
+            prop_assert_eq!(all_ids(ticket).len(), known.len() + usize::from(late));
+        }
+    }
+}
+
+fn all_ids(ticket: &Ticket) -> BTreeSet<MessageId> {
+    ticket.own_messages().map(|message| message.id).collect()
 }

@@ -57,6 +57,7 @@ fn whole(intents: Vec<Intent>, row: PlainRow) -> SagaUnit {
     let tenant = row_tenant;
     SagaUnit {
         tenant,
+        write: None,
         intents: intents.into_iter().map(Arc::new).collect(),
         conclude: Arc::new(conclude),
     }

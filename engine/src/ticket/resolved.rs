@@ -107,7 +107,7 @@ pub struct Resolved {
 
 impl Resolved {
     /// A merged ticket shows `closed`; what its registers hold comes back when it is unmerged.
-    fn as_merged(self) -> Self {
+    fn merged(self) -> Self {
         let (conflicts, unseen_messages) = (Vec::new(), Vec::new());
         Self { status: Status::Closed, conflicts, unseen_messages, ..self }
     }
@@ -178,7 +178,7 @@ impl Ticket {
             follow_up_of: facts.follow_up_of,
             merge: self.merges.mark(self.id),
         };
-        Ok(if self.merges.merged().is_some() { resolved.as_merged() } else { resolved })
+        Ok(if self.merges.merged().is_some() { resolved.merged() } else { resolved })
     }
 
     fn custom_fields(&self, conflicts: &mut Vec<Conflict>) -> BTreeMap<String, Scalar> {

@@ -106,8 +106,12 @@ impl Runner {
             }
             match self.write_with(&plan, make, began, &[]).await {
                 Ok(()) => {}
-                Err(Trouble::Refused(error)) => {
-                    self.fail(index, direction, error, began).await?;
+                // Nothing has begun: whoever asked is told, and nothing is written.
+                Err(Trouble::Refused(refusal)) if self.pending.is_some() => {
+                    return Err(Trouble::Refused(refusal));
+                }
+                Err(Trouble::Refused(refusal)) => {
+                    self.fail(index, direction, refusal.into(), began).await?;
                     return Ok(true);
                 }
                 Err(trouble) => return Err(trouble),

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::runner::Runner;
-use crate::act::{Plan, StepError};
+use crate::act::Plan;
 use crate::next::{Action, UnderWay, next};
 use crate::state::Row;
 
@@ -27,7 +27,7 @@ pub(super) enum Trouble {
     /// The stream has gone on: look again.
     GoneOn,
     /// What stands beside the row was refused.
-    Refused(StepError),
+    Refused(Refusal),
     /// The log is out of reach; whether it was written is unknown.
     Log(DeskError),
     /// The log holds what cannot be read, or this node ends.
@@ -38,7 +38,7 @@ impl From<DeskError> for Trouble {
     fn from(error: DeskError) -> Self {
         match error {
             DeskError::Fenced => Self::GoneOn,
-            DeskError::Refused(refusal) => Self::Refused(refusal.into()),
+            DeskError::Refused(refusal) => Self::Refused(refusal),
             DeskError::Unavailable(_) | DeskError::Overloaded | DeskError::Keys(_) => {
                 Self::Log(error)
             }
@@ -69,6 +69,11 @@ impl Runner {
         began: Timestamp,
         under_way: &UnderWay,
     ) -> Result<(), Trouble> {
+        // A saga begins when it was asked for.
+        let began = match (&self.pending, &self.state.begun) {
+            (Some(_), Some(begun)) => begun.at,
+            _ => began,
+        };
         self.write_start_first(&make(Value::Null), began).await?;
         let (template, written) = self.template(&make, began, under_way);
         let report = Arc::clone(&plan.report);
@@ -82,7 +87,8 @@ impl Runner {
         };
         let tenant = self.state.tenant.clone();
         let intents = plan.intents.clone();
-        let unit = SagaUnit { tenant, intents, conclude: Arc::new(conclude) };
+        let write = plan.write.clone();
+        let unit = SagaUnit { tenant, intents, write, conclude: Arc::new(conclude) };
         let placed = match self.shared.ports.desk.step(unit).await? {
             Joined::Done(placed) => placed,
             Joined::Stored(_) => return Err(Trouble::GoneOn),
@@ -124,6 +130,13 @@ impl Runner {
         }
         let start = SagaPayload::Started(pending.what.clone());
         Box::pin(self.write(start, began, &[])).await
+    }
+
+    /// The start as a row of its own, where no other row can be written now.
+    pub(super) async fn write_start(&mut self) -> Result<(), Trouble> {
+        let Some(pending) = &self.pending else { return Ok(()) };
+        let start = SagaPayload::Started(pending.what.clone());
+        self.write(start, self.now(), &[]).await
     }
 
     /// The row but for what its plan comes to.

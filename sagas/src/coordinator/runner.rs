@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use docket_engine::command::Caller;
 use docket_engine::cursor::Positions;
+use docket_engine::desk::DeskError;
 use docket_schemas::saga::Direction;
 use docket_schemas::saga::payload::{Finished, Parked, SagaPayload};
 use docket_schemas::{CommandId, Timestamp};
@@ -27,12 +28,23 @@ use crate::state::State;
 const LOG_RESTS_FOR: Duration = Duration::from_millis(250);
 
 /// Tells who started a saga what its first row came to.
-pub(super) type FirstRow = oneshot::Sender<Result<State, SagaError>>;
+pub(super) type FirstRow = oneshot::Sender<Result<State, Unbegun>>;
+
+/// Why a saga did not begin.
+#[derive(Debug)]
+pub(super) enum Unbegun {
+    /// Its command is stored.
+    Stored,
+    /// All else.
+    Failed(SagaError),
+}
 
 /// What a start brings along while its first row is not written.
 pub(super) struct Beginning {
     pub(super) pending: Pending,
     pub(super) answer: FirstRow,
+    /// Another node leads the saga, and carries it on from there.
+    pub(super) is_all: bool,
 }
 
 pub(super) struct Runner {
@@ -49,6 +61,8 @@ pub(super) struct Runner {
     pub(super) under_way: Vec<(usize, Direction)>,
     pub(super) aborts: HashMap<(usize, Direction), AbortHandle>,
     permit: Option<OwnedSemaphorePermit>,
+    /// It is another node's once its first row stands.
+    is_all: bool,
 }
 
 /// Carries a saga in a task of its own.
@@ -62,6 +76,7 @@ pub(super) fn spawn(
     let task = async move {
         let Some(begun) = &state.begun else { return };
         let caller = begun.by.clone();
+        let is_all = beginning.as_ref().is_some_and(|beginning| beginning.is_all);
         let (pending, answer) = match beginning {
             Some(beginning) => (Some(beginning.pending), Some(beginning.answer)),
             None => (None, None),
@@ -79,6 +94,7 @@ pub(super) fn spawn(
             under_way: Vec::new(),
             aborts: HashMap::new(),
             permit: None,
+            is_all,
         };
         runner.carry().await;
     };
@@ -91,6 +107,9 @@ impl Runner {
             return self.leave_for_good();
         }
         loop {
+            if self.is_all && self.pending.is_none() {
+                return;
+            }
             match self.go_on().await {
                 Ok(true) => {}
                 Ok(false) => {
@@ -101,11 +120,14 @@ impl Runner {
                 }
                 Err(Trouble::GoneOn) => {
                     if self.pending.is_some() {
-                        return self.refuse_start(SagaError::NotNow("it has begun".to_owned()));
+                        return self.refuse_start(Unbegun::Stored);
                     }
                     if self.look_again().await.is_err() {
                         return self.leave_for_good();
                     }
+                }
+                Err(Trouble::Refused(refusal)) if self.pending.is_some() => {
+                    return self.refuse_start(Unbegun::Failed(DeskError::Refused(refusal).into()));
                 }
                 Err(Trouble::Refused(error)) => {
                     tracing::error!(saga.id = %self.state.id, %error, "saga.row.refused");
@@ -113,7 +135,7 @@ impl Runner {
                 }
                 Err(Trouble::Log(error)) => {
                     if self.pending.is_some() {
-                        return self.refuse_start(error.into());
+                        return self.refuse_start(Unbegun::Failed(error.into()));
                     }
                     tracing::warn!(saga.id = %self.state.id, error = &error as &dyn std::error::Error, "saga.log.unavailable");
                     self.rest().await;
@@ -121,7 +143,7 @@ impl Runner {
                 }
                 Err(Trouble::Over(error)) => {
                     tracing::error!(saga.id = %self.state.id, error = &error as &dyn std::error::Error, "saga.left");
-                    self.refuse_start(error.into());
+                    self.refuse_start(Unbegun::Failed(error.into()));
                     return self.leave_for_good();
                 }
             }
@@ -130,7 +152,7 @@ impl Runner {
 
     /// Does what is next. False when there is nothing to do and nothing to wait for.
     async fn go_on(&mut self) -> Result<bool, Trouble> {
-        if self.rests_with_its_definition().await {
+        if self.rests_with_its_definition().await? {
             return Ok(true);
         }
         if self.state.cause.is_some() || self.state.ended.is_some() || self.state.parked.is_some() {
@@ -184,6 +206,7 @@ impl Runner {
 
     /// Waits for whatever comes first.
     async fn wait(&mut self, wake: Option<Timestamp>) -> Result<bool, Trouble> {
+        self.write_start().await?;
         self.permit = None;
         let now = self.now();
         let pause = wake.map(|at| {
@@ -223,10 +246,13 @@ impl Runner {
     }
 
     /// Rests while the definition is paused. True when it did.
-    async fn rests_with_its_definition(&mut self) -> bool {
+    async fn rests_with_its_definition(&mut self) -> Result<bool, Trouble> {
         let (tenant, name) = (&self.state.tenant, self.definition.name);
         if self.state.ended.is_some() || !self.shared.is_paused(tenant, name) {
-            return false;
+            return Ok(false);
+        }
+        if self.pending.is_some() {
+            return self.write_start().await.map(|()| true);
         }
         self.permit = None;
         let mut paused = self.shared.paused.subscribe();
@@ -242,7 +268,7 @@ impl Runner {
         if poked {
             let _ = self.look_again().await;
         }
-        true
+        Ok(true)
     }
 
     /// Reads what the log has beyond what is known, and forgets what is under way and no longer wanted.
@@ -318,12 +344,15 @@ impl Runner {
         }
     }
 
-    fn refuse_start(&mut self, error: SagaError) {
+    fn refuse_start(&mut self, error: Unbegun) {
         if let Some(answer) = self.answer.take() {
             let _ = answer.send(Err(error));
         }
-        self.pending = None;
         self.shared.live.abandon(&self.signal, self.standing());
+        if self.pending.take().is_some() {
+            // No row of it will come by to have it forgotten.
+            self.shared.live.forget(&(self.state.tenant.clone(), self.state.id));
+        }
     }
 
     fn leave_for_good(&self) {

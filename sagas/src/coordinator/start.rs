@@ -2,21 +2,20 @@
 
 use std::sync::Arc;
 
-use docket_engine::command::{Caller, PlainRow, SagaUnit};
-use docket_engine::desk::{DeskError, Joined};
-use docket_engine::ports::log::Expected;
+use docket_engine::command::Caller;
+use docket_engine::desk::DeskError;
 use docket_engine::ports::sagas::Standing;
-use docket_schemas::saga::payload::{SagaPayload, Started};
+use docket_schemas::saga::payload::Started;
 use docket_schemas::{CommandId, Event, Mac, SagaId, Stream, Tenant, Timestamp, derivation};
 use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 
 use super::commit::Pending;
 use super::live::Signal;
-use super::runner::{self, Beginning};
+use super::runner::{self, Beginning, Unbegun};
 use super::{Coordinator, SAGAS_LIVE_MAX, SagaError};
 use crate::definition::Definition;
-use crate::state::{Begun, Row, State};
+use crate::state::{Begun, State};
 
 /// How long [`Coordinator::settled`] rests between two looks at a saga that another node carries.
 const SETTLED_RESTS_FOR: std::time::Duration = std::time::Duration::from_millis(50);
@@ -67,8 +66,10 @@ impl Coordinator {
         let tenant = start.caller.tenant.clone();
         let partition = Stream::saga(id).partition(&tenant);
         // Only what came with a request can come again.
-        if start.request_mac.is_some() || !shared.live.leads(partition) {
-            return self.start_apart(start, id, &definition).await;
+        if start.request_mac.is_some()
+            && let Some(stored) = self.stored(&tenant, id, &start).await?
+        {
+            return replayed(start, id, &stored);
         }
         let what = started(&start, &definition);
         let mut state = State::new(tenant.clone(), id);
@@ -79,80 +80,40 @@ impl Coordinator {
             at: start.occurred_at,
         });
         let (answer, first_row) = oneshot::channel();
-        let beginning = Beginning { pending: Pending { what, request_mac: None }, answer };
+        let is_all = !shared.live.leads(partition);
+        let pending = Pending { what, request_mac: start.request_mac };
+        let beginning = Beginning { pending, answer, is_all };
         let carried = Arc::clone(shared);
-        let signal = shared.live.carry((tenant, id), partition, 0, move |signal| {
-            runner::spawn(carried, definition, state, signal, Some(beginning))
-        });
-        let over = Some(signal.subscribe());
-        let state = first_row.await.map_err(|_| DeskError::Stopping)??;
-        Ok(StartedSaga { state, replayed: false, over })
-    }
-
-    /// Writes the start as a row of its own.
-    async fn start_apart(
-        &self,
-        start: Start,
-        id: SagaId,
-        definition: &Arc<Definition>,
-    ) -> Result<StartedSaga, SagaError> {
-        let row = PlainRow {
-            caller: start.caller.clone(),
-            stream: Stream::saga(id),
-            expected: Expected::Last(0),
-            command_id: start.command_id,
-            request_mac: start.request_mac,
-            payload: SagaPayload::Started(started(&start, definition)),
-            slots: Vec::new(),
-            occurred_at: start.occurred_at,
-            correlation_id: Some(start.command_id),
-            causation_id: None,
+        let over = if is_all {
+            // Its first row is all that is written here; its leader sees that and goes on.
+            let signal = Arc::new(Signal::absent());
+            runner::spawn(carried, definition, state, signal, Some(beginning));
+            None
+        } else {
+            let signal = shared.live.carry((tenant.clone(), id), partition, 0, move |signal| {
+                runner::spawn(carried, definition, state, signal, Some(beginning))
+            });
+            Some(signal.subscribe())
         };
-        let stored = match self.shared.ports.desk.step(SagaUnit::alone(row.clone())).await {
-            Ok(Joined::Done(placed)) => {
-                let mut state = State::new(start.caller.tenant.clone(), id);
-                state.evolve(Row {
-                    payload: &row.payload,
-                    command_id: row.command_id,
-                    by: (&row.caller.principal, row.caller.role, &row.caller.device),
-                    began: row.occurred_at,
-                    at: placed[0].recorded_at,
-                    position: placed[0].position,
-                });
-                let over = Some(self.carry(state.clone(), Arc::clone(definition)).subscribe());
-                return Ok(StartedSaga { state, replayed: false, over });
+        match first_row.await.map_err(|_| DeskError::Stopping)? {
+            Ok(state) => Ok(StartedSaga { state, replayed: false, over }),
+            Err(Unbegun::Failed(error)) => Err(error),
+            Err(Unbegun::Stored) => {
+                let stored = self.stored(&tenant, id, &start).await?.ok_or(SagaError::NotFound)?;
+                replayed(start, id, &stored)
             }
-            Ok(Joined::Stored(stored)) => *stored,
-            Err(DeskError::Fenced) => self.stored(&start.caller.tenant, id, &start).await?,
-            Err(error) => return Err(error.into()),
-        };
-        if stored.request_mac != start.request_mac {
-            return Err(SagaError::KeyReused);
         }
-        let mut state = State::new(start.caller.tenant, id);
-        state.fold([&stored])?;
-        Ok(StartedSaga { state, replayed: true, over: None })
     }
 
-    async fn stored(&self, tenant: &Tenant, id: SagaId, start: &Start) -> Result<Event, SagaError> {
+    async fn stored(
+        &self,
+        tenant: &Tenant,
+        id: SagaId,
+        start: &Start,
+    ) -> Result<Option<Event>, SagaError> {
         let partition = Stream::saga(id).partition(tenant);
         let log = &self.shared.ports.desk.ports().log;
-        let stored = log.event_of_command(tenant, partition, start.command_id).await?;
-        stored.ok_or(SagaError::NotFound)
-    }
-
-    /// Has a saga carried here where this node leads it; else its leader sees the row.
-    pub(super) fn carry(&self, state: State, definition: Arc<Definition>) -> Arc<Signal> {
-        let shared = &self.shared;
-        let key = (state.tenant.clone(), state.id);
-        let partition = Stream::saga(state.id).partition(&state.tenant);
-        if !shared.live.leads(partition) {
-            return Arc::new(Signal::absent());
-        }
-        let carried = Arc::clone(shared);
-        shared.live.carry(key, partition, state.position, move |signal| {
-            runner::spawn(carried, definition, state, signal, None)
-        })
+        Ok(log.event_of_command(tenant, partition, start.command_id).await?)
     }
 
     /// Waits until a saga has ended or is parked.
@@ -177,6 +138,16 @@ impl Coordinator {
             tokio::time::sleep(SETTLED_RESTS_FOR).await;
         }
     }
+}
+
+/// The saga as its first row left it.
+fn replayed(start: Start, id: SagaId, stored: &Event) -> Result<StartedSaga, SagaError> {
+    if stored.request_mac != start.request_mac {
+        return Err(SagaError::KeyReused);
+    }
+    let mut state = State::new(start.caller.tenant, id);
+    state.fold([stored])?;
+    Ok(StartedSaga { state, replayed: true, over: None })
 }
 
 fn started(start: &Start, definition: &Definition) -> Started {

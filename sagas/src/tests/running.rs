@@ -159,13 +159,11 @@ async fn a_paused_definition_rests_and_goes_on() {
     let by = crew.operator().await;
     node.coordinator.pause(&by, "four", Some("incident 12".to_owned())).await.unwrap();
     let ticket = crew.ticket(&node).await;
-    let coordinator = node.coordinator.clone();
-    let start = crew.asked("four", ticket).await;
-    let started = tokio::spawn(async move { coordinator.start(start).await });
+    let started = crew.start(&node, "four", ticket).await;
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert!(crew.tags(&node, ticket).await.is_empty());
+    assert_eq!(crew.load(&node, &started).await.rows, 1, "it has begun, and that is all");
     node.coordinator.resume(&crew.operator().await, "four").await.unwrap();
-    let started = started.await.unwrap().unwrap();
     assert_eq!(crew.settle(&node, &started).await, Standing::Done);
 }
 

@@ -6,7 +6,7 @@ use axum::response::Response;
 use docket_engine::command::{Command, NewMessage, Visibility};
 use docket_engine::desk::{Answer, DeskError};
 use docket_engine::policy::{Action, Relation, Verdict, may};
-use docket_schemas::{CommandId, Status, Stream, derivation};
+use docket_schemas::{CommandId, Status, Stream, TicketId, Timestamp, derivation};
 use serde::{Deserialize, Serialize};
 
 use super::answer::written;
@@ -24,7 +24,7 @@ use crate::problem::Problem;
 /// The body.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct AddMessage {
+pub(in crate::http) struct AddMessage {
     body: String,
     #[serde(default = "public_by_default")]
     public: bool,
@@ -40,9 +40,6 @@ const fn public_by_default() -> bool {
     true
 }
 
-/// The part of a message's command that opens a follow-up.
-const FOLLOW_UP_ORDINAL: u32 = 2;
-
 /// Says something, and perhaps sets a status with it.
 #[tracing::instrument(name = "http.ticket.message.add", skip_all, fields(ticket.id = %ticket.0))]
 pub(super) async fn post(
@@ -52,14 +49,50 @@ pub(super) async fn post(
     head: Head,
     payload: Payload,
 ) -> Result<Response, Problem> {
-    let entered = enter(&app, &token, ticket.0, Action::AddPublicMessage).await?;
-    let envelope = Envelope::read(&head)?;
-    let body: AddMessage = payload.parse()?;
+    let said = say(&app, &token, ticket.0, &head, || payload.parse()).await?;
+    let Said { entered, answer, said_at, body, .. } = said;
+    let message = match answer.said.filter(|_| !answer.replayed) {
+        Some(said) => MessageView {
+            id: derivation::message_of(said.command),
+            ticket_id: said.ticket,
+            author_id: token.subject.as_ref().to_owned(),
+            role: token.role,
+            public: body.public,
+            body: Some(body.body),
+            created_at: said_at,
+            redacted: false,
+            attachments: Vec::new(),
+        },
+        None => stored(&app, &entered, &answer).await.map_err(problem)?,
+    };
+    written(&app, &entered, StatusCode::CREATED, answer, Some(message)).await
+}
+
+/// A message that is durable.
+pub(in crate::http) struct Said {
+    entered: Entered,
+    pub(in crate::http) answer: Answer,
+    pub(in crate::http) command: CommandId,
+    said_at: Timestamp,
+    body: AddMessage,
+}
+
+/// Writes a message, from whichever door it comes. `parse` is asked once the caller is admitted.
+pub(in crate::http) async fn say(
+    app: &App,
+    token: &Token,
+    ticket: TicketId,
+    head: &Head,
+    parse: impl FnOnce() -> Result<AddMessage, Problem> + Send,
+) -> Result<Said, Problem> {
+    let entered = enter(app, token, ticket, Action::AddPublicMessage).await?;
+    let envelope = Envelope::read(head)?;
+    let body = parse()?;
     if !body.public && may(token.role, Relation::Own, Action::AddInternalNote) != Verdict::Allow {
         return Err(forbidden("write internal notes"));
     }
     if let Some(status) = body.status {
-        check_status(&token, status)?;
+        check_status(token, status)?;
     }
     let mut checks = Checks::default();
     checks.body(&body.body);
@@ -74,44 +107,20 @@ pub(super) async fn post(
     };
     let observed = body.observed.as_deref();
     let intent =
-        envelope.intent(&app, &entered, &body, observed, Command::AddMessage(message)).await?;
+        envelope.intent(app, &entered, &body, observed, Command::AddMessage(message)).await?;
     let (command, said_at) = (intent.command_id, intent.occurred_at);
     match app.desk.execute(intent).await {
-        Ok(answer) => {
-            let message = match answer.message.filter(|_| !answer.replayed) {
-                Some(id) => MessageView {
-                    id,
-                    ticket_id: answer.ticket.id,
-                    author_id: token.subject.as_ref().to_owned(),
-                    role: token.role,
-                    public: body.public,
-                    body: Some(body.body),
-                    created_at: said_at,
-                    redacted: false,
-                    attachments: Vec::new(),
-                },
-                None => said(&app, &entered, command, &answer).await.map_err(problem)?,
-            };
-            written(&app, &entered, StatusCode::CREATED, answer, Some(message)).await
-        }
-        Err(error) => Err(explained(&app, &entered, error).await),
+        Ok(answer) => Ok(Said { entered, answer, command, said_at, body }),
+        Err(error) => Err(explained(app, &entered, error).await),
     }
 }
 
 /// The message as the log holds it: the same bytes as the first answer's.
-async fn said(
-    app: &App,
-    entered: &Entered,
-    command: CommandId,
-    answer: &Answer,
-) -> Result<MessageView, DeskError> {
+async fn stored(app: &App, entered: &Entered, answer: &Answer) -> Result<MessageView, DeskError> {
     let tenant = &entered.caller.tenant;
-    let command = match answer.follow_up_of {
-        Some(_) => derivation::part_of_command(command, FOLLOW_UP_ORDINAL),
-        None => command,
-    };
-    let partition = Stream::ticket(answer.ticket.id).partition(tenant);
-    let stored = app.desk.ports().log.event_of_command(tenant, partition, command).await?;
-    let stored = stored.ok_or(DeskError::Stopping)?;
-    present(Names { desk: &app.desk, tenant }, &stored).await
+    let said = answer.said.ok_or(DeskError::Stopping)?;
+    let partition = Stream::ticket(said.ticket).partition(tenant);
+    let event = app.desk.ports().log.event_of_command(tenant, partition, said.command).await?;
+    let event = event.ok_or(DeskError::Stopping)?;
+    present(Names { desk: &app.desk, tenant }, &event).await
 }

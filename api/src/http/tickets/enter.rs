@@ -16,20 +16,20 @@ use serde::Serialize;
 use super::refusal::{forbidden, problem};
 use crate::app::App;
 use crate::auth::Token;
-use crate::http::header::{IfMatch, idempotency_key, if_match};
+use crate::http::header::{IDEMPOTENCY_KEY, IfMatch, idempotency_key, if_match};
 use crate::http::query::Query;
 use crate::problem::{Code, Problem};
 
 /// A caller before a ticket that they may see.
-pub(super) struct Entered {
+pub(in crate::http) struct Entered {
     pub(super) caller: Caller,
     pub(super) ticket: TicketId,
     pub(super) requester: PersonId,
-    pub(super) audience: Audience,
+    pub(in crate::http) audience: Audience,
 }
 
 /// Admits a caller to a ticket: 404 where they may not see it, 403 where they may not do this with it.
-pub(super) async fn enter(
+pub(in crate::http) async fn enter(
     app: &App,
     token: &Token,
     ticket: TicketId,
@@ -82,11 +82,21 @@ pub(in crate::http) fn check_feed(token: &Token) -> Result<(), Problem> {
 }
 
 /// The head of a request. Extracting it never fails; [`Envelope::read`] looks at it.
-pub(super) struct Head {
+pub(in crate::http) struct Head {
     method: Method,
     uri: Uri,
     query: Query,
     headers: HeaderMap,
+}
+
+impl Head {
+    /// The head of the request that a frame stands for. `key` is printable, as a header's value has to be.
+    pub(in crate::http) fn of_frame(method: Method, path: &str, key: &str) -> Self {
+        let uri: Uri = path.parse().unwrap_or_default();
+        let key = HeaderValue::from_str(key).ok();
+        let headers = key.into_iter().map(|key| (IDEMPOTENCY_KEY, key)).collect();
+        Self { method, query: Query::of(uri.clone()), uri, headers }
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Head {
@@ -100,14 +110,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Head {
 }
 
 /// What a write's headers say, before its body is looked at.
-pub(super) struct Envelope<'a> {
+pub(in crate::http) struct Envelope<'a> {
     key: Option<&'a str>,
     precondition: Option<Precondition>,
     head: &'a Head,
 }
 
 impl<'a> Envelope<'a> {
-    pub(super) fn read(head: &'a Head) -> Result<Self, Problem> {
+    pub(in crate::http) fn read(head: &'a Head) -> Result<Self, Problem> {
         head.query.params([])?;
         let precondition = if_match(&head.headers)?.map(|wanted| match wanted {
             IfMatch::Any => Precondition::Any,
@@ -117,7 +127,7 @@ impl<'a> Envelope<'a> {
     }
 
     /// The command's name: from its key, or new.
-    pub(super) fn command_id(
+    pub(in crate::http) fn command_id(
         &self,
         app: &App,
         caller: &Caller,
@@ -137,7 +147,7 @@ impl<'a> Envelope<'a> {
     }
 
     /// Tells a retry from a reused key; none where there is no key that could be reused.
-    pub(super) fn mac<T: Serialize>(&self, app: &App, body: &T) -> Option<Mac> {
+    pub(in crate::http) fn mac<T: Serialize>(&self, app: &App, body: &T) -> Option<Mac> {
         self.key?;
         let headers = &self.head.headers;
         let if_match: Vec<_> =

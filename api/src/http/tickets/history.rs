@@ -1,13 +1,16 @@
 //! `GET /v1/tickets/{id}/events`
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use docket_engine::desk::DeskError;
 use docket_engine::graph::head_name;
 use docket_engine::policy::{Action, Audience};
-use docket_schemas::{Event, Stream, TicketEvent};
+use docket_schemas::{Event, Stream};
 use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
 
 use super::enter::{Entered, enter};
 use super::refusal::problem;
@@ -17,8 +20,10 @@ use crate::auth::Token;
 use crate::http::page::{events_limit, from_the_start, read_cursor};
 use crate::http::path::TicketPath;
 use crate::http::query::Query;
+use crate::http::wait::Waiting;
+use crate::live::outbox::SubscriptionNumber;
 use crate::present::Names;
-use crate::present::event::{ChangeBytes, position_of, present, present_to_customer};
+use crate::present::event::{ChangeBytes, position_of, present, present_to_customer, shows};
 use crate::problem::Problem;
 
 /// The ticket's history, in the feed's shape.
@@ -30,16 +35,28 @@ pub(super) async fn get(
     query: Query,
 ) -> Result<Response, Problem> {
     let entered = enter(&app, &token, ticket.0, Action::ReadHistory).await?;
-    let [after, limit] = query.params(["after", "limit"])?;
+    let [after, limit, wait] = query.params(["after", "limit", "wait"])?;
     let limit = events_limit(limit.as_deref())?;
+    let until = Waiting::parse(wait.as_deref())?;
     let partition = Stream::ticket(ticket.0).partition(&token.tenant);
     let from = match after.as_deref().filter(|after| !after.is_empty()) {
         Some(after) => read_cursor(&app, after).await?,
         None => from_the_start(&app),
     };
-    let wanted = |event: &Event| visible(entered.audience, event);
+    let wanted = |event: &Event| shows(entered.audience, event);
     let after = from.positions.get(partition);
-    let found = slice(&app, &entered, after, limit, wanted).await.map_err(problem)?;
+    let news = Arc::new(Notify::new());
+    let listening = until.begun().then(|| {
+        let news = Arc::clone(&news);
+        app.live.hub.to_ticket(&token.tenant, ticket.0, SubscriptionNumber::default(), news)
+    });
+    let mut found = slice(&app, &entered, after, limit, wanted).await.map_err(problem)?;
+    while found.events.is_empty() && until.news(&app.live, news.notified()).await {
+        // Who may read a ticket may have changed meanwhile.
+        enter(&app, &token, ticket.0, Action::ReadHistory).await?;
+        found = slice(&app, &entered, after, limit, wanted).await.map_err(problem)?;
+    }
+    drop(listening);
     let events = views(&app, &entered, &found.events).await.map_err(problem)?;
     let incarnation = app.desk.incarnation();
     let last =
@@ -48,12 +65,6 @@ pub(super) async fn get(
     let body =
         json!({"events": events, "after_cursor": after_cursor, "end_of_stream": !found.more});
     Ok(Json(body).into_response())
-}
-
-/// Joined heads move a customer's version and touch nothing that they see.
-fn visible(audience: Audience, event: &Event) -> bool {
-    let shown = event.public && event.event_type != TicketEvent::HeadsJoined;
-    shown || audience == Audience::Staff
 }
 
 async fn views(

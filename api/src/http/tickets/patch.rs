@@ -4,12 +4,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use docket_engine::command::{Command, FieldChange};
+use docket_engine::desk::Answer;
 use docket_engine::policy::{Action, Relation, Verdict, may};
-use docket_schemas::{CustomFields, Priority, Status, TicketType};
+use docket_schemas::{CommandId, CustomFields, Priority, Status, TicketId, TicketType};
 use serde::{Deserialize, Serialize};
 
 use super::answer::written;
-use super::enter::{Envelope, Head, check_status, enter};
+use super::enter::{Entered, Envelope, Head, check_status, enter};
 use super::fields::{Checks, named};
 use super::open::unique;
 use super::refusal::{explained, forbidden, problem};
@@ -22,7 +23,7 @@ use crate::problem::{Code, Problem};
 /// The body. Left out and null say different things, also to the code that tells a retry from a reused key.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PatchTicket {
+pub(in crate::http) struct PatchTicket {
     #[serde(default, deserialize_with = "named", skip_serializing_if = "Option::is_none")]
     status: Option<Option<Status>>,
     #[serde(default, deserialize_with = "named", skip_serializing_if = "Option::is_none")]
@@ -50,6 +51,19 @@ pub(super) struct PatchTicket {
     observed: Option<String>,
 }
 
+impl PatchTicket {
+    /// The same, made on a version.
+    #[must_use]
+    pub(in crate::http) fn observing(self, observed: Option<String>) -> Self {
+        Self { observed, ..self }
+    }
+
+    /// The version that the body names.
+    pub(in crate::http) fn observed(&self) -> Option<&str> {
+        self.observed.as_deref()
+    }
+}
+
 /// Writes fields.
 #[tracing::instrument(name = "http.ticket.patch", skip_all, fields(ticket.id = %ticket.0))]
 pub(super) async fn patch(
@@ -59,21 +73,29 @@ pub(super) async fn patch(
     head: Head,
     payload: Payload,
 ) -> Result<Response, Problem> {
-    let entered = enter(&app, &token, ticket.0, Action::SetStatus(Status::Open)).await?;
-    let envelope = Envelope::read(&head)?;
-    let body: PatchTicket = payload.parse()?;
-    if names_more_than_status(&body)
-        && may(token.role, Relation::Own, Action::ChangeFields) != Verdict::Allow
-    {
-        return Err(forbidden("write other fields than `status`"));
-    }
-    if let Some(Some(status)) = body.status {
-        check_status(&token, status)?;
-    }
-    if body.assignee_id.is_some() && may(token.role, Relation::Own, Action::Claim) != Verdict::Allow
-    {
-        return Err(forbidden("set `assignee_id`"));
-    }
+    let changed = change(&app, &token, ticket.0, &head, || payload.parse()).await?;
+    written(&app, &changed.entered, StatusCode::OK, changed.answer, None).await
+}
+
+/// A change that is durable.
+pub(in crate::http) struct Changed {
+    entered: Entered,
+    pub(in crate::http) answer: Answer,
+    pub(in crate::http) command: CommandId,
+}
+
+/// Writes fields, from whichever door they come. `parse` is asked once the caller is admitted.
+pub(in crate::http) async fn change(
+    app: &App,
+    token: &Token,
+    ticket: TicketId,
+    head: &Head,
+    parse: impl FnOnce() -> Result<PatchTicket, Problem> + Send,
+) -> Result<Changed, Problem> {
+    let entered = enter(app, token, ticket, Action::SetStatus(Status::Open)).await?;
+    let envelope = Envelope::read(head)?;
+    let body = parse()?;
+    admit(token, &body)?;
     check(&body)?;
     let assignee = match &body.assignee_id {
         None => None,
@@ -95,13 +117,28 @@ pub(super) async fn patch(
         custom_fields: body.custom_fields.clone(),
         source_row: None,
     };
-    let observed = body.observed.as_deref();
     let command = Command::Change(Box::new(change));
-    let intent = envelope.intent(&app, &entered, &body, observed, command).await?;
+    let intent = envelope.intent(app, &entered, &body, body.observed(), command).await?;
+    let command = intent.command_id;
     match app.desk.execute(intent).await {
-        Ok(answer) => written(&app, &entered, StatusCode::OK, answer, None).await,
-        Err(error) => Err(explained(&app, &entered, error).await),
+        Ok(answer) => Ok(Changed { entered, answer, command }),
+        Err(error) => Err(explained(app, &entered, error).await),
     }
+}
+
+/// Refuses fields that the role never writes.
+fn admit(token: &Token, body: &PatchTicket) -> Result<(), Problem> {
+    let allows = |action| may(token.role, Relation::Own, action) == Verdict::Allow;
+    if names_more_than_status(body) && !allows(Action::ChangeFields) {
+        return Err(forbidden("write other fields than `status`"));
+    }
+    if let Some(Some(status)) = body.status {
+        check_status(token, status)?;
+    }
+    if body.assignee_id.is_some() && !allows(Action::Claim) {
+        return Err(forbidden("set `assignee_id`"));
+    }
+    Ok(())
 }
 
 fn check(body: &PatchTicket) -> Result<(), Problem> {

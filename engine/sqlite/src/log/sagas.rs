@@ -138,7 +138,7 @@ impl SagaTable for SqliteLog {
                 saga_columns!(),
                 "WHERE tenant = ?1 AND (?2 IS NULL OR standing = ?2) \
                  AND (?3 IS NULL OR definition = ?3) AND (?4 IS NULL OR subject = ?4) \
-                 AND (started_at, id) < (?5, ?6) ORDER BY started_at DESC, id DESC LIMIT ?7"
+                 AND (?8 IS NULL OR started_by = ?8) AND (started_at, id) < (?5, ?6) ORDER BY started_at DESC, id DESC LIMIT ?7"
             );
             let query = sqlx::query(sql)
                 .bind(tenant.as_str())
@@ -147,7 +147,8 @@ impl SagaTable for SqliteLog {
                 .bind(filter.subject.as_deref())
                 .bind(at)
                 .bind(id)
-                .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+                .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+                .bind(filter.started_by.as_ref().map(ToString::to_string));
             query
                 .fetch_all(self.0.readers())
                 .await?

@@ -1,0 +1,175 @@
+//! One socket from its token to its end: a loop that reads frames, writes what was heard and finishes writes in order.
+
+mod converse;
+mod deliver;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket};
+use docket_engine::cursor::Positions;
+use docket_engine::policy::{Action, Audience, Relation, Verdict, may};
+use docket_engine::ports::log::LogError;
+use docket_schemas::Role;
+use futures_util::SinkExt as _;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::closing::{Closing, close};
+use super::frame::{self, Frame};
+use super::subscribe::Subscription;
+use super::throttle::{Frames, Whispered};
+use crate::app::App;
+use crate::auth::Token;
+use crate::clock;
+use crate::live::feed::FeedReader;
+use crate::live::outbox::{Outbox, SubscriptionNumber};
+use crate::live::shown;
+use crate::live::wheel::Beat;
+use crate::problem::{Code, Problem};
+
+/// How long a socket without a token may take to bring one.
+const AUTH_WITHIN: Duration = Duration::from_secs(10);
+/// How long a peer may take to read what it was sent.
+const READ_WITHIN: Duration = Duration::from_secs(30);
+/// Most writes of one socket that wait for the one before them.
+const WRITES_WAITING_MAX: usize = 32;
+/// Most subscriptions of one socket.
+const SUBSCRIPTIONS_MAX: usize = 32;
+/// Most tickets of one subscription.
+const SUBSCRIBED_TICKETS_MAX: usize = 100;
+
+/// Serves a socket to its end.
+pub(super) async fn run(app: App, token: Option<Token>, mut socket: WebSocket) {
+    let token = match token {
+        Some(token) => Ok(token),
+        None => match timeout(AUTH_WITHIN, authenticate(&app, &mut socket)).await {
+            Ok(token) => token,
+            Err(_) => Err(Closing::UNAUTHENTICATED),
+        },
+    };
+    match token {
+        Ok(token) => Session::new(app, token, socket).serve().await,
+        Err(closing) => close(socket, closing).await,
+    }
+}
+
+/// Waits for the frame that brings the token.
+async fn authenticate(app: &App, socket: &mut WebSocket) -> Result<Token, Closing> {
+    loop {
+        match socket.recv().await {
+            Some(Ok(Message::Text(text))) => {
+                let token = match frame::read(text.as_bytes()) {
+                    Ok(Frame::Auth(auth)) => app.gate.admit(&auth.token, clock::now()).await,
+                    _ => Err(Problem::unauthenticated("send `auth` with a token first")),
+                };
+                return match token {
+                    Ok(token) => Ok(token),
+                    Err(problem) => {
+                        let frame = error(None, &problem).to_string();
+                        let _ = socket.send(Message::Text(frame.into())).await;
+                        Err(Closing::UNAUTHENTICATED)
+                    }
+                };
+            }
+            Some(Ok(Message::Binary(_))) => return Err(Closing::BINARY),
+            Some(Ok(Message::Close(_))) | None => return Err(Closing::GONE),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Err(error)) => return Err(error.into()),
+        }
+    }
+}
+
+/// A refusal as a frame.
+fn error(id: Option<&str>, problem: &Problem) -> Value {
+    json!({"op": "error", "id": id, "problem": problem})
+}
+
+struct Session {
+    app: App,
+    token: Token,
+    socket: WebSocket,
+    outbox: Arc<Outbox>,
+    beat: Arc<Beat>,
+    frames: Frames,
+    whispered: Whispered,
+    /// Names this socket among those that whisper.
+    number: Uuid,
+    subscriptions: BTreeMap<SubscriptionNumber, Subscription>,
+    next_subscription: SubscriptionNumber,
+    /// The one subscription to everything.
+    feed: Option<Box<(String, FeedReader)>>,
+    writes: VecDeque<BoxFuture<'static, Value>>,
+}
+
+impl Session {
+    fn new(app: App, token: Token, socket: WebSocket) -> Self {
+        let outbox = Arc::new(Outbox::default());
+        let beat = app.live.wheel.follow(Arc::clone(&outbox), token.expires_at);
+        Self {
+            number: app.desk.ports().ids.time_ordered(),
+            frames: Frames::new(clock::monotonic()),
+            whispered: Whispered::default(),
+            subscriptions: BTreeMap::new(),
+            next_subscription: 0,
+            feed: None,
+            writes: VecDeque::new(),
+            app,
+            token,
+            socket,
+            outbox,
+            beat,
+        }
+    }
+
+    async fn serve(mut self) {
+        let Err(closing) = self.converse().await;
+        let Self { socket, subscriptions, .. } = self;
+        drop(subscriptions);
+        close(socket, closing).await;
+    }
+
+    fn audience(&self) -> Audience {
+        Audience::of(self.token.role)
+    }
+
+    /// Where a reader of everything stands now. A customer's cursor moves only for what they may see.
+    async fn now(&mut self) -> Result<Positions, LogError> {
+        match self.token.role {
+            Role::Customer => Ok(Positions::START),
+            _ => self.app.desk.ports().log.heads().await,
+        }
+    }
+
+    fn cursor(&self, positions: Positions) -> String {
+        shown::cursor(&self.app.desk.incarnation(), positions).to_string()
+    }
+
+    /// Refuses a caller who may not read the feed.
+    fn check_feed(&self) -> Result<(), Problem> {
+        match may(self.token.role, Relation::Other, Action::ReadFeed) {
+            Verdict::Allow => Ok(()),
+            _ => Err(Problem::new(Code::Forbidden).detail("this role may not read the event feed")),
+        }
+    }
+
+    /// Puts a frame into the socket's buffer.
+    async fn put(&mut self, frame: String) -> Result<(), Closing> {
+        let putting = self.socket.feed(Message::Text(frame.into()));
+        timeout(READ_WITHIN, putting).await.map_err(|_| Closing::GONE)?.map_err(Closing::from)
+    }
+
+    /// Sends what is in the buffer.
+    async fn flush(&mut self) -> Result<(), Closing> {
+        let flushing = self.socket.flush();
+        timeout(READ_WITHIN, flushing).await.map_err(|_| Closing::GONE)?.map_err(Closing::from)
+    }
+
+    async fn send(&mut self, frame: &Value) -> Result<(), Closing> {
+        self.put(frame.to_string()).await?;
+        self.flush().await
+    }
+}

@@ -1,0 +1,293 @@
+//! The loop, and what each frame of the peer does.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::ws::{Message, WebSocket};
+use docket_engine::desk::DeskError;
+use docket_schemas::{Role, TicketId};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+
+use super::deliver::failed;
+use super::{
+    Closing, SUBSCRIBED_TICKETS_MAX, SUBSCRIPTIONS_MAX, Session, WRITES_WAITING_MAX, error,
+};
+use crate::clock;
+use crate::http::live::frame::{self, Auth, Frame, Subscribe};
+use crate::http::live::subscribe::{Subscription, admit};
+use crate::http::live::whisper::{self, What};
+use crate::http::live::write;
+use crate::http::page::{from_the_start, read_cursor};
+use crate::http::tickets::problem;
+use crate::live::feed::{FeedReader, Next};
+use crate::live::shown;
+use crate::problem::{Code, FieldError, Problem};
+
+/// What the loop has to do next.
+enum Step {
+    Heard(Option<Result<Message, axum::Error>>),
+    Written(Value),
+    Due,
+    Feed(Result<Next, DeskError>),
+}
+
+impl Session {
+    /// Serves until there is a reason to close.
+    pub(super) async fn converse(&mut self) -> Result<Infallible, Closing> {
+        let now = self.now().await.map_err(|error| failed(&error.into()))?;
+        let cursor = self.cursor(now);
+        let region = self.app.desk.incarnation();
+        let expires_at = self.token.expires_at;
+        let ready =
+            json!({"op": "ready", "region": region, "cursor": cursor, "expires_at": expires_at});
+        self.send(&ready).await?;
+        loop {
+            match self.step().await {
+                Step::Heard(heard) => self.heard(heard).await?,
+                Step::Written(frame) => self.send(&frame).await?,
+                Step::Due => self.deliver().await?,
+                Step::Feed(next) => self.deliver_feed(next).await?,
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Step {
+        let Self { socket, writes, outbox, feed, .. } = self;
+        let room = writes.len() < WRITES_WAITING_MAX;
+        tokio::select! {
+            frame = first(writes) => Step::Written(frame),
+            () = outbox.ready() => Step::Due,
+            next = next_of(feed) => Step::Feed(next),
+            heard = recv(socket), if room => Step::Heard(heard),
+        }
+    }
+
+    async fn heard(&mut self, heard: Option<Result<Message, axum::Error>>) -> Result<(), Closing> {
+        self.beat.heard();
+        let text = match heard {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Binary(_))) => return Err(Closing::BINARY),
+            Some(Ok(Message::Close(_))) | None => return Err(Closing::GONE),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => return self.count(),
+            Some(Err(error)) => return Err(error.into()),
+        };
+        let refused = match frame::read(text.as_bytes()) {
+            // A write waits for the log; that is rate enough.
+            Ok(Frame::Message(frame)) => {
+                let (app, token) = (self.app.clone(), self.token.clone());
+                let id = frame.id.clone();
+                let writing = async move { write::message(&app, &token, frame).await };
+                return self.queue(id, writing.boxed());
+            }
+            Ok(Frame::Patch(frame)) => {
+                let (app, token) = (self.app.clone(), self.token.clone());
+                let id = frame.id.clone();
+                let writing = async move { write::patch(&app, &token, frame).await };
+                return self.queue(id, writing.boxed());
+            }
+            Ok(Frame::Auth(auth)) => return self.renew(auth).await,
+            Ok(Frame::Subscribe(frame)) => {
+                let id = frame.id.clone();
+                self.subscribe(frame).await?.map_err(|problem| (Some(id), problem))
+            }
+            Ok(Frame::Unsubscribe(frame)) => {
+                let ended = self.unsubscribe(&frame.id);
+                ended.map_err(|problem| (Some(frame.id), problem))
+            }
+            Ok(Frame::Typing(frame)) => {
+                self.whisper(frame.ticket, What::Typing(frame.on)).await.map_err(|p| (None, p))
+            }
+            Ok(Frame::Presence(frame)) => {
+                let what = What::Presence(frame.state);
+                self.whisper(frame.ticket, what).await.map_err(|p| (None, p))
+            }
+            Ok(Frame::Ping(frame)) => {
+                self.send(&json!({"op": "pong", "id": frame.id})).await?;
+                Ok(())
+            }
+            Err(refused) => Err((refused.id, refused.problem)),
+        };
+        if let Err((id, problem)) = refused {
+            self.send(&error(id.as_deref(), &problem)).await?;
+        }
+        self.count()
+    }
+
+    /// Counts a frame that waited for nothing.
+    fn count(&mut self) -> Result<(), Closing> {
+        if self.frames.take(clock::monotonic()) { Ok(()) } else { Err(Closing::FLOODING) }
+    }
+
+    /// Writes are done one after the other, in the order in which they came.
+    fn queue(
+        &mut self,
+        id: String,
+        writing: BoxFuture<'static, Result<Value, Problem>>,
+    ) -> Result<(), Closing> {
+        let frame =
+            async move { writing.await.unwrap_or_else(|problem| error(Some(&id), &problem)) };
+        self.writes.push_back(frame.boxed());
+        Ok(())
+    }
+
+    /// Another token of the same caller keeps the socket open for longer.
+    async fn renew(&mut self, auth: Auth) -> Result<(), Closing> {
+        let renewed = self.app.gate.admit(&auth.token, clock::now()).await;
+        let same = |token: &crate::auth::Token| {
+            (&token.tenant, token.role, &token.subject)
+                == (&self.token.tenant, self.token.role, &self.token.subject)
+        };
+        match renewed.ok().filter(same) {
+            Some(token) => {
+                self.beat.renew(token.expires_at);
+                self.token = token;
+                self.count()
+            }
+            None => Err(Closing::UNAUTHENTICATED),
+        }
+    }
+
+    /// Begins a subscription, and tells what was missed since its cursor.
+    async fn subscribe(&mut self, frame: Subscribe) -> Result<Result<(), Problem>, Closing> {
+        match self.admit_subscription(&frame).await {
+            Err(problem) => Ok(Err(problem)),
+            Ok(Admitted::Everything(reader)) => {
+                let cursor = reader.cursor().to_string();
+                self.feed = Some(Box::new((frame.id.clone(), *reader)));
+                let subscribed = json!({"op": "subscribed", "id": frame.id, "cursor": cursor});
+                self.send(&subscribed).await.map(Ok)
+            }
+            Ok(Admitted::Tickets(subscription)) => {
+                let cursor = self.cursor(subscription.positions);
+                let subscribed = json!({"op": "subscribed", "id": frame.id, "cursor": cursor});
+                self.send(&subscribed).await?;
+                self.catch_up(*subscription).await.map(Ok)
+            }
+        }
+    }
+
+    async fn admit_subscription(&mut self, frame: &Subscribe) -> Result<Admitted, Problem> {
+        let taken = self.subscriptions.values().any(|subscription| subscription.id == frame.id)
+            || self.feed.as_ref().is_some_and(|feed| feed.0 == frame.id);
+        if taken {
+            return Err(Problem::invalid("id", "is the id of another subscription of this socket"));
+        }
+        if self.subscriptions.len() >= SUBSCRIPTIONS_MAX {
+            let message = "is one subscription too many for this socket";
+            let error = FieldError::beyond("id", message, SUBSCRIPTIONS_MAX);
+            return Err(Problem::new(Code::Invalid).error(error));
+        }
+        let after = match frame.after.as_deref() {
+            None => None,
+            Some("") => Some(from_the_start(&self.app)),
+            Some(after) => Some(read_cursor(&self.app, after).await?),
+        };
+        let tickets = match (&frame.tickets, frame.all) {
+            (None, true) if self.token.role == Role::Customer => {
+                return Err(Problem::invalid("all", "name your `tickets` instead"));
+            }
+            (None, true) => {
+                self.check_feed()?;
+                if self.feed.is_some() {
+                    let message = "this socket has a subscription to everything already";
+                    return Err(Problem::invalid("all", message));
+                }
+                let incarnation = self.app.desk.incarnation();
+                let from = match after {
+                    Some(after) => after,
+                    None => {
+                        let now = self.now().await.map_err(|error| problem(error.into()))?;
+                        shown::cursor(&incarnation, now)
+                    }
+                };
+                let tenant = self.token.tenant.clone();
+                let reader = FeedReader::new(&self.app.desk, &self.app.live, tenant, from);
+                return Ok(Admitted::Everything(Box::new(reader)));
+            }
+            (Some(tickets), false) => checked(tickets)?,
+            _ => return Err(Problem::invalid("tickets", "name `tickets`, or else `all`: true")),
+        };
+        let mut audience = self.audience();
+        for ticket in &tickets {
+            audience = admit(&self.app, &self.token, *ticket).await?;
+        }
+        self.next_subscription += 1;
+        let listener = Arc::clone(&self.outbox);
+        let after = after.map(|after| after.positions);
+        let begun = Subscription::begin(
+            &self.app,
+            &self.token.tenant,
+            (frame.id.clone(), audience),
+            &tickets,
+            after,
+            (self.next_subscription, listener),
+        );
+        Ok(Admitted::Tickets(Box::new(begun.await.map_err(problem)?)))
+    }
+
+    fn unsubscribe(&mut self, id: &str) -> Result<(), Problem> {
+        let before = self.subscriptions.len();
+        self.subscriptions.retain(|_, subscription| subscription.id != id);
+        let everything = self.feed.take_if(|feed| feed.0 == id);
+        if everything.is_some() || self.subscriptions.len() < before {
+            return Ok(());
+        }
+        Err(Problem::not_found())
+    }
+
+    async fn whisper(&mut self, ticket: TicketId, what: What) -> Result<(), Problem> {
+        let person = whisper::admit(&self.app, &self.token, ticket, what).await?;
+        let (op, state) = match what {
+            What::Typing(on) => ("typing", on.to_string()),
+            What::Presence(state) => ("presence", format!("{state:?}")),
+        };
+        if self.whispered.admits(ticket, op, &state, clock::monotonic()) {
+            whisper::say(&self.app, &self.token, ticket, person, (self.number, what));
+        }
+        Ok(())
+    }
+}
+
+/// A subscription that may begin.
+enum Admitted {
+    Everything(Box<FeedReader>),
+    Tickets(Box<Subscription>),
+}
+
+fn checked(tickets: &[TicketId]) -> Result<Vec<TicketId>, Problem> {
+    if !(1..=SUBSCRIBED_TICKETS_MAX).contains(&tickets.len()) {
+        let message = format!("names not 1 to {SUBSCRIBED_TICKETS_MAX} tickets");
+        let error = FieldError::beyond("tickets", message, SUBSCRIBED_TICKETS_MAX);
+        return Err(Problem::new(Code::Invalid).error(error));
+    }
+    let mut tickets = tickets.to_vec();
+    tickets.sort_unstable();
+    tickets.dedup();
+    Ok(tickets)
+}
+
+async fn recv(socket: &mut WebSocket) -> Option<Result<Message, axum::Error>> {
+    socket.recv().await
+}
+
+/// The first write, once it is done; never, where there is none.
+async fn first(writes: &mut std::collections::VecDeque<BoxFuture<'static, Value>>) -> Value {
+    match writes.front_mut() {
+        Some(writing) => {
+            let frame = writing.await;
+            writes.pop_front();
+            frame
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// What the feed has next; never, where there is none.
+async fn next_of(feed: &mut Option<Box<(String, FeedReader)>>) -> Result<Next, DeskError> {
+    match feed {
+        Some(feed) => feed.1.next().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,161 @@
+//! What a socket was told by the hub, the feed and the timer, as frames.
+
+use std::sync::Arc;
+
+use axum::extract::ws::Message;
+use bytes::Bytes;
+use docket_engine::cursor::Cursor;
+use docket_engine::desk::{Desk, DeskError};
+use docket_engine::policy::Audience;
+use docket_schemas::Event;
+use futures_util::SinkExt as _;
+use serde_json::{Value, json};
+
+use super::{Closing, Session, error};
+use crate::http::live::subscribe::Subscription;
+use crate::http::live::whisper;
+use crate::live::feed::Next;
+use crate::live::outbox::{Due, Heard, OUTBOX_ITEMS_MAX, SubscriptionNumber};
+use crate::live::shown::{self, Shown};
+use crate::problem::Problem;
+
+/// Events that are written before the peer is waited for.
+const FLUSH_EVERY: usize = 32;
+
+impl Session {
+    /// Does what the outbox says is due.
+    pub(super) async fn deliver(&mut self) -> Result<(), Closing> {
+        let Due { heard, lost, ping, ending } = self.outbox.take(OUTBOX_ITEMS_MAX);
+        if let Some(ending) = ending {
+            return Err(ending.into());
+        }
+        for (number, heard) in heard {
+            match heard {
+                Heard::Event(event) => self.tell(number, &event).await?,
+                Heard::Whisper(whisper) => {
+                    let Some(subscription) = self.subscriptions.get(&number) else { continue };
+                    let audience = subscription.audience;
+                    let heard = whisper::hear(&self.app, &whisper, audience, self.number).await;
+                    if let Some(frame) = heard {
+                        self.put(frame.to_string()).await?;
+                    }
+                }
+            }
+        }
+        if lost {
+            for (_, subscription) in std::mem::take(&mut self.subscriptions) {
+                self.resync(&subscription.id, self.cursor(subscription.positions)).await?;
+            }
+        }
+        if ping {
+            let pinging = self.socket.feed(Message::Ping(Bytes::new()));
+            pinging.await.map_err(Closing::from)?;
+        }
+        self.flush().await
+    }
+
+    /// Tells an event that a subscription has heard.
+    async fn tell(&mut self, number: SubscriptionNumber, shown: &Shown) -> Result<(), Closing> {
+        let Some(subscription) = self.subscriptions.get_mut(&number) else { return Ok(()) };
+        if !subscription.awaits(&shown.event) {
+            return Ok(());
+        }
+        if !subscription.still_reads(&self.app, &self.token, &shown.event).await {
+            let id = subscription.id.clone();
+            let ended = error(Some(&id), &Problem::not_found());
+            return self.put(ended.to_string()).await;
+        }
+        let Some(frame) = self.event_frame(number, shown).await? else { return Ok(()) };
+        self.put(frame).await
+    }
+
+    /// The frame of an event, if the subscription's audience gets it.
+    async fn event_frame(
+        &mut self,
+        number: SubscriptionNumber,
+        shown: &Shown,
+    ) -> Result<Option<String>, Closing> {
+        let Some(subscription) = self.subscriptions.get_mut(&number) else { return Ok(None) };
+        let event = &shown.event;
+        if !crate::present::event::shows(subscription.audience, event) {
+            return Ok(None);
+        }
+        subscription.positions.advance(event.partition, event.position);
+        let cursor = shown::cursor(&self.app.desk.incarnation(), subscription.positions);
+        let json = shown.json(&self.app.desk, subscription.audience, &cursor).await;
+        let json = json.map_err(|error| failed(&error))?;
+        Ok(Some(event_frame(&subscription.id, &json)))
+    }
+
+    /// Tells what a new subscription has missed; meanwhile its news wait in the outbox.
+    pub(super) async fn catch_up(&mut self, subscription: Subscription) -> Result<(), Closing> {
+        let number = self.next_subscription;
+        let mut missed = subscription.missed(&self.token.tenant);
+        self.subscriptions.insert(number, subscription);
+        let mut waiting = 0;
+        while let Some(event) = missed.next(&self.app).await.map_err(|error| failed(&error))? {
+            let shown = Shown::new(Arc::new(event));
+            let Some(frame) = self.event_frame(number, &shown).await? else { continue };
+            self.put(frame).await?;
+            self.beat.heard();
+            waiting += 1;
+            if waiting == FLUSH_EVERY {
+                self.flush().await?;
+                waiting = 0;
+            }
+        }
+        self.flush().await
+    }
+
+    /// Tells what the subscription to everything has next.
+    pub(super) async fn deliver_feed(
+        &mut self,
+        next: Result<Next, DeskError>,
+    ) -> Result<(), Closing> {
+        let events = match next {
+            Ok(Next::Events(events)) => events,
+            Ok(Next::Behind | Next::Replaced) => return self.end_feed().await,
+            Err(error) => return Err(failed(&error)),
+        };
+        let Some(id) = self.feed.as_ref().map(|feed| feed.0.clone()) else { return Ok(()) };
+        for chunk in events.chunks(FLUSH_EVERY) {
+            for (event, cursor) in chunk {
+                let frame = feed_frame(&self.app.desk, &id, event, cursor).await?;
+                self.put(frame).await?;
+            }
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn end_feed(&mut self) -> Result<(), Closing> {
+        let Some(feed) = self.feed.take() else { return Ok(()) };
+        self.resync(&feed.0, feed.1.cursor().to_string()).await?;
+        self.flush().await
+    }
+
+    /// Says that a subscription has ended, and from where to read on.
+    async fn resync(&mut self, id: &str, cursor: String) -> Result<(), Closing> {
+        let frame: Value = json!({"op": "resync", "sub": id, "cursor": cursor});
+        self.put(frame.to_string()).await
+    }
+}
+
+async fn feed_frame(
+    desk: &Desk,
+    id: &str,
+    event: &Arc<Event>,
+    cursor: &Cursor,
+) -> Result<String, Closing> {
+    let json = Shown::new(Arc::clone(event)).json(desk, Audience::Staff, cursor).await;
+    Ok(event_frame(id, &json.map_err(|error| failed(&error))?))
+}
+
+fn event_frame(id: &str, event: &str) -> String {
+    format!(r#"{{"op":"event","sub":{},"event":{event}}}"#, Value::from(id))
+}
+
+pub(super) fn failed(error: &DeskError) -> Closing {
+    tracing::warn!(error = error as &dyn std::error::Error, "http.live.failed");
+    Closing::FAILED
+}

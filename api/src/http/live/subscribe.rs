@@ -1,0 +1,191 @@
+//! Subscriptions to tickets: who is admitted, where each begins, and what was missed since.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use docket_engine::cursor::Positions;
+use docket_engine::desk::DeskError;
+use docket_engine::policy::{Action, Audience, Relation, Verdict, may};
+use docket_engine::ports::log::StreamRead;
+use docket_engine::ticket::Ticket;
+use docket_schemas::{
+    Event, EventType, Partition, Position, Stream, Tenant, TicketEvent, TicketId,
+};
+
+use crate::app::App;
+use crate::auth::Token;
+use crate::http::tickets::enter::enter;
+use crate::http::tickets::problem;
+use crate::live::hub::Registration;
+use crate::live::outbox::{Listener, SubscriptionNumber};
+use crate::problem::Problem;
+
+/// Most events of one ticket that are read at once when a subscription catches up.
+const READ_AT_ONCE_MAX: usize = 20;
+
+/// A subscription to tickets.
+pub(super) struct Subscription {
+    /// As its peer calls it.
+    pub(super) id: String,
+    pub(super) audience: Audience,
+    /// Up to where the peer was told.
+    pub(super) positions: Positions,
+    tickets: Vec<(TicketId, Registration)>,
+}
+
+/// Refuses a caller who may not follow a ticket, and says which part of it they get.
+pub(super) async fn admit(app: &App, token: &Token, ticket: TicketId) -> Result<Audience, Problem> {
+    let reads = may(token.role, Relation::Other, Action::Read) == Verdict::Allow;
+    let follows = may(token.role, Relation::Other, Action::ReadFeed) == Verdict::Allow;
+    if reads || !follows {
+        return Ok(enter(app, token, ticket, Action::ReadHistory).await?.audience);
+    }
+    // Who reads the whole feed may follow a part of it.
+    let there = app.desk.glance(&token.tenant, ticket, |_| ()).await.map_err(problem)?;
+    there.map(|()| Audience::Staff).ok_or_else(Problem::not_found)
+}
+
+impl Subscription {
+    /// Enters an admitted caller for tickets. Without `after` it begins now.
+    pub(super) async fn begin(
+        app: &App,
+        tenant: &Tenant,
+        (id, audience): (String, Audience),
+        tickets: &[TicketId],
+        after: Option<Positions>,
+        (number, listener): (SubscriptionNumber, Arc<dyn Listener>),
+    ) -> Result<Self, DeskError> {
+        let enter = |ticket: &TicketId| {
+            let listener = Arc::clone(&listener);
+            (*ticket, app.live.hub.to_ticket(tenant, *ticket, number, listener))
+        };
+        let tickets: Vec<_> = tickets.iter().map(enter).collect();
+        let positions = match (after, audience) {
+            (Some(after), _) => after,
+            (None, Audience::Staff) => app.desk.ports().log.heads().await?,
+            (None, Audience::Customer) => newest_shown(app, tenant, &tickets).await?,
+        };
+        Ok(Self { id, audience, positions, tickets })
+    }
+
+    /// The tickets with the position up to which each has to be read from the log: what lies beyond is heard.
+    pub(super) fn missed(&self, tenant: &Tenant) -> Missed {
+        let mut tickets: BTreeMap<Partition, Vec<Stretch>> = BTreeMap::new();
+        for (ticket, registration) in &self.tickets {
+            let stream = Stream::ticket(*ticket);
+            let partition = stream.partition(tenant);
+            let after = self.positions.get(partition);
+            let to = registration.from.get(partition);
+            let read = StreamRead { tenant: tenant.clone(), stream, after };
+            let stretch = Stretch { read, to, ready: VecDeque::new(), ended: after >= to };
+            tickets.entry(partition).or_default().push(stretch);
+        }
+        Missed(tickets)
+    }
+
+    /// Whether it is told of an event: one of its tickets', and not told before.
+    pub(super) fn awaits(&self, event: &Event) -> bool {
+        let followed = self.tickets.iter().any(|(ticket, _)| ticket.uuid() == event.stream.id);
+        followed && event.position > self.positions.get(event.partition)
+    }
+
+    /// Whether its caller may still read what an event is about; where not, that ticket is left out from now on.
+    pub(super) async fn still_reads(&mut self, app: &App, token: &Token, event: &Event) -> bool {
+        if self.audience == Audience::Staff || !changes_readers(event) {
+            return true;
+        }
+        let ticket = TicketId::new(event.stream.id);
+        if enter(app, token, ticket, Action::ReadHistory).await.is_ok() {
+            return true;
+        }
+        self.tickets.retain(|(followed, _)| *followed != ticket);
+        false
+    }
+}
+
+/// Whether an event may change who reads its ticket.
+fn changes_readers(event: &Event) -> bool {
+    matches!(
+        event.event_type,
+        EventType::Ticket(
+            TicketEvent::FollowerAdded
+                | TicketEvent::FollowerRemoved
+                | TicketEvent::MergeAttached
+                | TicketEvent::MergeDetached
+        )
+    )
+}
+
+/// The place of a customer's newest visible event in each partition: a cursor that moves for nothing else.
+async fn newest_shown(
+    app: &App,
+    tenant: &Tenant,
+    tickets: &[(TicketId, Registration)],
+) -> Result<Positions, DeskError> {
+    let mut positions = Positions::START;
+    for (ticket, _) in tickets {
+        let newest = |ticket: &mut Ticket| {
+            let nodes = ticket.graph.nodes().iter().rev();
+            let mut shown =
+                nodes.filter(|node| node.public && node.event_type != TicketEvent::HeadsJoined);
+            shown.next().map_or(0, |node| node.position)
+        };
+        let newest = app.desk.look(tenant, *ticket, newest).await?;
+        let partition = Stream::ticket(*ticket).partition(tenant);
+        positions.advance(partition, newest.unwrap_or(0));
+    }
+    Ok(positions)
+}
+
+/// What a subscription has missed, read in pages. Tickets of one partition are read side by side, for one cursor tells
+/// how far all of them are.
+pub(super) struct Missed(BTreeMap<Partition, Vec<Stretch>>);
+
+/// A part of one ticket's history.
+struct Stretch {
+    read: StreamRead,
+    to: Position,
+    ready: VecDeque<Event>,
+    ended: bool,
+}
+
+impl Missed {
+    /// The next event by position; none at the end.
+    pub(super) async fn next(&mut self, app: &App) -> Result<Option<Event>, DeskError> {
+        while let Some(mut first) = self.0.first_entry() {
+            let mut least: Option<(Position, usize)> = None;
+            for (index, stretch) in first.get_mut().iter_mut().enumerate() {
+                stretch.fill(app).await?;
+                if let Some(event) = stretch.ready.front()
+                    && least.is_none_or(|(position, _)| event.position < position)
+                {
+                    least = Some((event.position, index));
+                }
+            }
+            if let Some((_, index)) = least {
+                return Ok(first.get_mut()[index].ready.pop_front());
+            }
+            first.remove();
+        }
+        Ok(None)
+    }
+}
+
+impl Stretch {
+    async fn fill(&mut self, app: &App) -> Result<(), DeskError> {
+        if self.ended || !self.ready.is_empty() {
+            return Ok(());
+        }
+        let page = app.desk.ports().log.stream_page(&self.read, READ_AT_ONCE_MAX).await?;
+        self.ended = page.len() < READ_AT_ONCE_MAX;
+        for event in page {
+            self.read.after = event.position;
+            if event.position > self.to {
+                self.ended = true;
+                break;
+            }
+            self.ready.push_back(event);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! Writes over the socket: the requests that frames stand for, acknowledged once they are durable.
+
+use axum::http::Method;
+use docket_engine::desk::{Answer, DeskError};
+use docket_engine::version::Version;
+use docket_schemas::{CommandId, Tenant, TicketId, derivation};
+use serde_json::{Value, json};
+
+use super::frame::Write;
+use crate::app::App;
+use crate::auth::Token;
+use crate::http::tickets::add_message::{self, AddMessage};
+use crate::http::tickets::enter::Head;
+use crate::http::tickets::patch::{self, PatchTicket};
+use crate::http::tickets::problem;
+use crate::present::event::position_of;
+use crate::problem::Problem;
+
+/// The parts of a command that may be its last row: a message's status, a follow-up.
+const LAST_PARTS: [u32; 2] = [1, 2];
+
+/// `POST /v1/tickets/{id}/messages`
+pub(super) async fn message(
+    app: &App,
+    token: &Token,
+    frame: Write<AddMessage>,
+) -> Result<Value, Problem> {
+    app.gate.count(token)?;
+    let Write { id, ticket, body } = frame;
+    let head = Head::of_frame(Method::POST, &format!("/v1/tickets/{ticket}/messages"), &id);
+    let said = add_message::say(app, token, ticket, &head, || Ok(body)).await?;
+    // A message to a merged ticket stands on another one, by a command of its own.
+    let shown = said.answer.said.filter(|there| there.ticket == said.answer.ticket.id);
+    let command = shown.map_or(said.command, |there| there.command);
+    ack(app, &token.tenant, &id, command, &said.answer).await
+}
+
+/// `PATCH /v1/tickets/{id}`
+pub(super) async fn patch(
+    app: &App,
+    token: &Token,
+    frame: Write<PatchTicket>,
+) -> Result<Value, Problem> {
+    app.gate.count(token)?;
+    let Write { id, ticket, body } = frame;
+    let head = Head::of_frame(Method::PATCH, &format!("/v1/tickets/{ticket}"), &id);
+    let changed = patch::change(app, token, ticket, &head, || Ok(body)).await?;
+    ack(app, &token.tenant, &id, changed.command, &changed.answer).await
+}
+
+async fn ack(
+    app: &App,
+    tenant: &Tenant,
+    id: &str,
+    command: CommandId,
+    answer: &Answer,
+) -> Result<Value, Problem> {
+    let ticket = answer.ticket.id;
+    let version = own_version(app, tenant, ticket, command).await.map_err(problem)?;
+    let version = version.unwrap_or_else(|| answer.ticket.version.clone());
+    let placed = answer.placed;
+    let position = position_of(&app.desk.incarnation(), placed.partition, placed.position);
+    let mut frame = json!({
+        "op": "ack",
+        "id": id,
+        "ticket": ticket,
+        "version": version.to_string(),
+        "position": position.to_string(),
+        "message_id": answer.message,
+        "replayed": answer.replayed,
+    });
+    if let Some(closed) = answer.follow_up_of {
+        frame["follow_up_of"] = json!(closed);
+    }
+    Ok(frame)
+}
+
+/// The version of a write alone: what its writer had seen, and itself.
+async fn own_version(
+    app: &App,
+    tenant: &Tenant,
+    ticket: TicketId,
+    command: CommandId,
+) -> Result<Option<Version>, DeskError> {
+    let parts = LAST_PARTS.map(|ordinal| derivation::part_of_command(command, ordinal));
+    let found = app.desk.glance(tenant, ticket, |ticket| {
+        let mut commands = parts.into_iter().chain([command]);
+        let node = commands.find_map(|command| ticket.graph.of_command(command));
+        node.map(|node| Version::of_change(&node.hash))
+    });
+    Ok(found.await?.flatten())
+}

@@ -1,0 +1,79 @@
+//! `/v1/sagas`: what is under way in several steps, and what operators do about it.
+
+mod get;
+mod list;
+mod operate;
+
+use axum::http::Method;
+use docket_engine::desk::DeskError;
+use docket_engine::policy::{SagaAction, Verdict, may_with_saga};
+use docket_sagas::{SagaError, State};
+use docket_schemas::Principal;
+use serde_json::Value;
+
+use super::Routes;
+use super::tickets::problem;
+use crate::app::App;
+use crate::auth::Token;
+use crate::present::{Names, saga::present};
+use crate::problem::{Code, Problem};
+
+/// Every route of sagas.
+#[must_use]
+pub fn routes() -> Routes<App> {
+    Routes::new()
+        .on(Method::GET, "/v1/sagas", list::get)
+        .on(Method::GET, "/v1/sagas/{id}", get::get)
+        .on(Method::POST, "/v1/sagas/{id}/retry", operate::retry)
+        .on(Method::POST, "/v1/sagas/{id}/skip", operate::skip)
+        .on(Method::POST, "/v1/sagas/{id}/cancel", operate::cancel)
+        .on(Method::POST, "/v1/sagas/definitions/{name}/pause", operate::pause)
+        .on(Method::POST, "/v1/sagas/definitions/{name}/resume", operate::resume)
+}
+
+/// Whether the role may do this with sagas at all, and whether with its own alone.
+fn admit(token: &Token, action: SagaAction) -> Result<Whose, Problem> {
+    let may = |own| may_with_saga(token.role, own, action) == Verdict::Allow;
+    match (may(true), may(false)) {
+        (_, true) => Ok(Whose::Anybodys),
+        (true, false) => Ok(Whose::Own),
+        (false, false) => {
+            Err(Problem::new(Code::Forbidden).detail("this role may not do this with sagas"))
+        }
+    }
+}
+
+/// Whose sagas a caller may look at, or do something to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Own,
+    Anybodys,
+}
+
+impl Whose {
+    /// What is another's is not there.
+    fn check(self, state: &State, caller: &Principal) -> Result<(), Problem> {
+        let own = state.begun.as_ref().is_some_and(|begun| begun.by.principal == *caller);
+        if own || self == Self::Anybodys { Ok(()) } else { Err(Problem::not_found()) }
+    }
+}
+
+async fn view(app: &App, token: &Token, state: &State) -> Result<Value, Problem> {
+    let names = Names { desk: &app.desk, tenant: &token.tenant };
+    present(names, &app.sagas, state, app.now()).await.map_err(problem)
+}
+
+/// A failure as callers are told.
+pub(super) fn saga_problem(error: SagaError) -> Problem {
+    match error {
+        SagaError::NotFound | SagaError::NoDefinition(_) => Problem::not_found(),
+        SagaError::NotNow(why) => Problem::new(Code::NotNow).detail(why),
+        SagaError::KeyReused => Problem::new(Code::IdempotencyKeyReused),
+        SagaError::Desk(error) => problem(error),
+        SagaError::Log(error) => problem(DeskError::from(error)),
+        error @ (SagaError::VersionGone(_) | SagaError::Damaged(_)) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "http.saga.failed");
+            Problem::new(Code::Internal)
+        }
+    }
+}

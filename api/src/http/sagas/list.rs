@@ -1,0 +1,73 @@
+//! `GET /v1/sagas`
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use docket_engine::policy::SagaAction;
+use docket_engine::ports::sagas::{SagaFilter, SagaPlace, Standing};
+use docket_schemas::Timestamp;
+use serde_json::json;
+
+use super::super::tickets::problem;
+use super::{Whose, admit, saga_problem, view};
+use crate::app::App;
+use crate::auth::Token;
+use crate::http::page::page_size;
+use crate::http::query::Query;
+use crate::problem::{Code, FieldError, Problem};
+
+/// The tenant's sagas, the last started first; an agent's are those that they started.
+#[tracing::instrument(name = "http.saga.list", skip_all)]
+pub(super) async fn get(
+    State(app): State<App>,
+    token: Token,
+    query: Query,
+) -> Result<Response, Problem> {
+    let whose = admit(&token, SagaAction::Read)?;
+    let [standing, definition, subject, size, after] =
+        query.params(["state", "definition", "subject", "page[size]", "page[after]"])?;
+    let standing = standing.map(|name| name.parse::<Standing>()).transpose().map_err(|_| {
+        let message = "is none of running, waiting, compensating, parked, done, undone, cancelled";
+        Problem::new(Code::Invalid).error(FieldError::new("state", message.to_owned()))
+    })?;
+    let size = page_size("page[size]", size.as_deref())?;
+    let after = after.filter(|after| !after.is_empty());
+    let after = after.map(|after| place(&after)).transpose()?;
+    let (caller, _) = app.caller(&token).await.map_err(problem)?;
+    let filter = SagaFilter {
+        standing,
+        definition: definition.map(Into::into),
+        subject: subject.map(Into::into),
+        started_by: (whose == Whose::Own).then_some(caller.principal),
+    };
+    let table = app.sagas.table();
+    let mut rows = table
+        .list(&token.tenant, &filter, after, size + 1)
+        .await
+        .map_err(|error| saga_problem(error.into()))?;
+    let has_more = rows.len() > size;
+    rows.truncate(size);
+    let after_cursor = rows.last().filter(|_| has_more).map(|row| {
+        let place = format!("{}:{}", row.started_at.micros(), row.id);
+        URL_SAFE_NO_PAD.encode(place)
+    });
+    let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+    let states = app.sagas.load_all(&token.tenant, &ids).await.map_err(saga_problem)?;
+    let mut sagas = Vec::with_capacity(states.len());
+    for state in &states {
+        sagas.push(view(&app, &token, state).await?);
+    }
+    let meta = json!({"has_more": has_more, "after_cursor": after_cursor});
+    Ok(Json(json!({"sagas": sagas, "meta": meta})).into_response())
+}
+
+fn place(cursor: &str) -> Result<SagaPlace, Problem> {
+    let malformed = || Problem::new(Code::CursorMalformed);
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| malformed())?;
+    let text = String::from_utf8(bytes).map_err(|_| malformed())?;
+    let (at, id) = text.split_once(':').ok_or_else(malformed)?;
+    let started_at = Timestamp::from_micros(at.parse().map_err(|_| malformed())?);
+    Ok(SagaPlace { started_at, id: id.parse().map_err(|_| malformed())? })
+}

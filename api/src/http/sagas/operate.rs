@@ -1,0 +1,170 @@
+//! `POST /v1/sagas/{id}/retry`, `…/skip`, `…/cancel`, and `/v1/sagas/definitions/{name}/pause`, `…/resume`
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use docket_engine::command::Caller;
+use docket_engine::policy::SagaAction;
+use docket_sagas::{Operation, Operator};
+use docket_schemas::{Stream, derivation};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::super::tickets::{Envelope, Head, problem};
+use super::{admit, saga_problem, view};
+use crate::app::App;
+use crate::auth::Token;
+use crate::http::body::Payload;
+use crate::http::path::{DefinitionPath, SagaPath};
+use crate::problem::{Code, FieldError, Problem};
+
+/// Longest reason, in characters.
+const REASON_CHARS_MAX: usize = 1_000;
+
+/// A body that says why, or nothing.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Because {
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+impl Because {
+    fn read(payload: &Payload) -> Result<Self, Problem> {
+        let body: Self = payload.parse_or_default()?;
+        let length = body.reason.as_ref().map_or(0, |reason| reason.chars().count());
+        if length > REASON_CHARS_MAX {
+            let message = format!("is longer than {REASON_CHARS_MAX} characters");
+            let error = FieldError::beyond("reason", message, REASON_CHARS_MAX);
+            return Err(Problem::new(Code::Invalid).error(error));
+        }
+        Ok(Self { reason: body.reason.filter(|reason| !reason.trim().is_empty()) })
+    }
+}
+
+/// Has a parked saga try again.
+#[tracing::instrument(name = "http.saga.retry", skip_all, fields(saga.id = %saga.0))]
+pub(super) async fn retry(
+    State(app): State<App>,
+    token: Token,
+    saga: SagaPath,
+    head: Head,
+    payload: Payload,
+) -> Result<Response, Problem> {
+    operate(&app, &token, saga, &head, &payload, SagaAction::Operate, |_| Ok(Operation::Retry))
+        .await
+}
+
+/// Has a parked saga go on without the step that it stands at.
+#[tracing::instrument(name = "http.saga.skip", skip_all, fields(saga.id = %saga.0))]
+pub(super) async fn skip(
+    State(app): State<App>,
+    token: Token,
+    saga: SagaPath,
+    head: Head,
+    payload: Payload,
+) -> Result<Response, Problem> {
+    let skip = |because: &Because| match &because.reason {
+        Some(reason) => Ok(Operation::Skip { reason: reason.clone() }),
+        None => {
+            let error = FieldError::new("reason", "is required".to_owned());
+            Err(Problem::new(Code::Invalid).error(error))
+        }
+    };
+    operate(&app, &token, saga, &head, &payload, SagaAction::Operate, skip).await
+}
+
+/// Has a saga undo what was done.
+#[tracing::instrument(name = "http.saga.cancel", skip_all, fields(saga.id = %saga.0))]
+pub(super) async fn cancel(
+    State(app): State<App>,
+    token: Token,
+    saga: SagaPath,
+    head: Head,
+    payload: Payload,
+) -> Result<Response, Problem> {
+    let cancel = |because: &Because| Ok(Operation::Cancel { reason: because.reason.clone() });
+    operate(&app, &token, saga, &head, &payload, SagaAction::Cancel, cancel).await
+}
+
+#[expect(clippy::too_many_arguments, reason = "what three handlers share, as they got it")]
+async fn operate(
+    app: &App,
+    token: &Token,
+    saga: SagaPath,
+    head: &Head,
+    payload: &Payload,
+    action: SagaAction,
+    what: impl FnOnce(&Because) -> Result<Operation, Problem>,
+) -> Result<Response, Problem> {
+    let whose = admit(token, action)?;
+    let (caller, _) = app.caller(token).await.map_err(problem)?;
+    let state = app.sagas.load(&token.tenant, saga.0).await.map_err(saga_problem)?;
+    whose.check(&state, &caller.principal)?;
+    let because = Because::read(payload)?;
+    let what = what(&because)?;
+    let by = operator(app, caller, head, &because, Stream::saga(saga.0))?;
+    let state = app.sagas.operate(&by, saga.0, &what).await.map_err(saga_problem)?;
+    Ok(Json(json!({"saga": view(app, token, &state).await?})).into_response())
+}
+
+/// Has no saga of a definition go on.
+#[tracing::instrument(name = "http.saga.pause", skip_all)]
+pub(super) async fn pause(
+    State(app): State<App>,
+    token: Token,
+    definition: DefinitionPath,
+    head: Head,
+    payload: Payload,
+) -> Result<Response, Problem> {
+    let (by, because) = turn(&app, &token, &definition, &head, &payload).await?;
+    app.sagas.pause(&by, &definition.0, because.reason).await.map_err(saga_problem)?;
+    Ok(Json(json!({"definition": {"name": definition.0, "paused": true}})).into_response())
+}
+
+/// Has them go on.
+#[tracing::instrument(name = "http.saga.resume", skip_all)]
+pub(super) async fn resume(
+    State(app): State<App>,
+    token: Token,
+    definition: DefinitionPath,
+    head: Head,
+    payload: Payload,
+) -> Result<Response, Problem> {
+    let (by, _) = turn(&app, &token, &definition, &head, &payload).await?;
+    app.sagas.resume(&by, &definition.0).await.map_err(saga_problem)?;
+    Ok(Json(json!({"definition": {"name": definition.0, "paused": false}})).into_response())
+}
+
+async fn turn(
+    app: &App,
+    token: &Token,
+    definition: &DefinitionPath,
+    head: &Head,
+    payload: &Payload,
+) -> Result<(Operator, Because), Problem> {
+    admit(token, SagaAction::Operate)?;
+    if app.sagas.registry().newest(&definition.0).is_none() {
+        return Err(Problem::not_found());
+    }
+    let (caller, _) = app.caller(token).await.map_err(problem)?;
+    let because = Because::read(payload)?;
+    let stream = derivation::saga_definition(&definition.0);
+    Ok((operator(app, caller, head, &because, stream)?, because))
+}
+
+fn operator(
+    app: &App,
+    caller: Caller,
+    head: &Head,
+    body: &Because,
+    stream: Stream,
+) -> Result<Operator, Problem> {
+    let envelope = Envelope::read(head)?;
+    Ok(Operator {
+        command_id: envelope.command_id(app, &caller, Some(stream)),
+        request_mac: envelope.mac(app, body),
+        caller,
+        occurred_at: app.now(),
+    })
+}

@@ -1,0 +1,121 @@
+//! A tenant's feed for one reader: from the log until the reader has caught up, then from the node's tail.
+
+use std::sync::Arc;
+
+use docket_engine::cursor::{Cursor, Positions};
+use docket_engine::desk::{Desk, DeskError, GoOn};
+use docket_engine::ports::log::READ_EVENTS_MAX;
+use docket_engine::tail::Tail;
+use docket_schemas::{Event, Tenant};
+use tokio::sync::watch;
+
+use super::Live;
+
+/// Most events that are read at once.
+const PAGE_EVENTS_MAX: usize = 200;
+
+/// What a reader gets next.
+pub enum Next {
+    /// Events, each with the cursor after it; perhaps none, where only others' events were passed.
+    Events(Vec<(Arc<Event>, Cursor)>),
+    /// The reader was up to date and is so far behind now that memory no longer holds what comes next. Reading on
+    /// catches up from the log.
+    Behind,
+    /// The log was restored from before the reader's cursor.
+    Replaced,
+}
+
+/// A reader of one tenant's feed.
+pub struct FeedReader {
+    desk: Desk,
+    tail: Tail,
+    heads: watch::Receiver<Positions>,
+    tenant: Tenant,
+    cursor: Cursor,
+    caught_up: bool,
+}
+
+impl FeedReader {
+    /// A reader from a cursor on, which [`Desk::go_on`] has admitted.
+    #[must_use]
+    pub fn new(desk: &Desk, live: &Live, tenant: Tenant, cursor: Cursor) -> Self {
+        let (tail, heads) = (live.tail.clone(), live.tail.heads());
+        Self { desk: desk.clone(), tail, heads, tenant, cursor, caught_up: false }
+    }
+
+    /// Up to where the reader has come.
+    #[must_use]
+    pub fn cursor(&self) -> &Cursor {
+        &self.cursor
+    }
+
+    /// What comes next, once there is something. Dropping this future loses nothing.
+    ///
+    /// # Errors
+    /// When the log fails.
+    pub async fn next(&mut self) -> Result<Next, DeskError> {
+        loop {
+            if self.cursor.incarnation != self.desk.incarnation() {
+                match self.desk.go_on(self.cursor.clone()).await? {
+                    GoOn::From(cursor) => self.cursor = cursor,
+                    GoOn::Replaced(_) | GoOn::NotIssued => return Ok(Next::Replaced),
+                }
+            }
+            if !self.caught_up {
+                return self.catch_up().await.map(Next::Events);
+            }
+            let heads = *self.heads.borrow_and_update();
+            match self.recent(&heads) {
+                None => {
+                    self.caught_up = false;
+                    return Ok(Next::Behind);
+                }
+                Some(events) if !events.is_empty() => return Ok(Next::Events(events)),
+                Some(_) => {}
+            }
+            if self.heads.changed().await.is_err() {
+                return Err(DeskError::Stopping);
+            }
+        }
+    }
+
+    /// A page from the log; the last one leads to where the log ended.
+    async fn catch_up(&mut self) -> Result<Vec<(Arc<Event>, Cursor)>, DeskError> {
+        let log = &self.desk.ports().log;
+        let after = &self.cursor.positions;
+        let page = log.tenant_events(&self.tenant, after, PAGE_EVENTS_MAX).await?;
+        let events = page.events.into_iter().map(|event| {
+            self.cursor.positions.advance(event.partition, event.position);
+            (Arc::new(event), self.cursor.clone())
+        });
+        let events = events.collect();
+        if !page.more {
+            self.cursor.positions = page.heads;
+            self.caught_up = true;
+        }
+        Ok(events)
+    }
+
+    /// What the tail holds beyond the cursor, of this tenant; none where it no longer holds all of it.
+    fn recent(&mut self, heads: &Positions) -> Option<Vec<(Arc<Event>, Cursor)>> {
+        let mut events = Vec::new();
+        for (partition, head) in heads.iter() {
+            while self.cursor.positions.get(partition) < head && events.len() < PAGE_EVENTS_MAX {
+                let after = self.cursor.positions.get(partition);
+                let recent = match self.tail.recent(partition, after, READ_EVENTS_MAX) {
+                    Some(recent) if !recent.is_empty() => recent,
+                    // What was read already comes first.
+                    None if events.is_empty() => return None,
+                    _ => break,
+                };
+                for event in recent {
+                    self.cursor.positions.set(partition, event.position);
+                    if event.tenant == self.tenant {
+                        events.push((event, self.cursor.clone()));
+                    }
+                }
+            }
+        }
+        Some(events)
+    }
+}

@@ -1,0 +1,191 @@
+//! The hub: one task a node that hands what the tail reads to those who listen to a ticket or as a person.
+
+mod readers;
+mod registry;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use docket_engine::desk::Desk;
+use docket_engine::ports::ephemeral::{Ephemeral, Whisper};
+use docket_engine::ports::log::{LogError, READ_EVENTS_MAX};
+use docket_engine::tail::Tail;
+use docket_schemas::{Event, Partition, PersonId, Position, Stream, Tenant, TicketId};
+use parking_lot::Mutex;
+use tokio::sync::broadcast;
+use tokio::task::JoinSet;
+
+use super::outbox::{Heard, Listener, SubscriptionNumber};
+use super::shown::Shown;
+use docket_engine::cursor::Positions;
+use readers::Readers;
+use registry::{Registry, Target};
+
+/// How long the hub waits after the log has failed.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// Hands events on. Cheap to clone.
+#[derive(Clone)]
+pub struct Hub {
+    shared: Arc<Shared>,
+    _tasks: Arc<JoinSet<()>>,
+}
+
+struct Shared {
+    desk: Desk,
+    tail: Tail,
+    registry: Mutex<Registry>,
+}
+
+/// A listener's entry; it is struck when this is dropped.
+pub struct Registration {
+    shared: Arc<Shared>,
+    tenant: Tenant,
+    target: Target,
+    number: u64,
+    /// How far the hub had come when the listener was entered: it hears all that lies beyond.
+    pub from: Positions,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.shared.registry.lock().strike(&self.tenant, self.target, self.number);
+    }
+}
+
+impl Hub {
+    /// Begins to hand on what the tail reads and what is whispered from now on.
+    #[must_use]
+    pub fn start(desk: Desk, tail: Tail, whispers: &dyn Ephemeral) -> Self {
+        let registry = Mutex::new(Registry::new(*tail.heads().borrow()));
+        let shared = Arc::new(Shared { desk, tail, registry });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(follow(Arc::clone(&shared)));
+        tasks.spawn(listen(Arc::clone(&shared), whispers.subscribe()));
+        Self { shared, _tasks: Arc::new(tasks) }
+    }
+
+    /// Listens to one ticket.
+    #[must_use]
+    pub fn to_ticket(
+        &self,
+        tenant: &Tenant,
+        ticket: TicketId,
+        subscription: SubscriptionNumber,
+        listener: Arc<dyn Listener>,
+    ) -> Registration {
+        self.enter(tenant, Target::Ticket(ticket), subscription, listener)
+    }
+
+    /// Listens to every ticket whose requester or follower a person is.
+    #[must_use]
+    pub fn as_person(
+        &self,
+        tenant: &Tenant,
+        person: PersonId,
+        subscription: SubscriptionNumber,
+        listener: Arc<dyn Listener>,
+    ) -> Registration {
+        self.enter(tenant, Target::Person(person), subscription, listener)
+    }
+
+    fn enter(
+        &self,
+        tenant: &Tenant,
+        target: Target,
+        subscription: SubscriptionNumber,
+        listener: Arc<dyn Listener>,
+    ) -> Registration {
+        let mut registry = self.shared.registry.lock();
+        let number = registry.enter(tenant, target, subscription, listener);
+        let from = registry.handled;
+        let (shared, tenant) = (Arc::clone(&self.shared), tenant.clone());
+        Registration { shared, tenant, target, number, from }
+    }
+}
+
+async fn follow(shared: Arc<Shared>) {
+    let mut heads = shared.tail.heads();
+    let mut readers = Readers::default();
+    loop {
+        let reached = *heads.borrow_and_update();
+        for (partition, head) in reached.iter() {
+            while let Err(error) = shared.hand_on(&mut readers, partition, head).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "live.hub.failed");
+                tokio::time::sleep(RETRY_AFTER).await;
+            }
+        }
+        if heads.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Whispers go to those who listen to the ticket by name; a node that cannot follow loses some.
+async fn listen(shared: Arc<Shared>, mut whispers: broadcast::Receiver<Whisper>) {
+    loop {
+        match whispers.recv().await {
+            Ok(whisper) => {
+                let registry = shared.registry.lock();
+                let target = Target::Ticket(whisper.ticket);
+                registry.tell(&whisper.tenant, target, &Heard::Whisper(whisper.clone()));
+            }
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+impl Shared {
+    /// Hands on one partition's events up to its head.
+    async fn hand_on(
+        &self,
+        readers: &mut Readers,
+        partition: Partition,
+        head: Position,
+    ) -> Result<(), LogError> {
+        loop {
+            let after = self.registry.lock().handled.get(partition);
+            if head < after {
+                self.registry.lock().go_back(partition, head);
+            }
+            if head <= after {
+                return Ok(());
+            }
+            let events = self.tail.read(partition, after, READ_EVENTS_MAX).await?;
+            if events.is_empty() {
+                return Ok(());
+            }
+            for event in &events {
+                readers.find(&self.desk, &self.registry, event).await;
+            }
+            self.tell_all(readers, partition, &events);
+        }
+    }
+
+    /// What is told and how far that goes change together, so that a listener who comes between hears all or nothing.
+    fn tell_all(&self, readers: &mut Readers, partition: Partition, events: &[Arc<Event>]) {
+        let mut registry = self.registry.lock();
+        for event in events {
+            if registry.has_persons(&event.tenant) && !readers.knows(event) {
+                break;
+            }
+            registry.handled.set(partition, event.position);
+            let Some(ticket) = ticket_of(event) else { continue };
+            let persons = readers.take(event);
+            let targets = std::iter::once(Target::Ticket(ticket))
+                .chain(persons.iter().flat_map(|all| all.iter()).map(|one| Target::Person(*one)));
+            let mut shown = None;
+            for target in targets.filter(|target| registry.has(&event.tenant, *target)) {
+                let shown = shown.get_or_insert_with(|| Arc::new(Shown::new(Arc::clone(event))));
+                registry.tell(&event.tenant, target, &Heard::Event(Arc::clone(shown)));
+            }
+        }
+    }
+}
+
+/// The ticket that an event is about, if it is about one.
+fn ticket_of(event: &Event) -> Option<TicketId> {
+    let ticket = TicketId::new(event.stream.id);
+    (event.stream == Stream::ticket(ticket)).then_some(ticket)
+}

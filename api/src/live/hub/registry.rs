@@ -1,0 +1,104 @@
+//! Who listens to what.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use docket_engine::cursor::Positions;
+use docket_schemas::{Partition, PersonId, Position, Tenant, TicketId};
+
+use crate::live::outbox::{Heard, Listener, SubscriptionNumber};
+
+/// What somebody listens to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Target {
+    /// One ticket.
+    Ticket(TicketId),
+    /// All tickets of a requester or follower.
+    Person(PersonId),
+}
+
+struct Place {
+    number: u64,
+    subscription: SubscriptionNumber,
+    listener: Arc<dyn Listener>,
+}
+
+#[derive(Default)]
+struct OfTenant {
+    places: HashMap<Target, Vec<Place>>,
+    /// Places of persons among them.
+    persons: usize,
+}
+
+/// All listeners of a node.
+pub(super) struct Registry {
+    /// Up to where events were handed on.
+    pub(super) handled: Positions,
+    tenants: HashMap<Tenant, OfTenant>,
+    next: u64,
+}
+
+impl Registry {
+    pub(super) fn new(handled: Positions) -> Self {
+        Self { handled, tenants: HashMap::new(), next: 0 }
+    }
+
+    /// Enters a listener and answers the number of its place.
+    pub(super) fn enter(
+        &mut self,
+        tenant: &Tenant,
+        target: Target,
+        subscription: SubscriptionNumber,
+        listener: Arc<dyn Listener>,
+    ) -> u64 {
+        self.next += 1;
+        let number = self.next;
+        let of_tenant = self.tenants.entry(tenant.clone()).or_default();
+        of_tenant.persons += usize::from(matches!(target, Target::Person(_)));
+        let place = Place { number, subscription, listener };
+        of_tenant.places.entry(target).or_default().push(place);
+        number
+    }
+
+    /// Strikes a listener; what has no listener any more is forgotten.
+    pub(super) fn strike(&mut self, tenant: &Tenant, target: Target, number: u64) {
+        let Some(of_tenant) = self.tenants.get_mut(tenant) else { return };
+        let Some(places) = of_tenant.places.get_mut(&target) else { return };
+        places.retain(|place| place.number != number);
+        if places.is_empty() {
+            of_tenant.places.remove(&target);
+        }
+        of_tenant.persons -= usize::from(matches!(target, Target::Person(_)));
+        if of_tenant.places.is_empty() {
+            self.tenants.remove(tenant);
+        }
+    }
+
+    /// Whether a tenant has somebody who listens as a person.
+    pub(super) fn has_persons(&self, tenant: &Tenant) -> bool {
+        self.tenants.get(tenant).is_some_and(|of_tenant| of_tenant.persons > 0)
+    }
+
+    pub(super) fn has(&self, tenant: &Tenant, target: Target) -> bool {
+        self.places(tenant, target).next().is_some()
+    }
+
+    pub(super) fn tell(&self, tenant: &Tenant, target: Target, heard: &Heard) {
+        for place in self.places(tenant, target) {
+            place.listener.hear(place.subscription, heard.clone());
+        }
+    }
+
+    /// The log was restored to before what was handed on: everybody has to read on from their own cursor.
+    pub(super) fn go_back(&mut self, partition: Partition, head: Position) {
+        self.handled.set(partition, head);
+        for place in self.tenants.values().flat_map(|of| of.places.values().flatten()) {
+            place.listener.lose();
+        }
+    }
+
+    fn places(&self, tenant: &Tenant, target: Target) -> impl Iterator<Item = &Place> {
+        let places = self.tenants.get(tenant).and_then(|of_tenant| of_tenant.places.get(&target));
+        places.into_iter().flatten()
+    }
+}

@@ -1,0 +1,98 @@
+//! A saga as JSON: a timeline of its steps, their attempts, errors and undo.
+
+use docket_engine::desk::DeskError;
+use docket_sagas::{Attempt, Coordinator, Registry, State, StepState, Track, standing};
+use docket_schemas::Timestamp;
+use docket_schemas::saga::Direction;
+use serde_json::{Value, json};
+
+use super::Names;
+
+/// A saga for those who may look at it.
+///
+/// # Errors
+/// When the key store fails.
+pub async fn present(
+    names: Names<'_>,
+    sagas: &Coordinator,
+    state: &State,
+    now: Timestamp,
+) -> Result<Value, DeskError> {
+    let Some(begun) = &state.begun else { return Ok(Value::Null) };
+    let (name, version) = (&begun.what.definition, begun.what.version);
+    let stands = standing(sagas.registry().find(name, version).as_deref(), state, now);
+    let rests = !stands.is_ended() && state.parked.is_none();
+    let shown =
+        if rests && sagas.is_paused(&state.tenant, name) { "paused" } else { stands.as_str() };
+    let parked = state.parked.as_ref().map(|parked| {
+        let direction = parked.direction.map(Direction::as_str);
+        json!({"step": parked.step, "direction": direction, "reason": parked.reason, "at": parked.at})
+    });
+    Ok(json!({
+        "id": state.id,
+        "definition": name,
+        "version": version,
+        "state": shown,
+        "subject": begun.what.subject,
+        "started_by": names.principal(&begun.by.principal).await?,
+        "started_at": begun.at,
+        "ended_at": state.ended.map(|(_, at)| at),
+        "parked": parked,
+        "steps": steps(sagas.registry(), state),
+    }))
+}
+
+/// In the order of the definition, with those of no row yet; as the rows named them where the version is unknown.
+fn steps(registry: &Registry, state: &State) -> Vec<Value> {
+    let begun = state.begun.as_ref();
+    let definition = begun.and_then(|b| registry.find(&b.what.definition, b.what.version));
+    let untouched = StepState::default();
+    match definition {
+        Some(definition) => definition
+            .steps()
+            .iter()
+            .map(|step| view(step.name, state.step(step.name).unwrap_or(&untouched), state))
+            .collect(),
+        None => state.steps.iter().map(|step| view(&step.name, step, state)).collect(),
+    }
+}
+
+fn view(name: &str, step: &StepState, state: &State) -> Value {
+    json!({
+        "name": name,
+        "state": stands(step, state),
+        "attempts": attempts(&step.run),
+        "undo": attempts(&step.undo),
+    })
+}
+
+fn stands(step: &StepState, state: &State) -> &'static str {
+    if step.undo.is_over() {
+        return "undone";
+    }
+    if step.undo.is_stuck {
+        return "failed";
+    }
+    if !step.undo.attempts.is_empty() {
+        return "undoing";
+    }
+    if step.run.is_skipped {
+        return "skipped";
+    }
+    if step.run.done_at.is_some() {
+        return "done";
+    }
+    if step.run.is_stuck {
+        return "failed";
+    }
+    let begun = step.run.is_open || !step.run.attempts.is_empty();
+    if begun && state.ended.is_none() { "running" } else { "pending" }
+}
+
+fn attempts(track: &Track) -> Vec<Value> {
+    let attempt = |one: &Attempt| {
+        let took_ms = one.took_micros.map(|micros| micros as f64 / 1_000.0);
+        json!({"at": one.at, "took_ms": took_ms, "error": one.error})
+    };
+    track.attempts.iter().map(attempt).collect()
+}

@@ -1,0 +1,60 @@
+//! The sagas of a node: which definitions there are, and how the coordinator begins.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use docket_engine::cursor::Positions;
+use docket_engine::ports::log::LogError;
+use docket_engine::tail::Tail;
+use docket_sagas::{Coordinating, Coordinator, Registry, SagaError, Shown, four};
+
+use crate::wire::Opened;
+
+/// Every definition, in every version that sagas may still be under way under.
+///
+/// # Panics
+/// When one of them is wrong, which a test excludes.
+#[must_use]
+pub fn registry() -> Registry {
+    Registry::new([four()]).expect("the definitions of this release are good")
+}
+
+/// Nothing is derived from the log yet: whatever was written is shown.
+struct Everything;
+
+#[async_trait]
+impl Shown for Everything {
+    async fn reached(&self) -> Result<Positions, LogError> {
+        let mut all = Positions::START;
+        for partition in docket_schemas::Partition::all() {
+            all.set(partition, u64::MAX);
+        }
+        Ok(all)
+    }
+}
+
+/// Begins to carry sagas on this node.
+///
+/// # Errors
+/// When a saga is under way under a version that this release does not know, or the log fails.
+pub async fn begin(opened: &Opened, tail: Tail) -> Result<(Coordinator, Coordinating), SagaError> {
+    Coordinator::begin(opened.coordinator_ports(tail, Arc::new(Everything)), registry()).await
+}
+
+/// Operates beside the nodes that carry them.
+///
+/// # Errors
+/// When the log does not say how far it has come.
+pub async fn beside(opened: &Opened) -> Result<(Coordinator, Coordinating), SagaError> {
+    let ports = opened.desk.ports();
+    let tail = Tail::follow(Arc::clone(&ports.log), &*ports.bus).await?;
+    Ok(Coordinator::beside(opened.coordinator_ports(tail, Arc::new(Everything)), registry()))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_definitions_of_this_release_are_good() {
+        assert!(super::registry().names().contains(&"bench-four"));
+    }
+}

@@ -1,0 +1,58 @@
+//! `bench-four`: four local steps on one ticket, to measure and to rehearse with. Each puts on a tag, each undo takes it off.
+
+use async_trait::async_trait;
+use docket_engine::command::{Command, FieldChange, Intent, Source};
+use docket_schemas::saga::Direction;
+use serde_json::Value;
+
+use crate::act::{Local, Plan, Scene, StepError};
+use crate::definition::{Definition, Step};
+
+/// The steps, and the tags that they put on.
+pub const FOUR_STEPS: [&str; 4] = ["a", "b", "c", "d"];
+
+/// The definition's name.
+pub const FOUR: &str = "bench-four";
+
+/// The definition; its sagas' input is `{"ticket": id}`.
+#[must_use]
+pub fn four() -> Definition {
+    FOUR_STEPS
+        .into_iter()
+        .fold(Definition::new(FOUR, 1), |four, step| four.step(Step::local(step, Tag).undo(Tag)))
+}
+
+struct Tag;
+
+#[async_trait]
+impl Local for Tag {
+    async fn plan(&self, scene: &Scene) -> Result<Plan, StepError> {
+        let tag = vec![scene.step.to_owned()];
+        let (change, source) = match scene.direction {
+            Direction::Run => {
+                let change = FieldChange { add_tags: tag, ..FieldChange::default() };
+                (change, Source::Saga(scene.start))
+            }
+            Direction::Undo => {
+                let change = FieldChange { remove_tags: tag, ..FieldChange::default() };
+                (change, Source::Undo(scene.start))
+            }
+        };
+        let now = scene.desk.ports().clock.now();
+        let intent = Intent {
+            caller: scene.caller.clone(),
+            ticket: scene.ticket("ticket")?,
+            command_id: scene.command("tag"),
+            request_mac: None,
+            observed: None,
+            precondition: None,
+            occurred_at: now,
+            now,
+            source,
+            text_key: None,
+            requester_key: None,
+            command: Command::Change(Box::new(change)),
+        };
+        Ok(Plan::whole(vec![intent], Value::Null))
+    }
+}

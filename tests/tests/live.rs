@@ -1,0 +1,384 @@
+//! The live doors: WebSocket, server-sent events and long poll tell the same events from the same cursor.
+
+#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use docket_tests::{
+    Backend, Client, EventStream, Feed, Node, Said, Site, Socket, is_long, on_both_backends,
+};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+async fn open(client: &Client, requester: &str) -> (String, Value) {
+    let body = json!({"subject": "Printer", "body": "On fire", "requester": {"id": requester}});
+    let ticket = client.post("/v1/tickets").json(&body).send().await.expect_status(201).json();
+    (ticket["ticket"]["id"].as_str().unwrap().to_owned(), ticket["ticket"].clone())
+}
+
+async fn say(client: &Client, ticket: &str, body: &str, public: bool) -> Value {
+    let path = format!("/v1/tickets/{ticket}/messages");
+    let body = json!({"body": body, "public": public});
+    client.post(&path).json(&body).send().await.expect_status(201).json()
+}
+
+fn id(event: &Value) -> String {
+    event["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_socket_tells_what_happens_to_its_tickets_and_acknowledges_what_is_durable() {
+    on_both_backends(async |site: &Site, node: &Node| {
+        let agent = node.client(&site.token("agent", "ann"));
+        let (ticket, opened) = open(&agent, "cus_1").await;
+        let (other, _) = open(&agent, "cus_2").await;
+        let mut socket = Socket::open(node.address(), &site.token("agent", "ann")).await;
+        let mut customer = Socket::open(node.address(), &site.token("customer", "cus_1")).await;
+        socket.subscribe("s1", json!({"tickets": [ticket]})).await;
+        customer.subscribe("c", json!({"tickets": [ticket]})).await;
+        let _ = say(&agent, &other, "not for this socket", true).await;
+        let frame = json!({"op": "message", "id": "m1", "ticket": ticket, "body": "Help",
+            "observed": opened["version"]});
+        customer.send(&frame).await;
+        let ack = customer.until("ack").await;
+        assert_eq!((&ack["id"], &ack["replayed"]), (&json!("m1"), &json!(false)), "{ack}");
+        let event = socket.until("event").await;
+        assert_eq!(
+            (&event["sub"], &event["event"]["text"]["body"]),
+            (&json!("s1"), &json!("Help"))
+        );
+        assert_eq!(
+            event["event"]["version"], ack["version"],
+            "its own write, and what it had seen"
+        );
+        let history = agent.get(&format!("/v1/tickets/{ticket}/events")).send().await.json();
+        let mut told = event["event"].clone();
+        let mut stored = history["events"][1].clone();
+        for shape in [&mut told, &mut stored] {
+            shape.as_object_mut().unwrap().remove("cursor");
+            shape.as_object_mut().unwrap().remove("past");
+        }
+        assert_eq!(told, stored, "an event looks the same everywhere");
+        // The same command through another door, and once more through this one.
+        let replay = node.client(&site.token("customer", "cus_1"));
+        let body = json!({"body": "Help", "observed": opened["version"]});
+        let path = format!("/v1/tickets/{ticket}/messages");
+        let replay = replay.post(&path).header("idempotency-key", "m1").json(&body).send().await;
+        assert_eq!(replay.headers["idempotency-replayed"], "true");
+        assert_eq!(replay.json()["message"]["id"], ack["message_id"]);
+        customer.send(&frame).await;
+        let again = customer.until("ack").await;
+        assert_eq!((&again["replayed"], &again["version"]), (&json!(true), &ack["version"]));
+        let reused = json!({"op": "message", "id": "m1", "ticket": ticket, "body": "Other"});
+        customer.send(&reused).await;
+        let refused = customer.until("error").await;
+        assert_eq!(refused["problem"]["code"], "idempotency_key_reused", "{refused}");
+        let set = json!({"status": "solved"});
+        let patch = json!({"op": "patch", "id": "p1", "ticket": ticket, "set": set});
+        customer.send(&patch).await;
+        let ack = customer.until("ack").await;
+        assert!(ack["message_id"].is_null() && ack["position"].is_string(), "{ack}");
+        assert_eq!(socket.until("event").await["event"]["data"], json!({"status": "solved"}));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_customers_socket_tells_the_public_part_of_own_tickets() {
+    on_both_backends(async |site: &Site, node: &Node| {
+        let agent = node.client(&site.token("agent", "ann"));
+        let (ticket, _) = open(&agent, "cus_1").await;
+        let (foreign, _) = open(&agent, "cus_2").await;
+        let mut socket = Socket::open(node.address(), &site.token("customer", "cus_1")).await;
+        socket.send(&json!({"op": "subscribe", "id": "x", "tickets": [foreign]})).await;
+        assert_eq!(socket.next().await["problem"]["code"], "not_found");
+        let subscribed = socket.subscribe("s", json!({"tickets": [ticket]})).await;
+        let _ = say(&agent, &ticket, "between us", false).await;
+        let _ = agent
+            .patch(&format!("/v1/tickets/{ticket}"))
+            .json(&json!({"add_tags": ["vip"]}))
+            .send()
+            .await
+            .expect_status(200);
+        let _ = say(&agent, &ticket, "We are on it", true).await;
+        let event = socket.next().await["event"].clone();
+        assert_eq!(event["text"], json!({"body": "We are on it"}));
+        let keys: Vec<_> = event.as_object().unwrap().keys().map(String::as_str).collect();
+        let shown = [
+            "cursor",
+            "data",
+            "id",
+            "occurred_at",
+            "principal",
+            "recorded_at",
+            "role",
+            "stream",
+            "text",
+            "type",
+            "version",
+        ];
+        assert_eq!(keys, shown, "and no more");
+        let mut resumed = Socket::open(node.address(), &site.token("customer", "cus_1")).await;
+        let after = json!({"tickets": [ticket], "after": subscribed["cursor"]});
+        resumed.subscribe("r", after).await;
+        assert_eq!(id(&resumed.next().await["event"]), id(&event), "the note has moved nothing");
+        // Hidden events do not wake a customer's long poll either.
+        let customer = node.client(&site.token("customer", "cus_1"));
+        let cursor = event["cursor"].as_str().unwrap();
+        let poll = format!("/v1/tickets/{ticket}/events?after={cursor}&wait=1s");
+        let mut polling = tokio::spawn(customer.get(&poll).send());
+        let _ = say(&agent, &ticket, "psst", false).await;
+        let early = timeout(Duration::from_millis(700), &mut polling).await;
+        assert!(early.is_err(), "what is hidden wakes nobody");
+        let page = polling.await.unwrap();
+        let page = page.expect_status(200).json();
+        assert_eq!((&page["events"], page["after_cursor"].as_str()), (&json!([]), Some(cursor)));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_who_was_removed_hears_no_more() {
+    on_both_backends(async |site: &Site, node: &Node| {
+        let agent = node.client(&site.token("agent", "ann"));
+        let (ticket, _) = open(&agent, "cus_1").await;
+        let follower = format!("/v1/tickets/{ticket}/followers/cus_2");
+        let _ = agent.put(&follower).send().await.expect_status(200);
+        let mut socket = Socket::open(node.address(), &site.token("customer", "cus_2")).await;
+        socket.subscribe("s", json!({"tickets": [ticket]})).await;
+        let _ = say(&agent, &ticket, "heard", true).await;
+        assert_eq!(socket.next().await["event"]["text"]["body"], "heard");
+        let _ = agent.delete(&follower).send().await.expect_status(200);
+        let _ = say(&agent, &ticket, "not for you", true).await;
+        let ended = socket.next().await;
+        assert_eq!(
+            (&ended["op"], &ended["problem"]["code"]),
+            (&json!("error"), &json!("not_found"))
+        );
+        assert!(socket.is_silent(Duration::from_millis(300)).await);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn typing_and_presence_reach_those_who_look_at_the_ticket_and_are_never_written() {
+    on_both_backends(async |site: &Site, node: &Node| {
+        let agent = node.client(&site.token("agent", "ann"));
+        let (ticket, _) = open(&agent, "cus_1").await;
+        let mut ann = Socket::open(node.address(), &site.token("agent", "ann")).await;
+        let mut bob = Socket::open(node.address(), &site.token("agent", "bob")).await;
+        let mut customer = Socket::open(node.address(), &site.token("customer", "cus_1")).await;
+        for socket in [&mut ann, &mut bob, &mut customer] {
+            socket.subscribe("s", json!({"tickets": [ticket]})).await;
+        }
+        ann.send(&json!({"op": "presence", "ticket": ticket, "state": "editing"})).await;
+        ann.send(&json!({"op": "typing", "ticket": ticket, "on": true})).await;
+        let presence = json!({"op": "presence", "ticket": ticket, "state": "editing",
+            "principal": "ann", "role": "agent"});
+        assert_eq!(bob.next().await, presence);
+        let typing = json!({"op": "typing", "ticket": ticket, "on": true, "principal": "ann", "role": "agent"});
+        assert_eq!(bob.next().await, typing);
+        let nameless = json!({"op": "typing", "ticket": ticket, "on": true, "role": "agent"});
+        assert_eq!(customer.next().await, nameless, "customers hear that, not who");
+        for _ in 0..5 {
+            ann.send(&json!({"op": "typing", "ticket": ticket, "on": true})).await;
+        }
+        assert!(bob.is_silent(Duration::from_millis(300)).await, "it is throttled");
+        customer.send(&json!({"op": "presence", "ticket": ticket, "state": "viewing"})).await;
+        assert_eq!(customer.next().await["problem"]["code"], "forbidden");
+        let auditor = site.token("auditor", "aud");
+        let mut auditor = Socket::open(node.address(), &auditor).await;
+        auditor.send(&json!({"op": "typing", "ticket": ticket, "on": true})).await;
+        assert_eq!(auditor.next().await["problem"]["code"], "forbidden");
+        assert!(ann.is_silent(Duration::from_millis(100)).await, "nobody hears themselves");
+        assert_eq!(Feed::read(&agent).await.events.len(), 1, "the opening alone was written");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_node_writes_is_told_by_the_other() {
+    let backend = Backend::postgres().await;
+    let nodes = [backend.site.serve().await, backend.site.serve().await];
+    let agent = nodes[0].client(&backend.site.token("agent", "ann"));
+    let (ticket, _) = open(&agent, "cus_1").await;
+    let token = backend.site.token("agent", "bob");
+    let mut socket = Socket::open(nodes[1].address(), &token).await;
+    socket.subscribe("all", json!({"all": true})).await;
+    socket.subscribe("one", json!({"tickets": [ticket]})).await;
+    let mut stream = EventStream::open(nodes[1].address(), &token, "/v1/feed", &[]).await.unwrap();
+    assert_eq!(stream.next().await, Some(Said::Other("retry: 2000".to_owned())));
+    let said = say(&agent, &ticket, "across", true).await;
+    let mut subs = Vec::new();
+    for _ in 0..2 {
+        let frame = socket.next().await;
+        assert_eq!(frame["event"]["text"]["body"], "across");
+        subs.push(frame["sub"].as_str().unwrap().to_owned());
+    }
+    subs.sort();
+    assert_eq!(subs, ["all", "one"]);
+    let (_, event) = stream.event().await.unwrap();
+    assert_eq!(event["text"]["body"], said["message"]["body"]);
+    // Whatever node a command line writes on: a poll hears it.
+    let reader = nodes[1].client(&token);
+    let page = reader.get("/v1/events?limit=1000").send().await.json();
+    let poll = format!("/v1/events?after={}&wait=20s", page["after_cursor"].as_str().unwrap());
+    let (page, _) = tokio::join!(reader.get(&poll).send(), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        say(&agent, &ticket, "once more", true).await
+    });
+    assert_eq!(page.json()["events"][0]["text"]["body"], "once more");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_stops_ends_polls_and_streams_and_says_restart_to_sockets() {
+    on_both_backends(async |site: &Site, _: &Node| {
+        let mut node = site.serve().await;
+        let token = site.token("agent", "ann");
+        let mut socket = Socket::open(node.address(), &token).await;
+        let path = "/v1/feed?after=";
+        let mut stream = EventStream::open(node.address(), &token, path, &[]).await.unwrap();
+        let client = node.client(&token);
+        let polling = tokio::spawn(async move {
+            client.get("/v1/events?wait=60s").send().await.expect_status(200).json()
+        });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        node.terminate();
+        assert_eq!(polling.await.unwrap()["end_of_stream"], true);
+        assert_eq!(stream.event().await, None);
+        assert_eq!(socket.closed().await, 1012);
+        assert!(node.ended().await.success());
+    })
+    .await;
+}
+
+/// A reader that is killed now and then, and goes on from its last cursor.
+trait Door {
+    /// Reads about so many events from a cursor on, and then breaks off.
+    async fn read(&self, cursor: &str, count: usize) -> Vec<(String, Value)>;
+}
+
+struct Poll(Client);
+struct Stream(std::net::SocketAddr, String);
+struct Live(std::net::SocketAddr, String);
+
+impl Door for Poll {
+    async fn read(&self, cursor: &str, count: usize) -> Vec<(String, Value)> {
+        let path = format!("/v1/events?after={cursor}&limit={}&wait=5s", count.min(1_000));
+        let mut page = self.0.get(&path).send().await.expect_status(200).json();
+        let Value::Array(events) = page["events"].take() else { panic!("no events") };
+        events
+            .into_iter()
+            .map(|event| (event["cursor"].as_str().unwrap().to_owned(), event))
+            .collect()
+    }
+}
+
+impl Door for Stream {
+    async fn read(&self, cursor: &str, count: usize) -> Vec<(String, Value)> {
+        let path = "/v1/feed?after=";
+        let headers = [("last-event-id", cursor)];
+        let headers = if cursor.is_empty() { &[][..] } else { &headers[..] };
+        let mut stream = EventStream::open(self.0, &self.1, path, headers).await.unwrap();
+        let mut events = Vec::new();
+        while events.len() < count {
+            match timeout(Duration::from_secs(5), stream.event()).await {
+                Ok(event) => events.push(event.expect("the stream goes on")),
+                Err(_) => break,
+            }
+        }
+        events
+    }
+}
+
+impl Door for Live {
+    async fn read(&self, cursor: &str, count: usize) -> Vec<(String, Value)> {
+        let mut socket = Socket::open(self.0, &self.1).await;
+        socket.subscribe("s", json!({"all": true, "after": cursor})).await;
+        let mut events = Vec::new();
+        while events.len() < count {
+            let Ok(mut frame) = timeout(Duration::from_secs(5), socket.next()).await else { break };
+            if frame["op"] == "resync" {
+                break;
+            }
+            let event = frame["event"].take();
+            events.push((event["cursor"].as_str().unwrap().to_owned(), event));
+        }
+        events
+    }
+}
+
+/// Reads until as many events are known as were written.
+async fn follow(door: impl Door, written: usize, seed: usize) -> Vec<Value> {
+    let (mut cursor, mut events, mut known) = (String::new(), Vec::new(), BTreeMap::new());
+    let mut round = seed;
+    while known.len() < written {
+        round += 1;
+        let page = door.read(&cursor, 1 + round * 37 % 400).await;
+        for (after, event) in page {
+            cursor = after;
+            known.insert(id(&event), ());
+            events.push(event);
+        }
+    }
+    events
+}
+
+fn check_order(events: &[Value]) {
+    let mut last: BTreeMap<String, u64> = BTreeMap::new();
+    for event in events {
+        let ticket = event["stream"]["id"].as_str().unwrap().to_owned();
+        let position = event["position"].as_u64().unwrap();
+        // A reader that was killed may meet events again, but never one before those that it resumed after.
+        let before = last.insert(ticket, position).unwrap_or(0);
+        assert!(before < position, "in order within a ticket");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_door_tells_every_event_in_order_whenever_its_reader_is_killed() {
+    let (tickets, events) = if is_long() { (2_000, 50_000) } else { (40, 600) };
+    on_both_backends(async |site: &Site, node: &Node| {
+        let token = site.token("agent", "ann");
+        let agent = node.client(&token);
+        let address = node.address();
+        let write = async {
+            let mut ids = Vec::new();
+            for number in 0..tickets {
+                ids.push(open(&agent, &format!("cus_{number}")).await.0);
+            }
+            let each = events / tickets - 1;
+            let writers = (0..8).map(|writer| {
+                let (agent, ids) = (agent.clone(), ids.clone());
+                tokio::spawn(async move {
+                    for round in 0..each {
+                        for ticket in ids.iter().skip(writer).step_by(8) {
+                            let _ = say(&agent, ticket, &format!("{round}"), round % 3 != 0).await;
+                        }
+                    }
+                })
+            });
+            for writer in writers.collect::<Vec<_>>() {
+                writer.await.unwrap();
+            }
+            events / tickets * tickets
+        };
+        let total = events / tickets * tickets;
+        let (written, polled, streamed, lived) = tokio::join!(
+            write,
+            follow(Poll(node.client(&token)), total, 1),
+            follow(Stream(address, token.clone()), total, 2),
+            follow(Live(address, token.clone()), total, 3),
+        );
+        let all: BTreeMap<_, _> =
+            Feed::read(&agent).await.events.into_iter().map(|event| (id(&event), event)).collect();
+        assert_eq!(all.len(), written);
+        for seen in [polled, streamed, lived] {
+            check_order(&seen);
+            let seen: BTreeMap<_, _> = seen.into_iter().map(|event| (id(&event), event)).collect();
+            assert!(seen.keys().eq(all.keys()), "the same set");
+        }
+    })
+    .await;
+}
