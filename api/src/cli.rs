@@ -2,10 +2,13 @@
 
 mod bench;
 mod export;
+#[cfg(feature = "faults")]
+mod faults;
 mod import;
 mod installation;
 mod keys;
 mod region;
+mod saga;
 mod serve;
 mod token;
 mod ttl;
@@ -23,6 +26,10 @@ type Failure = Box<dyn Error + Send + Sync>;
 #[derive(Debug, Parser)]
 #[command(name = "docket", version, about, max_term_width = 100)]
 struct Cli {
+    /// What is to go wrong on purpose: point:kind[:nth|seconds], several with commas between
+    #[cfg(feature = "faults")]
+    #[arg(long, env = "DOCKET_FAULT", global = true, default_value = "")]
+    fault: String,
     #[command(subcommand)]
     command: Command,
 }
@@ -33,8 +40,13 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Write a tenant's events as NDJSON, or their digests
     Export(export::ExportArgs),
+    /// The points at which this build fails when it is told to, and a rehearsal
+    #[cfg(feature = "faults")]
+    Faults(faults::FaultsArgs),
     /// Bring tickets of another system in from a file; a second run writes only what is missing
     Import(import::ImportArgs),
+    /// Look at what goes on in several steps, and help where it does not go on
+    Saga(saga::SagaArgs),
     /// Serve HTTP until told to stop
     Serve(serve::ServeArgs),
     /// Print a token signed with the installation's own key
@@ -44,10 +56,18 @@ enum Command {
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
-    let outcome = match parse().command {
+    let cli = parse();
+    #[cfg(feature = "faults")]
+    if let Err(wrong) = docket_engine::faults::arm(&cli.fault) {
+        clap::Error::raw(clap::error::ErrorKind::ValueValidation, format!("{wrong}\n")).exit();
+    }
+    let outcome = match cli.command {
         Command::Bench(args) => bench::run(&args),
         Command::Export(args) => export::run(args),
+        #[cfg(feature = "faults")]
+        Command::Faults(args) => faults::run(&args),
         Command::Import(args) => import::run(args),
+        Command::Saga(args) => saga::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Token(args) => token::run(&args),
     };

@@ -14,6 +14,7 @@ mod mapping;
 mod progress;
 mod records;
 mod rehearsal;
+mod saga_rows;
 mod scribe;
 mod sheet;
 mod standing;
@@ -39,6 +40,7 @@ use incident_log::IncidentLog;
 use lanes::Lanes;
 use lines::Lines;
 use rehearsal::Rehearsal;
+use saga_rows::{SagaRows, SagaStep};
 use scribe::Scribe;
 use sheet::Sheet;
 use step::Step;
@@ -125,6 +127,8 @@ enum Row {
     Idle,
     /// A write.
     Step(Box<Step>),
+    /// A row of a saga.
+    Saga(Box<SagaStep>),
     /// It cannot be used.
     Bad(BadRow),
     /// It can be used but for what this says; its step follows.
@@ -170,8 +174,12 @@ impl Checked {
         }
         let tally = Arc::new(Tally::new(progress));
         let lanes = Lanes::start(|| Scribe::new(desk, &tally));
-        let read = self.feed(&lanes, &tally).await;
+        let mut sagas = SagaRows::default();
+        let read = self.feed(&lanes, &mut sagas, &tally).await;
         let written = lanes.finish().await;
+        if written.is_ok() && read.is_ok() {
+            sagas.write(desk, &tally).await?;
+        }
         tally.finish();
         written?;
         read?;
@@ -201,7 +209,12 @@ impl Checked {
         }
     }
 
-    async fn feed(&self, lanes: &Lanes, tally: &Tally) -> Result<(), ImportError> {
+    async fn feed(
+        &self,
+        lanes: &Lanes,
+        sagas: &mut SagaRows,
+        tally: &Tally,
+    ) -> Result<(), ImportError> {
         let mut steps = self.0.open()?;
         let size = std::fs::metadata(&self.0.file).map_or(0, |file| file.len());
         while let Some(row) = steps.next().map_err(|source| self.0.unreadable(source))? {
@@ -209,6 +222,8 @@ impl Checked {
                 Row::Idle => tally.idle(),
                 Row::Bad(row) => tally.bad(&row),
                 Row::Noted(row) => tally.say(&row),
+                // After the tickets that they are about.
+                Row::Saga(step) => sagas.push(*step),
                 // A lane that has failed takes nothing more, and says why when it is joined.
                 Row::Step(step) => {
                     if lanes.give(step).await.is_err() {

@@ -207,6 +207,12 @@ impl Coordinator {
         Ok(ids.iter().filter_map(|id| states.remove(&id.uuid())).collect())
     }
 
+    /// Whether a saga is under way on this node, or the table is behind one that was.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.shared.live.len() > 0
+    }
+
     /// Whether this node leads a partition.
     #[must_use]
     pub fn leads(&self, partition: Partition) -> bool {

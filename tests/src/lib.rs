@@ -25,3 +25,4 @@ pub use edge::{eventually, is_long, nats_url, unique};
 mod backend;
 mod binary;
 pub use backend::{Backend, on_both_backends};
+pub use binary::faults_binary;

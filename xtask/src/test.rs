@@ -26,10 +26,17 @@ pub(crate) struct Options {
 /// Fails when a test does. The servers are stopped in every case.
 pub(crate) fn run(options: &Options, signals: &Signals) -> anyhow::Result<()> {
     let servers = Servers::start(signals)?;
-    announce("building docket");
+    announce("building docket, with faults first");
+    let faults = build_docket(&["--features", "docket/faults"], signals)?;
+    // The next build puts another in its place.
+    let kept = faults.with_file_name("docket-faults");
+    std::fs::copy(&faults, &kept).context("cannot keep the build with faults")?;
     let binary = build_docket(&[], signals)?;
     let prepare = |mut command: Command| {
-        command.envs(servers.environment()).env("DOCKET_BIN", &binary);
+        command
+            .envs(servers.environment())
+            .env("DOCKET_BIN", &binary)
+            .env("DOCKET_FAULTS_BIN", &kept);
         // The database of a test run is empty: queries were checked against the committed metadata.
         command.env("SQLX_OFFLINE", "true");
         if options.long {

@@ -7,7 +7,7 @@ use docket_engine::desk::{Desk, DeskError};
 use docket_engine::policy::Audience;
 use docket_engine::ticket::Ticket;
 use docket_schemas::canonical::Fields;
-use docket_schemas::{ChangeHash, CommandId, Event, Tenant, TicketId, canonical};
+use docket_schemas::{ChangeHash, CommandId, Event, StreamKind, Tenant, TicketId, canonical};
 use serde_json::Value;
 
 use super::page;
@@ -46,7 +46,9 @@ pub async fn digests(desk: &Desk, tenant: &Tenant) -> Result<Digests, DeskError>
         for event in &page {
             positions.advance(event.partition, event.position);
             events += 1;
-            tickets.insert(TicketId::new(event.stream.id));
+            if event.stream.kind == StreamKind::Ticket {
+                tickets.insert(TicketId::new(event.stream.id));
+            }
             if let Some(change) = &event.change {
                 commands.insert(change.hash, event.command_id);
                 hashes.insert(change.hash);

@@ -7,8 +7,9 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 
 use docket_schemas::{
-    ChangeHash, CommandId, Kind, MessageText, Observed, Opened, OpeningText, Role, StreamKind,
-    SubjectText, Tenant, TicketEvent, TicketId, TicketPayload, derivation, upcast::upcast,
+    ChangeHash, CommandId, Kind, MessageText, Observed, Opened, OpeningText, Role, SagaEvent,
+    SagaPayload, Stream, StreamKind, SubjectText, Tenant, TicketEvent, TicketId, TicketPayload,
+    derivation, upcast::upcast,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,6 +20,7 @@ use super::admission::{self, Of};
 use super::bad_row::{BadRow, Faults};
 use super::cells;
 use super::lines::Lines;
+use super::saga_rows::SagaStep;
 use super::step::{Action, Author, ForeignEvent, NewTicket, Step, Uniqueness, Who, nobody};
 use super::{Row, Steps};
 use crate::present::persons_in;
@@ -48,13 +50,18 @@ impl Exported {
         Self { lines, tenant, changes: HashMap::new(), chats: HashSet::new() }
     }
 
-    fn step(&mut self, line: u64, text: &[u8]) -> Result<Step, BadRow> {
+    fn row(&mut self, line: u64, text: &[u8]) -> Result<Row, BadRow> {
         let object: Map<String, Value> = serde_json::from_slice(text)
             .map_err(|error| BadRow::new(line, "event", format!("is no JSON object: {error}")))?;
         if let Some((name, _)) = object.iter().find(|(_, value)| holds_nul(value)) {
             return Err(BadRow::new(line, name, "holds a NUL character"));
         }
         let mut members = Members { object, faults: Faults::default() };
+        let kind = members.object.get("stream").and_then(|stream| stream.get("kind"));
+        if kind.and_then(Value::as_str) == Some(StreamKind::Saga.as_str()) {
+            let step = self.saga_step(&mut members);
+            return members.faults.finish(line, step).map(|step| Row::Saga(Box::new(step)));
+        }
         let hash: Option<ChangeHash> = members.take("hash");
         let step = self.read(line, &mut members);
         let step = members.faults.finish(line, step)?;
@@ -67,7 +74,26 @@ impl Exported {
         {
             self.chats.insert(step.ticket);
         }
-        Ok(step)
+        Ok(Row::Step(Box::new(step)))
+    }
+
+    fn saga_step(&self, members: &mut Members) -> Option<SagaStep> {
+        let command_id: Option<CommandId> = members.take("command_id");
+        let stream: Option<StreamName> = members.take("stream");
+        let payload = members.saga_payload();
+        let author = members.author();
+        let occurred_at = members.take("occurred_at");
+        let stream = stream?;
+        Some(SagaStep {
+            tenant: self.tenant.clone(),
+            stream: Stream { kind: stream.kind, id: stream.id },
+            command_id: command_id?,
+            author: author?,
+            occurred_at: occurred_at?,
+            correlation_id: members.optional("correlation_id")?,
+            causation_id: members.optional("causation_id")?,
+            payload: payload?,
+        })
     }
 
     fn read(&self, line: u64, members: &mut Members) -> Option<Step> {
@@ -144,10 +170,7 @@ impl Steps for Exported {
         if line.is_overlong() {
             return Ok(Some(Row::Bad(BadRow::new(line.number, "event", "is longer than 2 MiB"))));
         }
-        Ok(Some(match self.step(line.number, &line.bytes) {
-            Ok(step) => Row::Step(Box::new(step)),
-            Err(bad) => Row::Bad(bad),
-        }))
+        Ok(Some(self.row(line.number, &line.bytes).unwrap_or_else(Row::Bad)))
     }
 
     fn bytes_read(&self) -> u64 {
@@ -250,6 +273,19 @@ impl Members {
                 None => error.to_string(),
             });
         Some(Facts { fact: self.faults.take("data", fact)?, requester, persons })
+    }
+
+    fn saga_payload(&mut self) -> Option<SagaPayload> {
+        let kind: String = self.take("type")?;
+        let kind = SagaEvent::parse(&kind).ok_or_else(|| format!("`{kind}` is unknown"));
+        let kind = self.faults.take("type", kind);
+        let schema: Option<u16> = self.take("schema");
+        let data: Value = self.take("data")?;
+        let (kind, schema) = (kind?, schema?);
+        let fact = upcast(kind.into(), schema, &data.to_string())
+            .and_then(|data| SagaPayload::read(kind, &data))
+            .map_err(|error| error.to_string());
+        self.faults.take("data", fact)
     }
 
     /// None and null where the text was erased: an empty text is not sealed.

@@ -1,0 +1,111 @@
+//! Faults on purpose at every boundary of every step and undo: each saga ends done, undone or parked, done has all its
+//! effects once, undone has none left.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use docket_tests::{Database, Folder, faults_binary};
+use serde_json::Value;
+
+const STEPS: [&str; 4] = ["a", "b", "c", "d"];
+const KINDS: [&str; 4] = ["kill", "transient", "business", "twice"];
+
+/// Where a case's log lives.
+enum Place {
+    Sqlite(Folder),
+    Postgres(Folder, Database),
+}
+
+impl Place {
+    fn data(&self) -> PathBuf {
+        match self {
+            Self::Sqlite(folder) | Self::Postgres(folder, _) => folder.path().join("data"),
+        }
+    }
+
+    /// Runs a rehearsal of so many new sagas; none when the process was killed.
+    fn rehearse(&self, binary: &Path, count: usize, fault: &str) -> Option<Vec<Value>> {
+        let mut command = Command::new(binary);
+        command.args(["faults", "--rehearse", &count.to_string(), "--data"]).arg(self.data());
+        if let Self::Postgres(_, database) = self {
+            command.args(["--database-url", &database.url()]);
+        }
+        command.env_remove("DATABASE_URL").env("DOCKET_FAULT", fault);
+        let output = command.output().expect("docket runs");
+        let text = String::from_utf8(output.stdout).expect("a text");
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.code().is_none() {
+            assert!(errors.contains("kill"), "{fault}: killed by itself: {errors}");
+            return None;
+        }
+        assert!(output.status.success(), "{fault}: {errors}");
+        Some(text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect())
+    }
+}
+
+/// What came of a case, and whether that is right.
+fn check(fault: &str, saga: &Value) -> String {
+    let tags: Vec<&str> =
+        saga["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let changes = saga["changes"].as_u64().expect("a number");
+    let standing = saga["standing"].as_str().expect("a standing");
+    match standing {
+        "done" => assert_eq!((tags, changes), (STEPS.to_vec(), 4), "{fault}: all effects, once"),
+        "undone" => {
+            assert!(tags.is_empty(), "{fault}: no effect is left: {saga}");
+            assert!(changes.is_multiple_of(2) && changes <= 8, "{fault}: each undone once: {saga}");
+        }
+        "parked" => assert!(saga["step"].is_string(), "{fault}: it says where: {saga}"),
+        other => panic!("{fault}: it ends {other}"),
+    }
+    standing.to_owned()
+}
+
+async fn run(place: impl AsyncFn() -> Place) {
+    let binary = faults_binary();
+    let mut told = std::collections::BTreeMap::<String, usize>::new();
+    let mut cases = Vec::new();
+    for step in STEPS {
+        for when in ["before", "after"] {
+            for kind in KINDS {
+                cases.push(format!("saga.bench-four.{step}.run.{when}:{kind}"));
+                // Its undo is reached when the last step fails for good.
+                let fails = "saga.bench-four.d.run.after:business";
+                cases.push(format!("{fails},saga.bench-four.{step}.undo.{when}:{kind}"));
+            }
+        }
+    }
+    for nth in 1..=6 {
+        for kind in ["kill", "transient"] {
+            cases.push(format!("append.before:{kind}:{nth}"));
+            cases.push(format!("append.after:{kind}:{nth}"));
+        }
+    }
+    for fault in &cases {
+        let place = place().await;
+        let first = place.rehearse(&binary, 1, fault);
+        let was_killed = first.is_none();
+        let sagas = first.unwrap_or_else(|| {
+            place.rehearse(&binary, 0, "").expect("without a fault it is not killed")
+        });
+        assert_eq!(was_killed, fault.contains("kill") && was_killed, "{fault}");
+        // Killed before its first row was durable, a saga has not begun.
+        assert!(sagas.len() <= 1, "{fault}");
+        let standing = sagas.first().map_or("unbegun".to_owned(), |saga| check(fault, saga));
+        *told.entry(standing).or_default() += 1;
+    }
+    println!("{} cases of faults: {told:?}", cases.len());
+    assert!(
+        told.contains_key("done") && told.contains_key("undone") && told.contains_key("parked")
+    );
+}
+
+#[tokio::test]
+async fn on_sqlite_every_saga_ends_done_undone_or_parked() {
+    run(async || Place::Sqlite(Folder::new())).await;
+}
+
+#[tokio::test]
+async fn on_postgresql_every_saga_ends_done_undone_or_parked() {
+    run(async || Place::Postgres(Folder::new(), Database::create().await)).await;
+}
