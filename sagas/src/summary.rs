@@ -50,9 +50,9 @@ pub fn summary(definition: Option<&Definition>, state: &State, now: Timestamp) -
     let tracks = state.steps.iter().flat_map(|step| {
         [Direction::Run, Direction::Undo].map(|way| (&step.name, step.track(way)))
     });
-    let failing =
+    let mut failing =
         tracks.filter_map(|(name, track)| Some((name.clone(), track.error()?.to_owned())));
-    let failing = if standing.is_ended() { None } else { failing.last() };
+    let failing = if standing.is_ended() { None } else { failing.next_back() };
     let parked = state.parked.as_ref();
     let next_at = state.steps.iter().flat_map(|step| [step.run.retry_at, step.undo.retry_at]);
     Some(SagaRow {

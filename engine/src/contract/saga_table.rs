@@ -36,8 +36,8 @@ fn row(number: u64, position: Position, standing: Standing) -> SagaRow {
     }
 }
 
-fn kept(rows: &[SagaRow]) -> Kept {
-    Kept { sagas: rows.to_vec(), pauses: Vec::new() }
+fn kept(row: &SagaRow) -> Kept {
+    Kept { sagas: vec![row.clone()], pauses: Vec::new() }
 }
 
 /// Who folds from another place than the table has come to is not the one who leads.
@@ -47,14 +47,14 @@ pub async fn a_table_is_kept_by_compare_and_set(harness: &impl SagaTableHarness)
     let is = async || table.find(&tenant("acme"), saga(1)).await.expect("an answer");
     assert_eq!(table.reached(partition).await.expect("an answer"), 0);
     let running = row(1, 5, Standing::Running);
-    assert!(table.keep(partition, 0, 7, &kept(&[running.clone()])).await.expect("an answer"));
+    assert!(table.keep(partition, 0, 7, &kept(&running)).await.expect("an answer"));
     let done = row(1, 9, Standing::Done);
-    assert!(!table.keep(partition, 0, 9, &kept(&[done.clone()])).await.expect("an answer"));
+    assert!(!table.keep(partition, 0, 9, &kept(&done)).await.expect("an answer"));
     assert_eq!(is().await, Some(running));
-    assert!(table.keep(partition, 7, 9, &kept(&[done.clone()])).await.expect("an answer"));
+    assert!(table.keep(partition, 7, 9, &kept(&done)).await.expect("an answer"));
     assert_eq!(is().await, Some(done.clone()));
     let older = row(1, 8, Standing::Running);
-    assert!(table.keep(partition, 9, 10, &kept(&[older])).await.expect("an answer"));
+    assert!(table.keep(partition, 9, 10, &kept(&older)).await.expect("an answer"));
     assert_eq!(is().await, Some(done), "an older position never replaces a newer");
     assert_eq!(table.reached(partition).await.expect("an answer"), 10);
     let other = table.find(&tenant("bolt"), saga(1)).await.expect("an answer");
@@ -68,7 +68,7 @@ pub async fn sagas_that_have_not_ended_are_found_by_partition(harness: &impl Sag
         let standing = Standing::ALL[usize::try_from(number % 7).expect("small")];
         let (partition, row) = (partition_of(number), row(number, 1, standing));
         let from = table.reached(partition).await.expect("an answer");
-        assert!(table.keep(partition, from, number, &kept(&[row])).await.expect("an answer"));
+        assert!(table.keep(partition, from, number, &kept(&row)).await.expect("an answer"));
     }
     let mut found = Vec::new();
     for partition in Partition::all() {
@@ -89,12 +89,12 @@ pub async fn sagas_are_listed_page_by_page_and_filtered(harness: &impl SagaTable
     let (_, table, _) = harness.fresh().await;
     for number in 1..=20 {
         let standing = if number % 2 == 0 { Standing::Parked } else { Standing::Done };
-        let mut rows = vec![row(number, 1, standing)];
-        rows[0].started_at = Timestamp::from_micros(i64::try_from(number / 3).expect("small"));
-        rows[0].definition = if number % 3 == 0 { "bulk-update" } else { "merge-tickets" }.into();
+        let mut listed = row(number, 1, standing);
+        listed.started_at = Timestamp::from_micros(i64::try_from(number / 3).expect("small"));
+        listed.definition = if number % 3 == 0 { "bulk-update" } else { "merge-tickets" }.into();
         let partition = partition_of(number);
         let from = table.reached(partition).await.expect("an answer");
-        assert!(table.keep(partition, from, number, &kept(&rows)).await.expect("an answer"));
+        assert!(table.keep(partition, from, number, &kept(&listed)).await.expect("an answer"));
     }
     let walk = async |filter: &SagaFilter| {
         let mut found: Vec<SagaRow> = Vec::new();

@@ -319,6 +319,7 @@ impl World {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "how long tests take is said to them so")]
 fn histories() -> u32 {
     if std::env::var_os("DOCKET_TEST_LONG").is_some() { 100_000 } else { 3_000 }
 }
