@@ -125,12 +125,33 @@ impl std::fmt::Debug for Coordinator {
 }
 
 /// Ends the coordinator's work on this node when it is dropped; other nodes take over.
-#[derive(Debug)]
-pub struct Coordinating(Vec<JoinHandle<()>>);
+pub struct Coordinating {
+    tasks: Vec<JoinHandle<()>>,
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Coordinating {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Coordinating({})", self.shared.ports.node)
+    }
+}
+
+impl Coordinating {
+    /// Ends the work and lets go of what this node leads, so that others need not wait until the leases run out.
+    pub async fn end(mut self) {
+        for task in self.tasks.drain(..) {
+            task.abort();
+            let _ = task.await;
+        }
+        for number in 0..lane::LANES {
+            lane::let_go(&self.shared, number).await;
+        }
+    }
+}
 
 impl Drop for Coordinating {
     fn drop(&mut self) {
-        for task in &self.0 {
+        for task in &self.tasks {
             task.abort();
         }
     }
@@ -151,14 +172,16 @@ impl Coordinator {
         for number in 0..lane::LANES {
             tasks.push(tokio::spawn(lane::lead(Arc::clone(shared), number)));
         }
-        Ok((coordinator, Coordinating(tasks)))
+        let shared = Arc::clone(shared);
+        Ok((coordinator, Coordinating { tasks, shared }))
     }
 
     /// Leads nothing: for a command beside the nodes that do. What it writes they follow.
     #[must_use]
     pub fn beside(ports: CoordinatorPorts, registry: Registry) -> (Self, Coordinating) {
         let (coordinator, tasks) = Self::shared(ports, registry);
-        (coordinator, Coordinating(tasks))
+        let shared = Arc::clone(&coordinator.shared);
+        (coordinator, Coordinating { tasks, shared })
     }
 
     fn shared(ports: CoordinatorPorts, registry: Registry) -> (Self, Vec<JoinHandle<()>>) {

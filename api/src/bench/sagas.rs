@@ -124,7 +124,7 @@ async fn measure(
     let writes = doing.drive(What::Writes, plan.at_once, plan.duration).await;
     progress("sagas of four steps");
     let sagas = doing.drive(What::Sagas, plan.at_once, plan.duration).await;
-    drop(coordinating);
+    coordinating.end().await;
     drop(doing);
     let per_second = |done: &Done| done.count as f64 / done.seconds;
     Ok(SagasReport {
@@ -143,7 +143,7 @@ async fn measure(
 }
 
 /// Waits until the node leads every partition.
-async fn leads(coordinator: &Coordinator) -> Result<(), WireError> {
+pub(crate) async fn leads(coordinator: &Coordinator) -> Result<(), WireError> {
     let all = async {
         while !docket_schemas::Partition::all().all(|partition| coordinator.leads(partition)) {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::Failure;
 use super::installation::InstallationArgs;
-use crate::bench::sagas::open_tickets;
+use crate::bench::sagas::{leads, open_tickets};
 use crate::sagas::{begin, registry};
 use crate::wire::{self, Opened};
 
@@ -70,6 +70,7 @@ async fn rehearse(args: &FaultsArgs, count: usize) -> Result<(), Failure> {
     let ports = opened.desk.ports();
     let tail = Tail::follow(Arc::clone(&ports.log), &*ports.bus).await?;
     let (sagas, coordinating) = begin(&opened, tail).await?;
+    leads(&sagas).await?;
     let tickets = open_tickets(&opened, count).await?;
     for ticket in tickets {
         // One that is refused at once has not begun, and has nothing to undo.
@@ -81,7 +82,7 @@ async fn rehearse(args: &FaultsArgs, count: usize) -> Result<(), Failure> {
     for row in rows {
         println!("{}", told(&opened, &row).await?);
     }
-    drop(coordinating);
+    coordinating.end().await;
     Ok(())
 }
 

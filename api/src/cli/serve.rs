@@ -106,7 +106,7 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let drain = signals::drain(move || stopping.readiness.drain())?;
     let whispers = Arc::new(InProcessEphemeral::default());
     let live = Live::start(&desk, whispers, drain.clone(), args.allowed_origins.clone()).await?;
-    let (sagas, _coordinating) = crate::sagas::begin(&opened, live.tail.clone()).await?;
+    let (sagas, coordinating) = crate::sagas::begin(&opened, live.tail.clone()).await?;
     operations.metrics.follow_sagas(&sagas);
     let app = App { desk, gate: Arc::clone(&gate), live, sagas };
     let router = http::router(http::caller_routes(), app.clone(), Arc::clone(&operations));
@@ -126,6 +126,7 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     tokio::spawn(async move { followed.verifier().follow_keys().await });
     let served = server.serve(router, drain).await;
     app.live.closed().await;
+    coordinating.end().await;
     match served {
         Drained::Whole => tracing::info!("stopped"),
         Drained::Cut(open) => tracing::warn!(open, "stopped with connections still open"),

@@ -41,6 +41,12 @@ fn name(number: u8) -> String {
     format!("saga/{number}")
 }
 
+/// Lets another node lead a lane at once, if it is this one's.
+pub(super) async fn let_go(shared: &Shared, number: u8) {
+    // Whoever does not hear of it waits for the lease to run out.
+    let _ = shared.ports.leases.release(&name(number), shared.ports.node).await;
+}
+
 async fn hold(shared: &Shared, number: u8) -> bool {
     let held = shared.ports.leases.hold(&name(number), shared.ports.node, LEASE_TTL).await;
     matches!(held, Ok(Some(_)))
