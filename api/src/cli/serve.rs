@@ -8,6 +8,7 @@ use axum::http::Uri;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use docket_engine::desk::Desk;
+use docket_engine::tail::Tail;
 use docket_schemas::{Role, Tenant};
 use tracing_subscriber::EnvFilter;
 
@@ -38,6 +39,15 @@ pub(super) struct ServeArgs {
     /// Requests of one principal: 100/s, 6000/m, 10000/h, or off
     #[arg(long, env = "DOCKET_RATE_LIMIT", default_value = "100/s", value_parser = parse_rate)]
     rate_limit: RateFlag,
+    /// Tenants that may read their events over NATS; for each the relay keeps durable consumers
+    #[arg(
+        long,
+        env = "DOCKET_NATS_TENANTS",
+        value_name = "T,U",
+        value_delimiter = ',',
+        requires = "nats_url"
+    )]
+    nats_tenants: Vec<Tenant>,
     /// Certificate chain (PEM): serve TLS 1.3 only
     #[arg(long, env = "DOCKET_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -97,6 +107,12 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     }
     tokio::spawn(fail_with(started.appender));
     let desk = started.desk;
+    if let Some(nats) = &started.nats {
+        let ports = desk.ports();
+        let tail = Tail::follow(Arc::clone(&ports.log), &*ports.bus).await?;
+        let lag = nats.relay(&desk, tail, started.leases, args.nats_tenants.clone()).await?;
+        metrics.register_relay(lag);
+    }
     let operations = Arc::new(Operations { metrics, readiness: Readiness::new(probe(&desk)) });
     let app = App { desk, gate: Arc::clone(&gate) };
     let router = http::router(http::caller_routes(), app.clone(), Arc::clone(&operations));
