@@ -1,3 +1,8 @@
 //! Owns: the read models that answer questions, with the runner that feeds them from the log.
 //! Imports: docket-schemas, docket-engine.
 //! Never: decisions, events, side effects, NATS: a view can be deleted and rebuilt.
+
+mod partitions;
+pub use partitions::PartitionSet;
+mod sink;
+pub use sink::{Batch, News, Poison, Sink, SinkError, Span, Taken};
