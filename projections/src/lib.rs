@@ -6,3 +6,13 @@ mod partitions;
 pub use partitions::PartitionSet;
 mod sink;
 pub use sink::{Batch, News, Poison, Sink, SinkError, Span, Taken};
+mod source;
+pub use source::{EventSource, FromLog};
+mod folder;
+pub use folder::{Folded, Folder, TicketKey, fold_ticket};
+
+pub mod counters;
+pub mod query;
+pub mod row;
+pub mod store;
+pub mod stored;

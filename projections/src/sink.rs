@@ -93,5 +93,5 @@ pub trait Sink: Send + Sync + 'static {
 
     /// Takes a batch, whole or not at all. Called with one batch at a time, each beginning where the one before it
     /// ended.
-    async fn take(&self, batch: Batch) -> Result<Taken, SinkError>;
+    async fn take(&self, batch: &Batch) -> Result<Taken, SinkError>;
 }
