@@ -10,9 +10,17 @@ mod source;
 pub use source::{EventSource, FromLog};
 mod folder;
 pub use folder::{Folded, Folder, TicketKey, fold_ticket};
+mod feeder;
+pub use feeder::{Appetite, Fed, FeedError, Feeder};
+mod progress;
+pub use progress::{Progress, Waiting};
+mod runner;
+pub use runner::Runner;
 
 pub mod counters;
 pub mod query;
 pub mod row;
 pub mod store;
 pub mod stored;
+mod view;
+pub use view::{TICKETS_VIEW, TicketsView};
