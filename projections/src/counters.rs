@@ -192,6 +192,11 @@ impl Deltas {
         self.add(&new.tenant, new.partition, &counted, 1);
     }
 
+    /// Counts a row.
+    pub fn count(&mut self, tenant: &Tenant, partition: Partition, row: &Counted) {
+        self.add(tenant, partition, row, 1);
+    }
+
     /// Counts a row that goes.
     pub fn remove(&mut self, tenant: &Tenant, partition: Partition, old: &Counted) {
         self.add(tenant, partition, old, -1);

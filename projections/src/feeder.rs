@@ -124,11 +124,8 @@ impl Feeder {
     /// # Errors
     /// When log or sink fail; the same batch is fed the next time.
     pub async fn feed(&mut self, heads: &Positions) -> Result<Fed, FeedError> {
-        let behind: Vec<Partition> = self
-            .owned
-            .iter()
-            .filter(|one| self.positions.get(*one) < heads.get(*one))
-            .collect();
+        let behind: Vec<Partition> =
+            self.owned.iter().filter(|one| self.positions.get(*one) < heads.get(*one)).collect();
         if behind.is_empty() {
             return Ok(Fed::Nothing);
         }
@@ -215,8 +212,7 @@ async fn read(
     upto: Position,
     limit: usize,
 ) -> Result<Stretch, LogError> {
-    let mut stretch =
-        Stretch { partition, after, events: Vec::new(), unreadable: Vec::new() };
+    let mut stretch = Stretch { partition, after, events: Vec::new(), unreadable: Vec::new() };
     let (mut at, mut page) = (after, READ_EVENTS_MAX);
     while at < upto && stretch.events.len() < limit {
         let wanted = page.min(limit - stretch.events.len());

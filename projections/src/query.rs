@@ -2,9 +2,7 @@
 
 use docket_engine::cursor::Positions;
 use docket_engine::ticket::Resolved;
-use docket_schemas::{
-    PersonId, Position, Priority, Status, Tenant, TicketId, TicketType, Timestamp,
-};
+use docket_schemas::{PersonId, Priority, Status, Tenant, TicketId, TicketType, Timestamp};
 
 use crate::counters::CounterValue;
 
@@ -156,7 +154,7 @@ pub struct Listed {
 pub struct Basis {
     /// The checkpoint of the version that answered, read with the answer.
     pub positions: Positions,
-    /// For a customer: the newest event, among own tickets, that the customer may see. Its partition is where it is set.
+    /// For a customer: by partition the newest event that the customer may see, among own tickets; 0 elsewhere.
     pub newest_visible: Option<Positions>,
 }
 
@@ -199,12 +197,4 @@ impl Count {
     pub fn up_to_limit(found: u64, basis: Basis) -> Self {
         Self { count: found.min(COUNTED_TICKETS_MAX), exact: found <= COUNTED_TICKETS_MAX, basis }
     }
-}
-
-/// The place of the last event that a customer may see, from its partition and position.
-#[must_use]
-pub fn newest_visible(partition: docket_schemas::Partition, position: Position) -> Positions {
-    let mut positions = Positions::START;
-    positions.set(partition, position);
-    positions
 }

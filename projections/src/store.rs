@@ -101,13 +101,13 @@ pub struct Parked {
 pub struct PartitionDump {
     /// The checkpoint.
     pub checkpoint: Position,
-    /// Every row that can be read. Its readers are those that the rows of readers say, not the ticket's own.
+    /// Every row that can be read.
     pub rows: Vec<TicketRow>,
     /// Rows that cannot be read, and why.
     pub unreadable: Vec<(Tenant, TicketId, String)>,
     /// The counters.
     pub counters: BTreeMap<CounterKey, i64>,
-    /// Tickets that have readers or tags listed for them and no row, and those whose lists are not those of their row.
+    /// Tickets whose readers or tags are listed otherwise than in their row, those without a row among them.
     pub stray: Vec<(Tenant, TicketId)>,
     /// Parked tickets.
     pub parked: Vec<Parked>,
