@@ -17,6 +17,8 @@ pub use progress::{Progress, Waiting};
 mod runner;
 pub use runner::Runner;
 
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 pub mod counters;
 pub mod query;
 pub mod row;
