@@ -1,18 +1,23 @@
 //! The wiring: which log, key store and bus a process stands on.
 
 pub mod scratch;
+mod views;
+pub use views::view_store;
 
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use docket_engine::desk::{Ports, Started, start};
+use docket_engine::desk::{Desk, Ports, start};
 use docket_engine::keyring::Keyring;
 use docket_engine::ports::bus::Bus;
 use docket_engine::ports::keys::KeyStore as _;
+use docket_engine::ports::leases::Leases;
 use docket_engine::ports::log::EventLog;
+use docket_engine::ports::nodes::Nodes;
 use docket_postgres::{PostgresBus, PostgresKeyStore, PostgresLog, PostgresOptions};
 use docket_sqlite::{SqliteBus, SqliteKeyStore, SqliteLog};
+use tokio::task::JoinHandle;
 
 use crate::clock::SystemClock;
 use crate::ids::SystemIds;
@@ -40,6 +45,20 @@ pub struct Installation {
 /// Told of every append: microseconds and rows.
 pub type OnAppend = Box<dyn Fn(u64, usize) + Send + Sync>;
 
+/// An installation at work.
+pub struct Opened {
+    /// Where writes and reads go.
+    pub desk: Desk,
+    /// Ends when every desk is dropped and what waited is written.
+    pub appender: JoinHandle<()>,
+    /// Whether the log was found restored from a backup, so that a new incarnation began.
+    pub restored: bool,
+    /// Who does what only one node needs to do.
+    pub leases: Arc<dyn Leases>,
+    /// Who is at work on the log.
+    pub nodes: Arc<dyn Nodes>,
+}
+
 /// Opens an installation and begins to append; `process` names its witness.
 ///
 /// # Errors
@@ -48,11 +67,11 @@ pub async fn open(
     installation: &Installation,
     process: &str,
     on_append: OnAppend,
-) -> Result<Started, WireError> {
+) -> Result<Opened, WireError> {
     let data = &installation.data;
     std::fs::create_dir_all(data)
         .map_err(|error| format!("cannot make the data directory {}: {error}", data.display()))?;
-    let (log, bus) = log_and_bus(installation).await?;
+    let Log { log, bus, leases, nodes } = log_and_bus(installation).await?;
     let keyring = Arc::new(keyring(installation, &*log).await?);
     let witness = WitnessFile::open(data, process).map_err(|error| {
         format!("cannot write in the data directory {}: {error}", data.display())
@@ -66,20 +85,29 @@ pub async fn open(
         ids: Arc::new(SystemIds),
         on_append,
     };
-    Ok(start(ports, &installation.region).await?)
+    let started = start(ports, &installation.region).await?;
+    let (desk, appender, restored) = (started.desk, started.appender, started.restored);
+    Ok(Opened { desk, appender, restored, leases, nodes })
 }
 
-async fn log_and_bus(
-    installation: &Installation,
-) -> Result<(Arc<dyn EventLog>, Arc<dyn Bus>), WireError> {
+/// A log with what all its nodes share beside it.
+struct Log {
+    log: Arc<dyn EventLog>,
+    bus: Arc<dyn Bus>,
+    leases: Arc<dyn Leases>,
+    nodes: Arc<dyn Nodes>,
+}
+
+async fn log_and_bus(installation: &Installation) -> Result<Log, WireError> {
     let Some(url) = &installation.database_url else {
-        let log = SqliteLog::open(installation.data.join("docket.db")).await?;
-        let bus = SqliteBus::open(installation.data.join("docket.db")).await?;
-        return Ok((Arc::new(log), Arc::new(bus)));
+        let log = Arc::new(SqliteLog::open(installation.data.join("docket.db")).await?);
+        let bus = Arc::new(SqliteBus::open(installation.data.join("docket.db")).await?);
+        return Ok(Log { log: log.clone(), bus, leases: log.clone(), nodes: log });
     };
     let options = PostgresOptions::default();
-    let log = PostgresLog::connect(url, &options).await?;
-    Ok((Arc::new(log), Arc::new(PostgresBus::connect(url, &options).await?)))
+    let log = Arc::new(PostgresLog::connect(url, &options).await?);
+    let bus = Arc::new(PostgresBus::connect(url, &options).await?);
+    Ok(Log { log: log.clone(), bus, leases: log.clone(), nodes: log })
 }
 
 /// A log that names a key store is never given a new one: what it sealed could not be opened.

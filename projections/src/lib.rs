@@ -16,6 +16,12 @@ mod progress;
 pub use progress::{Progress, Waiting};
 mod runner;
 pub use runner::Runner;
+mod shares;
+pub use shares::{SHARE_GROUPS, Sharing};
+mod freshness;
+pub use freshness::{Freshness, Lag, WAIT_MAX};
+mod keeper;
+pub use keeper::{KEPT_FOR, Keeper};
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;

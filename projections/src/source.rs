@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use docket_engine::ports::log::{EventLog, LogError};
+use docket_engine::tail::Tail;
 use docket_schemas::{Event, Partition, Position};
 
 /// Reads one partition's events in order.
@@ -31,5 +32,17 @@ impl EventSource for FromLog {
     ) -> Result<Vec<Arc<Event>>, LogError> {
         let events = self.0.partition_events(partition, after, limit).await?;
         Ok(events.into_iter().map(Arc::new).collect())
+    }
+}
+
+#[async_trait]
+impl EventSource for Tail {
+    async fn read(
+        &self,
+        partition: Partition,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Arc<Event>>, LogError> {
+        Self::read(self, partition, after, limit).await
     }
 }

@@ -22,7 +22,7 @@ use crate::live::Live;
 use crate::operations::{Operations, Probe, Readiness};
 use crate::server::{Drained, Server, tls_acceptor};
 use crate::telemetry::{self, LOG_FILTER_DEFAULT, LogFormat};
-use crate::{demo, http, signals, wire};
+use crate::{demo, http, signals, views, wire};
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -100,6 +100,7 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     if started.restored {
         tracing::warn!(incarnation = %started.desk.incarnation(), "log.restored.found");
     }
+    let (views, keeping) = views::start(wire::view_store(&installation).await?, &started).await?;
     tokio::spawn(fail_with(started.appender));
     let desk = started.desk;
     let operations = Arc::new(Operations { metrics, readiness: Readiness::new(probe(&desk)) });
@@ -107,7 +108,7 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let drain = signals::drain(move || stopping.readiness.drain())?;
     let whispers = Arc::new(InProcessEphemeral::default());
     let live = Live::start(&desk, whispers, drain.clone(), args.allowed_origins.clone()).await?;
-    let app = App { desk, gate: Arc::clone(&gate), live };
+    let app = App { desk, gate: Arc::clone(&gate), live, views };
     let router = http::router(http::caller_routes(), app.clone(), Arc::clone(&operations));
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => Some(tls_acceptor(certificate, key)?),
@@ -128,6 +129,7 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
         Drained::Whole => tracing::info!("stopped"),
         Drained::Cut(open) => tracing::warn!(open, "stopped with connections still open"),
     }
+    keeping.stop().await;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ CREATE TABLE docket_views.version (
 
 -- One row: which version answers. A switch changes it and nothing else.
 CREATE TABLE docket_views.active (
-    only    boolean PRIMARY KEY CHECK (only),
+    the_one boolean PRIMARY KEY CHECK (the_one),
     version bigint  NOT NULL REFERENCES docket_views.version
 );
 
@@ -117,6 +117,6 @@ $$;
 -- The first version is active and empty, with its indexes.
 SELECT docket_views.make_indexes('a');
 INSERT INTO docket_views.version (slot, filled, format, since) VALUES ('a', true, 1, 0);
-INSERT INTO docket_views.active (only, version) SELECT true, number FROM docket_views.version;
+INSERT INTO docket_views.active (the_one, version) SELECT true, number FROM docket_views.version;
 INSERT INTO docket_views.checkpoint (version, partition, position, recorded_at)
 SELECT v.number, p, 0, 0 FROM docket_views.version v, generate_series(0, 15) AS p;
