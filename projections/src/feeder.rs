@@ -18,6 +18,8 @@ use crate::source::EventSource;
 pub struct Appetite {
     /// Most events of one batch, over all partitions.
     pub batch_events_max: usize,
+    /// Most bytes of texts and changes that are read of one partition at once.
+    pub batch_bytes_max: usize,
     /// Most tickets remembered between batches; one with a live document takes about 20 kB.
     pub hot_tickets_max: NonZeroUsize,
 }
@@ -26,13 +28,15 @@ impl Appetite {
     /// For following the log: small batches, soon visible.
     pub const FOLLOW: Self = Self {
         batch_events_max: 2_000,
+        batch_bytes_max: 16 * 1024 * 1024,
         hot_tickets_max: NonZeroUsize::new(2_048).expect("above zero"),
     };
 
     /// For a rebuild: a ticket is written once for many of its events.
     pub const REBUILD: Self = Self {
-        batch_events_max: 20_000,
-        hot_tickets_max: NonZeroUsize::new(16_384).expect("above zero"),
+        batch_events_max: 40_000,
+        batch_bytes_max: 64 * 1024 * 1024,
+        hot_tickets_max: NonZeroUsize::new(4_096).expect("above zero"),
     };
 }
 
@@ -132,7 +136,8 @@ impl Feeder {
         let share = (self.appetite.batch_events_max / behind.len()).max(SHARE_EVENTS_MIN);
         let reads = behind.into_iter().map(|partition| {
             let after = self.positions.get(partition);
-            read(&*self.source, partition, after, heads.get(partition), share)
+            let limits = (share, self.appetite.batch_bytes_max);
+            read(&*self.source, partition, after, heads.get(partition), limits)
         });
         let stretches = try_join_all(reads).await?;
         let events = stretches.iter().map(|stretch| stretch.events.len()).sum();
@@ -197,30 +202,32 @@ impl Feeder {
 const SHARE_EVENTS_MIN: usize = 100;
 
 /// Events that stand together in a partition.
-struct Stretch {
+pub(crate) struct Stretch {
     partition: Partition,
     after: Position,
-    events: Vec<Arc<Event>>,
+    pub(crate) events: Vec<Arc<Event>>,
     /// Places that cannot be read at all.
-    unreadable: Vec<Poison>,
+    pub(crate) unreadable: Vec<Poison>,
 }
 
-async fn read(
+/// Events after a position up to another one, within limits of their number and bytes.
+pub(crate) async fn read(
     source: &dyn EventSource,
     partition: Partition,
     after: Position,
     upto: Position,
-    limit: usize,
+    (limit, bytes_max): (usize, usize),
 ) -> Result<Stretch, LogError> {
     let mut stretch = Stretch { partition, after, events: Vec::new(), unreadable: Vec::new() };
-    let (mut at, mut page) = (after, READ_EVENTS_MAX);
-    while at < upto && stretch.events.len() < limit {
+    let (mut at, mut page, mut bytes) = (after, READ_EVENTS_MAX, 0);
+    while at < upto && stretch.events.len() < limit && bytes < bytes_max {
         let wanted = page.min(limit - stretch.events.len());
         let wanted = wanted.min(usize::try_from(upto - at).unwrap_or(usize::MAX));
         match source.read(partition, at, wanted).await {
             Ok(events) => {
                 let Some(last) = events.last() else { break };
                 at = last.position;
+                bytes += events.iter().map(|event| weight(event)).sum::<usize>();
                 stretch.events.extend(events);
                 page = (page * 2).min(READ_EVENTS_MAX);
             }
@@ -234,4 +241,10 @@ async fn read(
         }
     }
     Ok(stretch)
+}
+
+fn weight(event: &Event) -> usize {
+    let sealed = event.sealed.as_ref().map_or(0, |sealed| sealed.bytes.len());
+    let change = event.change.as_ref().map_or(0, |change| change.bytes.len());
+    event.data.len() + sealed + change
 }

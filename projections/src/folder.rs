@@ -261,7 +261,7 @@ fn news(group: &Group, ticket: &Ticket, state: Resolved) -> News {
     }
 }
 
-fn public_position(ticket: &Ticket) -> Position {
+pub(crate) fn public_position(ticket: &Ticket) -> Position {
     let public = ticket.graph.nodes().iter().rev().find(|node| node.public);
     public.map_or(0, |node| node.position)
 }
@@ -272,7 +272,7 @@ fn poison(group: &Group, reason: String) -> Poison {
 }
 
 /// An error with its sources, for operators.
-fn told(error: &dyn std::error::Error) -> String {
+pub(crate) fn told(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

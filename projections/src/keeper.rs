@@ -5,15 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docket_engine::ports::clock::Clock;
+use docket_engine::ports::leases::{LEASE_TTL, Leases};
 use docket_engine::ports::log::{EventLog, IncarnationStart, LogError};
 use docket_engine::tail::Tail;
 use docket_schemas::{Incarnation, Position};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
+use uuid::Uuid;
 
 use crate::feeder::{Appetite, Feeder};
+use crate::folder::told;
 use crate::progress::Progress;
+use crate::rebuild::Rebuild;
 use crate::runner::Runner;
 use crate::store::{Phase, StoreError, Version, VersionNumber, ViewStore};
 use crate::view::TicketsView;
@@ -39,7 +43,14 @@ pub struct Keeper {
     pub share: watch::Receiver<PartitionSet>,
     /// How far the active version has come.
     pub progress: Arc<Progress>,
+    /// Of all nodes one rebuilds.
+    pub leases: Arc<dyn Leases>,
+    /// This node.
+    pub node: Uuid,
 }
+
+/// The lease of whoever rebuilds the tickets view.
+pub const REBUILD_LEASE: &str = "rebuild/tickets";
 
 /// Why a keeper could not look.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +59,26 @@ enum KeepError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Log(#[from] LogError),
+}
+
+/// What a keeper has under way.
+#[derive(Default)]
+struct Kept {
+    fed: HashMap<VersionNumber, Fed>,
+    rebuild: Option<Running>,
+}
+
+/// A rebuild under way.
+struct Running {
+    /// Who asked for it, if anybody did.
+    request: Option<u64>,
+    task: JoinHandle<Result<(), String>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 /// A version with the task that feeds it.
@@ -65,9 +96,9 @@ impl Drop for Fed {
 impl Keeper {
     /// Keeps feeding until it is dropped or nobody shares partitions any more.
     pub async fn run(self) {
-        let mut fed: HashMap<VersionNumber, Fed> = HashMap::new();
+        let mut kept = Kept::default();
         while self.share.has_changed().is_ok() {
-            if let Err(error) = self.look(&mut fed).await {
+            if let Err(error) = self.look(&mut kept).await {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "projection.versions.unknown");
             }
@@ -75,19 +106,32 @@ impl Keeper {
         }
     }
 
-    async fn look(&self, fed: &mut HashMap<VersionNumber, Fed>) -> Result<(), KeepError> {
+    async fn look(&self, kept: &mut Kept) -> Result<(), KeepError> {
         let versions = self.store.versions().await?;
         let incarnations = self.log.incarnations().await?;
+        let active_is_fed = self.look_at(&versions, &incarnations, &mut kept.fed).await?;
+        self.look_after_rebuild(kept, active_is_fed).await
+    }
+
+    /// Feeds what is to be fed; answers whether the active version is among it.
+    async fn look_at(
+        &self,
+        versions: &[Version],
+        incarnations: &[IncarnationStart],
+        fed: &mut HashMap<VersionNumber, Fed>,
+    ) -> Result<bool, KeepError> {
+        let mut active_is_fed = true;
         fed.retain(|number, fed| {
             let same = |one: &Version| one.number == *number && one.phase == fed.phase;
             !fed.task.is_finished() && versions.iter().any(same)
         });
-        for version in &versions {
-            let feedable = self.adopt(version, &incarnations).await?
+        for version in versions {
+            let feedable = self.adopt(version, incarnations).await?
                 && version.format == ROW_FORMAT
                 && version.phase != Phase::Filling;
             if !feedable {
                 fed.remove(&version.number);
+                active_is_fed &= version.phase != Phase::Active;
             } else if !fed.contains_key(&version.number) {
                 fed.insert(version.number, self.feed(version));
             }
@@ -97,7 +141,62 @@ impl Keeper {
                 self.store.drop_version(version.number).await?;
             }
         }
+        Ok(active_is_fed)
+    }
+
+    /// Begins a rebuild that was asked for, or that a restored log or a new release makes necessary; ends one that is
+    /// done.
+    async fn look_after_rebuild(
+        &self,
+        kept: &mut Kept,
+        active_is_fed: bool,
+    ) -> Result<(), KeepError> {
+        if let Some(mut running) = kept.rebuild.take() {
+            if !running.task.is_finished() {
+                // Losing the lease is no reason to stop: a rebuild that begins elsewhere fences this one.
+                let _ = self.leases.hold(REBUILD_LEASE, self.node, LEASE_TTL).await;
+                kept.rebuild = Some(running);
+                return Ok(());
+            }
+            let outcome = match (&mut running.task).await {
+                Ok(outcome) => outcome,
+                Err(stopped) => Err(stopped.to_string()),
+            };
+            if let Err(reason) = &outcome {
+                tracing::error!(reason, "projection.rebuild.failed");
+            }
+            if let Some(id) = running.request {
+                self.store.end_rebuild(id, outcome, self.clock.now()).await?;
+            }
+            self.leases.release(REBUILD_LEASE, self.node).await?;
+        }
+        let request = self.store.rebuild_request(None).await?.map(|request| request.id);
+        if request.is_none() && active_is_fed {
+            return Ok(());
+        }
+        if self.leases.hold(REBUILD_LEASE, self.node, LEASE_TTL).await?.is_some() {
+            kept.rebuild = Some(Running { request, task: tokio::spawn(self.rebuild()) });
+        }
         Ok(())
+    }
+
+    fn rebuild(&self) -> impl Future<Output = Result<(), String>> + Send + 'static {
+        tracing::info!("projection.rebuild.begun");
+        let rebuild = Rebuild {
+            store: Arc::clone(&self.store),
+            log: Arc::clone(&self.log),
+            clock: Arc::clone(&self.clock),
+            told: Box::new(|_| {}),
+        };
+        async move {
+            match rebuild.run().await {
+                Ok(version) => {
+                    tracing::info!(version, "projection.rebuild.done");
+                    Ok(())
+                }
+                Err(error) => Err(told(&error)),
+            }
+        }
     }
 
     /// Brings a version into the newest incarnation; false where it was beyond a restore of the log.

@@ -21,7 +21,13 @@ pub use shares::{SHARE_GROUPS, Sharing};
 mod freshness;
 pub use freshness::{Freshness, Lag, WAIT_MAX};
 mod keeper;
-pub use keeper::{KEPT_FOR, Keeper};
+pub use keeper::{KEPT_FOR, Keeper, REBUILD_LEASE};
+mod rebuild;
+pub use rebuild::{Rebuild, RebuildError, RebuildPhase, RebuildProgress};
+mod diff;
+pub use diff::{DiffError, Difference, PartitionDiff, Wrong, diff};
+mod repair;
+pub use repair::{RepairError, repair};
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;

@@ -113,18 +113,30 @@ pub struct PartitionDump {
     pub parked: Vec<Parked>,
 }
 
+/// A rebuild that somebody asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RebuildRequest {
+    /// Which.
+    pub id: u64,
+    /// How it ended; none while it waits or runs. Inside: why it failed.
+    pub ended: Option<Result<(), String>>,
+}
+
 /// What mends one partition.
 #[derive(Debug, Clone)]
 pub struct Mending {
     /// Which partition.
     pub partition: Partition,
-    /// The checkpoint that has to stand, up to which the rows were folded.
+    /// The checkpoint that has to stand.
     pub checkpoint: Position,
+    /// The checkpoint that will, up to which the rows were folded: another one where it was set by hand.
+    pub upto: Position,
     /// Rows that take the place of whatever is there.
     pub rows: Vec<TicketRow>,
     /// Tickets that have no row.
     pub gone: Vec<(Tenant, TicketId)>,
-    /// Tickets that cannot be folded; their rows stay.
+    /// Tickets that cannot be folded; their rows stay. Events that could not be read are noted no more: whoever mends has
+    /// read them.
     pub parked: Vec<Poison>,
 }
 
@@ -188,6 +200,27 @@ pub trait ViewStore: Send + Sync + 'static {
         version: VersionNumber,
         partitions: PartitionSet,
     ) -> Result<Vec<Parked>, StoreError>;
+
+    /// The rows of some tickets, of any version; those that are missing or cannot be read are left out.
+    async fn rows(
+        &self,
+        version: VersionNumber,
+        tickets: &[(Tenant, TicketId)],
+    ) -> Result<Vec<TicketRow>, StoreError>;
+
+    /// Asks the nodes for a rebuild; one that waits already is the same.
+    async fn ask_rebuild(&self, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// A rebuild that was asked for: the one with this id, or the one that waits or runs.
+    async fn rebuild_request(&self, id: Option<u64>) -> Result<Option<RebuildRequest>, StoreError>;
+
+    /// Says how a rebuild ended.
+    async fn end_rebuild(
+        &self,
+        id: u64,
+        outcome: Result<(), String>,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
 
     /// How far the active version has come.
     async fn reached(&self) -> Result<Positions, StoreError>;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use docket_projections::counters::{CounterField, CounterKey, CounterValue};
+use docket_projections::row::TicketRow;
 use docket_projections::store::{Parked, PartitionDump, StoreError, VersionNumber};
 use docket_projections::{PartitionSet, Poison};
 use docket_schemas::{Partition, PersonId, Stream, Tenant, TicketId};
@@ -95,6 +96,27 @@ async fn rows(
         }
     }
     Ok(())
+}
+
+/// The rows of some tickets.
+pub(crate) async fn some(
+    pool: PgPool,
+    version: VersionNumber,
+    tickets: Vec<(Tenant, TicketId)>,
+) -> Result<Vec<TicketRow>, StoreError> {
+    const QUERY: &str = concat!(
+        "SELECT ",
+        ticket_columns!("t."),
+        " FROM unnest($1::text[], $2::uuid[]) AS n (tenant, ticket_id) \
+          JOIN docket_views.ticket_{slot} t ON t.tenant = n.tenant AND t.ticket_id = n.ticket_id"
+    );
+    let mut connection = pool.acquire().await.map_err(failed)?;
+    let Some(slot) = slot_of(&mut connection, version).await? else { return Ok(Vec::new()) };
+    let asked = sqlx::query(slot.sql(QUERY))
+        .bind(tickets.iter().map(|(tenant, _)| tenant.as_str().to_owned()).collect::<Vec<_>>())
+        .bind(tickets.iter().map(|(_, ticket)| ticket.uuid()).collect::<Vec<_>>());
+    let rows = asked.fetch_all(&mut *connection).await.map_err(failed)?;
+    Ok(rows.iter().filter_map(|row| read(row).ok()).collect())
 }
 
 /// What stands in the lists of readers and tags otherwise than in the rows.

@@ -10,6 +10,7 @@ mod dump;
 mod failure;
 mod list;
 mod mend;
+mod requests;
 mod row;
 mod slot;
 mod versions;

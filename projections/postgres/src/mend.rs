@@ -43,6 +43,13 @@ pub(crate) async fn mend(
     remove(&mut transaction, slot, version, &mending).await?;
     insert(&mut transaction, slot, &mending.rows).await?;
     recount(&mut transaction, slot, &mending).await?;
+    let moved =
+        "UPDATE docket_views.checkpoint SET position = $3 WHERE version = $1 AND partition = $2";
+    let moved = sqlx::query(moved)
+        .bind(version.cast_signed())
+        .bind(i16::from(mending.partition.number()))
+        .bind(stored_position(mending.upto));
+    transaction.execute(moved).await.map_err(failed)?;
     if !mending.parked.is_empty() {
         park(&mut transaction, version, mending.partition, &mending.parked).await?;
     }
@@ -78,7 +85,12 @@ async fn remove(
          AS n (tenant, ticket_id) \
          WHERE p.version = $1 AND p.tenant = n.tenant AND p.ticket_id = n.ticket_id";
     let unparked = sqlx::query(unparked).bind(version.cast_signed()).bind(&tenants).bind(&tickets);
-    connection.execute(unparked).await.map(drop).map_err(failed)
+    connection.execute(unparked).await.map_err(failed)?;
+    let readable =
+        "DELETE FROM docket_views.parked WHERE version = $1 AND partition = $2 AND tenant = ''";
+    let number = i16::from(mending.partition.number());
+    let readable = sqlx::query(readable).bind(version.cast_signed()).bind(number);
+    connection.execute(readable).await.map(drop).map_err(failed)
 }
 
 async fn insert(

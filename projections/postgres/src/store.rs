@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use docket_engine::cursor::Positions;
 use docket_projections::query::{Count, CountQuery, ListPage, ListQuery, Listed, Viewer};
+use docket_projections::row::TicketRow;
 use docket_projections::store::{
-    LOOK_UP_TICKETS_MAX, Mending, Parked, PartitionDump, SpanRows, StoreError, Version,
-    VersionNumber, ViewStore,
+    LOOK_UP_TICKETS_MAX, Mending, Parked, PartitionDump, RebuildRequest, SpanRows, StoreError,
+    Version, VersionNumber, ViewStore,
 };
 use docket_projections::{PartitionSet, Taken};
 use docket_schemas::{Incarnation, Partition, Tenant, TicketId, Timestamp};
@@ -17,7 +18,7 @@ use crate::connect::{ConnectError, Pools, connect};
 use crate::failure::damaged;
 use crate::list::Answered;
 use crate::slot::Slot;
-use crate::{dump, list, mend, versions, write};
+use crate::{dump, list, mend, requests, versions, write};
 
 /// A store in the schema `docket_views` of one database, beside the log or elsewhere. Cloning shares the connections.
 #[derive(Debug, Clone)]
@@ -137,6 +138,31 @@ impl ViewStore for PostgresViews {
         partitions: PartitionSet,
     ) -> Result<Vec<Parked>, StoreError> {
         detached(dump::parked(self.pools.read.clone(), version, partitions)).await
+    }
+
+    async fn rows(
+        &self,
+        version: VersionNumber,
+        tickets: &[(Tenant, TicketId)],
+    ) -> Result<Vec<TicketRow>, StoreError> {
+        detached(dump::some(self.pools.read.clone(), version, tickets.to_vec())).await
+    }
+
+    async fn ask_rebuild(&self, now: Timestamp) -> Result<u64, StoreError> {
+        detached(requests::ask(self.pools.write.clone(), now)).await
+    }
+
+    async fn rebuild_request(&self, id: Option<u64>) -> Result<Option<RebuildRequest>, StoreError> {
+        detached(requests::find(self.pools.read.clone(), id)).await
+    }
+
+    async fn end_rebuild(
+        &self,
+        id: u64,
+        outcome: Result<(), String>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        detached(requests::end(self.pools.write.clone(), id, outcome, now)).await
     }
 
     async fn reached(&self) -> Result<Positions, StoreError> {

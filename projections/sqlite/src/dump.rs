@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use docket_projections::counters::{CounterField, CounterKey, CounterValue};
+use docket_projections::row::TicketRow;
 use docket_projections::store::{Parked, PartitionDump, StoreError, VersionNumber};
 use docket_projections::{PartitionSet, Poison};
 use docket_schemas::{Partition, PersonId, Stream, Tenant, TicketId};
@@ -73,6 +74,27 @@ async fn rows(
         }
     }
     Ok(())
+}
+
+/// The rows of some tickets.
+pub(crate) async fn some(
+    connection: &mut SqliteConnection,
+    version: VersionNumber,
+    tickets: Vec<(Tenant, TicketId)>,
+) -> Result<Vec<TicketRow>, StoreError> {
+    const QUERY: &str = concat!(
+        "SELECT ",
+        ticket_columns!(),
+        " FROM ticket_{slot} WHERE tenant = ?1 AND ticket_id = ?2"
+    );
+    let Some(slot) = slot_of(connection, version).await? else { return Ok(Vec::new()) };
+    let mut found = Vec::with_capacity(tickets.len());
+    for (tenant, ticket) in tickets {
+        let asked = sqlx::query(slot.sql(QUERY)).bind(tenant.as_str()).bind(ticket.uuid());
+        let row = asked.fetch_optional(&mut *connection).await.map_err(failed)?;
+        found.extend(row.and_then(|row| read(&row).ok()));
+    }
+    Ok(found)
 }
 
 /// What stands in the lists of readers and tags otherwise than in the rows.

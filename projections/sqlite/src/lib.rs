@@ -8,6 +8,7 @@ pub use failure::OpenError;
 mod file;
 mod list;
 mod mend;
+mod requests;
 mod row;
 mod slot;
 mod store;

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::failure::failed;
 use crate::file::Ended;
-use crate::row::{cell_values, cells, counted_columns, id, old, ticket_columns};
+use crate::row::{cell_values, cells, counted_columns, id, old, stored_position, ticket_columns};
 use crate::slot::Slot;
 use crate::versions::{checkpoints, slot_of};
 use crate::write::{Changes, count, each, park};
@@ -28,6 +28,12 @@ pub(crate) async fn mend(
     remove(connection, slot, version, &mending).await?;
     insert(connection, slot, &mending).await?;
     recount(connection, slot, &mending).await?;
+    let moved = "UPDATE checkpoint SET position = ?3 WHERE version = ?1 AND partition = ?2";
+    let moved = sqlx::query(moved)
+        .bind(version.cast_signed())
+        .bind(mending.partition.number())
+        .bind(stored_position(mending.upto));
+    moved.execute(&mut *connection).await.map_err(failed)?;
     park(connection, version, mending.partition, &mending.parked).await?;
     Ok(Ended::Committed(Taken::Done))
 }
@@ -54,7 +60,11 @@ async fn remove(
          (SELECT value ->> 0, unhex(value ->> 1) FROM json_each(?2))";
     let unparked = sqlx::query(unparked).bind(version.cast_signed());
     let unparked = unparked.bind(Value::Array(keys).to_string());
-    unparked.execute(connection).await.map(drop).map_err(failed)
+    unparked.execute(&mut *connection).await.map_err(failed)?;
+    let readable = "DELETE FROM parked WHERE version = ?1 AND partition = ?2 AND tenant = ''";
+    let readable = sqlx::query(readable).bind(version.cast_signed());
+    let readable = readable.bind(mending.partition.number());
+    readable.execute(connection).await.map(drop).map_err(failed)
 }
 
 async fn insert(

@@ -5,16 +5,17 @@ use std::path::Path;
 use async_trait::async_trait;
 use docket_engine::cursor::Positions;
 use docket_projections::query::{Count, CountQuery, ListPage, ListQuery, Listed, Viewer};
+use docket_projections::row::TicketRow;
 use docket_projections::store::{
-    LOOK_UP_TICKETS_MAX, Mending, Parked, PartitionDump, SpanRows, StoreError, Version,
-    VersionNumber, ViewStore,
+    LOOK_UP_TICKETS_MAX, Mending, Parked, PartitionDump, RebuildRequest, SpanRows, StoreError,
+    Version, VersionNumber, ViewStore,
 };
 use docket_projections::{PartitionSet, Taken};
 use docket_schemas::{Incarnation, Partition, Tenant, TicketId, Timestamp};
 
 use crate::failure::OpenError;
 use crate::file::File;
-use crate::{dump, list, mend, versions, write};
+use crate::{dump, list, mend, requests, versions, write};
 
 /// A store in one file, which is not the log's: there it would block appends. Other processes may read and write it too.
 #[derive(Debug, Clone)]
@@ -92,6 +93,32 @@ impl ViewStore for SqliteViews {
         partitions: PartitionSet,
     ) -> Result<Vec<Parked>, StoreError> {
         self.0.read(move |c| Box::pin(dump::parked(c, version, partitions))).await
+    }
+
+    async fn rows(
+        &self,
+        version: VersionNumber,
+        tickets: &[(Tenant, TicketId)],
+    ) -> Result<Vec<TicketRow>, StoreError> {
+        let tickets = tickets.to_vec();
+        self.0.read(move |c| Box::pin(dump::some(c, version, tickets))).await
+    }
+
+    async fn ask_rebuild(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.0.write(move |c| Box::pin(requests::ask(c, now))).await
+    }
+
+    async fn rebuild_request(&self, id: Option<u64>) -> Result<Option<RebuildRequest>, StoreError> {
+        self.0.read(move |c| Box::pin(requests::find(c, id))).await
+    }
+
+    async fn end_rebuild(
+        &self,
+        id: u64,
+        outcome: Result<(), String>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.0.write(move |c| Box::pin(requests::end(c, id, outcome, now))).await
     }
 
     async fn reached(&self) -> Result<Positions, StoreError> {

@@ -34,6 +34,14 @@ CREATE TABLE docket_views.parked (
     PRIMARY KEY (version, partition, tenant, ticket_id, place)
 );
 
+-- Rebuilds that a command asked the nodes for.
+CREATE TABLE docket_views.rebuild_request (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    asked_at bigint NOT NULL,
+    ended_at bigint,
+    failure  text
+);
+
 CREATE TABLE docket_views.ticket_a (
     tenant            text     COLLATE "C" NOT NULL,
     ticket_id         uuid     NOT NULL,

@@ -34,6 +34,14 @@ CREATE TABLE parked (
     PRIMARY KEY (version, partition, tenant, ticket_id, place)
 ) STRICT;
 
+-- Rebuilds that a command asked the nodes for.
+CREATE TABLE rebuild_request (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    asked_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    failure  TEXT
+) STRICT;
+
 CREATE TABLE ticket_a (
     tenant            TEXT    NOT NULL,
     ticket_id         BLOB    NOT NULL,
