@@ -5,6 +5,7 @@ mod export;
 mod import;
 mod installation;
 mod keys;
+mod projection;
 mod region;
 mod serve;
 mod token;
@@ -35,6 +36,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Bring tickets of another system in from a file; a second run writes only what is missing
     Import(import::ImportArgs),
+    /// Look at the projections of the log; rebuild, compare and mend them
+    Projection(projection::ProjectionArgs),
     /// Serve HTTP until told to stop
     Serve(serve::ServeArgs),
     /// Print a token signed with the installation's own key
@@ -48,11 +51,16 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
+        Command::Projection(args) => return ended(projection::run(args)),
         Command::Serve(args) => serve::run(args),
         Command::Token(args) => token::run(&args),
     };
+    ended(outcome.map(|()| ExitCode::SUCCESS))
+}
+
+fn ended(outcome: Result<ExitCode, Failure>) -> ExitCode {
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             eprintln!("docket: {}", with_sources(&*failure));
             ExitCode::FAILURE

@@ -1,5 +1,8 @@
 //! The views of a node: kept up to date behind the log, asked by handlers.
 
+pub mod gauges;
+pub mod status;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,6 +64,8 @@ pub async fn start(
         clock: Arc::clone(&ports.clock),
         share,
         progress: Arc::clone(&progress),
+        leases: Arc::clone(&opened.leases),
+        node,
     };
     let keeping = Keeping {
         keeper: tokio::spawn(keeper.run()),

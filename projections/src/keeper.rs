@@ -8,7 +8,7 @@ use docket_engine::ports::clock::Clock;
 use docket_engine::ports::leases::{LEASE_TTL, Leases};
 use docket_engine::ports::log::{EventLog, IncarnationStart, LogError};
 use docket_engine::tail::Tail;
-use docket_schemas::{Incarnation, Position};
+use docket_schemas::{Incarnation, Position, Timestamp};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -28,6 +28,9 @@ const LOOKED_EVERY: Duration = Duration::from_millis(500);
 
 /// How long the version before is kept, to be gone back to.
 pub const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a rebuild that nobody asked for waits after one that has failed.
+const REBUILD_RETRIED_AFTER: Duration = Duration::from_secs(10);
 
 /// What a keeper stands on.
 pub struct Keeper {
@@ -66,6 +69,8 @@ enum KeepError {
 struct Kept {
     fed: HashMap<VersionNumber, Fed>,
     rebuild: Option<Running>,
+    /// Before this no rebuild begins by itself: the last one has failed.
+    not_before: Timestamp,
 }
 
 /// A rebuild under way.
@@ -164,6 +169,8 @@ impl Keeper {
             };
             if let Err(reason) = &outcome {
                 tracing::error!(reason, "projection.rebuild.failed");
+                let pause = i64::try_from(REBUILD_RETRIED_AFTER.as_micros()).unwrap_or(i64::MAX);
+                kept.not_before = self.clock.now().plus_micros(pause);
             }
             if let Some(id) = running.request {
                 self.store.end_rebuild(id, outcome, self.clock.now()).await?;
@@ -171,7 +178,8 @@ impl Keeper {
             self.leases.release(REBUILD_LEASE, self.node).await?;
         }
         let request = self.store.rebuild_request(None).await?.map(|request| request.id);
-        if request.is_none() && active_is_fed {
+        let by_itself = !active_is_fed && kept.not_before <= self.clock.now();
+        if request.is_none() && !by_itself {
             return Ok(());
         }
         if self.leases.hold(REBUILD_LEASE, self.node, LEASE_TTL).await?.is_some() {

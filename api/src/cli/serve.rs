@@ -103,6 +103,8 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let (views, keeping) = views::start(wire::view_store(&installation).await?, &started).await?;
     tokio::spawn(fail_with(started.appender));
     let desk = started.desk;
+    let gauges = views::gauges::LagGauges::registered(&metrics);
+    tokio::spawn(gauges.follow(views.clone(), Arc::clone(&desk.ports().clock)));
     let operations = Arc::new(Operations { metrics, readiness: Readiness::new(probe(&desk)) });
     let stopping = Arc::clone(&operations);
     let drain = signals::drain(move || stopping.readiness.drain())?;
