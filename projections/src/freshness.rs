@@ -1,5 +1,6 @@
 //! Freshness: waiting until the view has reached what a caller has written, and how far it is behind.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use docket_engine::ports::log::LogError;
 use docket_engine::tail::Tail;
 use docket_schemas::{Partition, Timestamp};
 use tokio::sync::Mutex;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::progress::Progress;
 use crate::store::{StoreError, ViewStore};
@@ -51,30 +52,62 @@ impl Freshness {
     /// # Errors
     /// When the store does not answer.
     pub async fn wait_for(&self, positions: &Positions) -> Result<bool, StoreError> {
-        let mut reached = self.progress.reached();
-        if reached.borrow().covers(positions) {
-            return Ok(true);
-        }
-        let _waiting = self.progress.wait();
-        let waited = async {
-            loop {
-                tokio::select! {
-                    // The sender is ours: it cannot be gone.
-                    _ = reached.changed() => {}
-                    () = sleep(ASKED_EVERY) => self.ask(positions).await?,
-                }
-                if reached.borrow().covers(positions) {
-                    return Ok(());
-                }
+        let reached = |reached: &Positions| *reached;
+        let asked = self.ask(Some(positions), async || self.store.reached().await, reached).await?;
+        Ok(asked.1)
+    }
+
+    /// Asks the view once it has come to `wanted`, [`WAIT_MAX`] at most. `basis` says what an answer rests on, and so
+    /// whether it has what was wanted: another version may have become the active one since it was waited for.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn ask<T>(
+        &self,
+        wanted: Option<&Positions>,
+        question: impl AsyncFn() -> Result<T, StoreError>,
+        basis: impl Fn(&T) -> Positions,
+    ) -> Result<(T, bool), StoreError> {
+        let Some(wanted) = wanted else { return Ok((question().await?, true)) };
+        let mut deadline = pin!(sleep(WAIT_MAX));
+        loop {
+            let in_time = tokio::select! {
+                waited = self.wait(wanted) => waited.map(|()| true)?,
+                () = &mut deadline => false,
+            };
+            let answer = question().await?;
+            let stands = basis(&answer);
+            if stands.covers(wanted) {
+                return Ok((answer, true));
             }
-        };
-        match timeout(WAIT_MAX, waited).await {
-            Ok(waited) => waited.map(|()| true),
-            Err(_) => Ok(false),
+            if !in_time || deadline.is_elapsed() {
+                return Ok((answer, false));
+            }
+            // What was known of another version says nothing of this one.
+            self.progress.set(stands);
         }
     }
 
-    async fn ask(&self, wanted: &Positions) -> Result<(), StoreError> {
+    /// Waits until the view is believed to have come to these positions.
+    async fn wait(&self, positions: &Positions) -> Result<(), StoreError> {
+        let mut reached = self.progress.reached();
+        if reached.borrow_and_update().covers(positions) {
+            return Ok(());
+        }
+        let _waiting = self.progress.wait();
+        loop {
+            tokio::select! {
+                // The sender is ours: it cannot be gone.
+                _ = reached.changed() => {}
+                () = sleep(ASKED_EVERY) => self.look(positions).await?,
+            }
+            if reached.borrow_and_update().covers(positions) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn look(&self, wanted: &Positions) -> Result<(), StoreError> {
         let _turn = self.asking.lock().await;
         if !self.progress.reached().borrow().covers(wanted) {
             self.progress.raise(&self.store.reached().await?);

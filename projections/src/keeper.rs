@@ -137,8 +137,8 @@ impl Keeper {
             if !feedable {
                 fed.remove(&version.number);
                 active_is_fed &= version.phase != Phase::Active;
-            } else if !fed.contains_key(&version.number) {
-                fed.insert(version.number, self.feed(version));
+            } else {
+                fed.entry(version.number).or_insert_with(|| self.feed(version));
             }
             let old =
                 version.since.plus_micros(KEPT_FOR.as_micros().try_into().unwrap_or(i64::MAX));

@@ -148,10 +148,9 @@ async fn rebuild(place: &Place) -> Result<ExitCode, Failure> {
     let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
         "{msg:<10} {wide_bar} {human_pos}/{human_len} events, {per_sec}, {eta} left",
     )?);
-    if place.opened.nodes.seen(NODE_GONE_AFTER).await?.is_empty() {
+    let nodes = place.opened.nodes.seen(NODE_GONE_AFTER).await?;
+    if nodes.is_empty() || rebuild_there(place, &bar).await? == Asked::NobodyLeft {
         rebuild_here(place, bar.clone()).await?;
-    } else {
-        rebuild_there(place, &bar).await?;
     }
     bar.finish_and_clear();
     let active = place.active().await?;
@@ -177,7 +176,16 @@ async fn rebuild_here(place: &Place, bar: ProgressBar) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn rebuild_there(place: &Place, bar: &ProgressBar) -> Result<(), Failure> {
+/// What became of asking the nodes.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    /// One of them has done it.
+    Done,
+    /// None of them is left.
+    NobodyLeft,
+}
+
+async fn rebuild_there(place: &Place, bar: &ProgressBar) -> Result<Asked, Failure> {
     let ports = place.opened.desk.ports();
     let before = place.active().await?.number;
     let asked = place.store.ask_rebuild(ports.clock.now()).await?;
@@ -186,7 +194,7 @@ async fn rebuild_there(place: &Place, bar: &ProgressBar) -> Result<(), Failure> 
         tokio::time::sleep(LOOK_EVERY).await;
         let request = place.store.rebuild_request(Some(asked)).await?;
         match request.and_then(|request| request.ended) {
-            Some(Ok(())) => return Ok(()),
+            Some(Ok(())) => return Ok(Asked::Done),
             Some(Err(reason)) => return Err(reason.into()),
             None => {}
         }
@@ -195,6 +203,11 @@ async fn rebuild_there(place: &Place, bar: &ProgressBar) -> Result<(), Failure> 
             bar.set_length(ports.log.heads().await?.total());
             bar.set_position(place.store.checkpoints(new.number).await?.total());
             bar.set_message(new.phase.as_str());
+        }
+        if place.opened.nodes.seen(NODE_GONE_AFTER).await?.is_empty() {
+            let now = ports.clock.now();
+            place.store.end_rebuild(asked, Err("no node was left".to_owned()), now).await?;
+            return Ok(Asked::NobodyLeft);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Freshness of an answer: waiting for what the caller has written, and saying what the answer rests on.
 
 use axum::http::HeaderMap;
-use docket_engine::cursor::Cursor;
+use docket_engine::cursor::{Cursor, Positions};
 use docket_engine::policy::Audience;
 use docket_projections::query::Basis;
 use docket_projections::store::StoreError;
@@ -25,12 +25,22 @@ pub(super) enum Waited {
     InVain,
 }
 
-/// Waits until the view has reached the place in `Docket-After`, if there is one.
-pub(super) async fn wait(app: &App, headers: &HeaderMap) -> Result<Waited, Problem> {
-    let Some(after) = docket_after(headers)? else { return Ok(Waited::Reached) };
-    let after = read_cursor(app, after).await?;
-    let reached = app.views.freshness.wait_for(&after.positions).await.map_err(store_problem)?;
-    Ok(if reached { Waited::Reached } else { Waited::InVain })
+/// The place in `Docket-After`, if there is one.
+pub(super) async fn wanted(app: &App, headers: &HeaderMap) -> Result<Option<Positions>, Problem> {
+    let Some(after) = docket_after(headers)? else { return Ok(None) };
+    Ok(Some(read_cursor(app, after).await?.positions))
+}
+
+/// Asks the view, once it has reached the wanted place or 2 s are over.
+pub(super) async fn ask<T>(
+    app: &App,
+    wanted: Option<&Positions>,
+    question: impl AsyncFn() -> Result<T, StoreError>,
+    basis: impl Fn(&T) -> &Basis,
+) -> Result<(T, Waited), Problem> {
+    let asked = app.views.freshness.ask(wanted, question, |answer| basis(answer).positions).await;
+    let (answer, reached) = asked.map_err(store_problem)?;
+    Ok((answer, if reached { Waited::Reached } else { Waited::InVain }))
 }
 
 /// The member `as_of` of an answer.
@@ -56,7 +66,7 @@ pub(super) async fn as_of(
 }
 
 /// The view failed: the log goes on.
-pub(super) fn store_problem(error: StoreError) -> Problem {
+fn store_problem(error: StoreError) -> Problem {
     tracing::error!(error = &error as &dyn std::error::Error, "http.view.failed");
     match error {
         StoreError::Unavailable(_) => Problem::new(Code::Unavailable)

@@ -8,7 +8,7 @@ use docket_engine::policy::Audience;
 use docket_projections::query::CountQuery;
 use serde_json::json;
 
-use super::as_of::{as_of, store_problem, wait};
+use super::as_of::{as_of, ask, wanted};
 use super::filters::{FILTERS, filter, viewer};
 use super::list::check_find;
 use crate::app::App;
@@ -28,9 +28,11 @@ pub(super) async fn get(
     let given = query.params(FILTERS)?;
     let viewer = viewer(&app, &token).await?;
     let filter = filter(&app, &token.tenant, &given).await?;
-    let waited = wait(&app, &headers).await?;
+    let wanted = wanted(&app, &headers).await?;
     let query = CountQuery { tenant: token.tenant.clone(), viewer, filter };
-    let count = app.views.store.count(&query).await.map_err(store_problem)?;
+    let store = &app.views.store;
+    let asked = ask(&app, wanted.as_ref(), async || store.count(&query).await, |one| &one.basis);
+    let (count, waited) = asked.await?;
     let as_of = as_of(&app, Audience::of(token.role), &count.basis, waited).await?;
     let body = json!({"count": count.count, "exact": count.exact, "as_of": as_of});
     Ok(Json(body).into_response())

@@ -11,7 +11,7 @@ use docket_projections::query::ListQuery;
 use docket_schemas::{PersonId, Tenant};
 use serde_json::json;
 
-use super::as_of::{as_of, store_problem, wait};
+use super::as_of::{as_of, ask, wanted};
 use super::filters::{FILTERS, PageCursor, filter, sort, viewer};
 use super::refusal::{forbidden, problem};
 use crate::app::App;
@@ -59,10 +59,12 @@ pub(super) async fn get(
         Some(after) => Some(cursors.read(after)?),
         None => None,
     };
-    let waited = wait(&app, &headers).await?;
+    let wanted = wanted(&app, &headers).await?;
     let tenant = token.tenant.clone();
     let query = ListQuery { tenant, viewer, filter, sort: order, after, limit };
-    let page = app.views.store.list(&query).await.map_err(store_problem)?;
+    let store = &app.views.store;
+    let asked = ask(&app, wanted.as_ref(), async || store.list(&query).await, |page| &page.basis);
+    let (page, waited) = asked.await?;
     let audience = Audience::of(token.role);
     let last = page.tickets.last().filter(|_| page.more).map(|last| cursors.write(last.place));
     let meta = json!({"has_more": page.more, "after_cursor": last});
