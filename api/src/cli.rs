@@ -6,6 +6,7 @@ mod import;
 mod installation;
 mod keys;
 mod nats_config;
+mod projection;
 mod region;
 mod serve;
 mod token;
@@ -38,6 +39,8 @@ enum Command {
     Import(import::ImportArgs),
     /// Print a nats-server configuration in which each tenant reads its own events and no others
     NatsConfig(nats_config::NatsConfigArgs),
+    /// Look at the projections of the log; rebuild, compare and mend them
+    Projection(projection::ProjectionArgs),
     /// Serve HTTP until told to stop
     Serve(serve::ServeArgs),
     /// Print a token signed with the installation's own key
@@ -52,11 +55,16 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
         Command::NatsConfig(args) => nats_config::run(&args),
+        Command::Projection(args) => return ended(projection::run(args)),
         Command::Serve(args) => serve::run(args),
         Command::Token(args) => token::run(&args),
     };
+    ended(outcome.map(|()| ExitCode::SUCCESS))
+}
+
+fn ended(outcome: Result<ExitCode, Failure>) -> ExitCode {
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             eprintln!("docket: {}", with_sources(&*failure));
             ExitCode::FAILURE

@@ -15,6 +15,7 @@ mod observe;
 mod openapi;
 mod page;
 pub mod path;
+pub mod projections;
 pub mod query;
 mod readyz;
 pub(crate) mod request_id;
@@ -50,7 +51,8 @@ where
 /// All that callers with a token are served.
 #[must_use]
 pub fn caller_routes() -> Routes<App> {
-    tickets::routes().merge(events::routes()).merge(feed::routes()).merge(live::routes())
+    let live = feed::routes().merge(live::routes());
+    tickets::routes().merge(events::routes()).merge(live).merge(projections::routes())
 }
 
 fn operator_routes() -> Routes<Arc<Operations>> {

@@ -28,5 +28,6 @@ pub mod signals;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
+pub mod views;
 pub mod wire;
 pub mod witness;

@@ -2,6 +2,8 @@
 
 pub mod nats;
 pub mod scratch;
+mod views;
+pub use views::view_store;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -17,6 +19,7 @@ use docket_engine::ports::leases::Leases;
 use docket_engine::ports::log::EventLog;
 use docket_engine::ports::witness::Witness;
 use docket_nats::{NatsBus, NatsEphemeral};
+use docket_engine::ports::nodes::Nodes;
 use docket_postgres::{PostgresBus, PostgresKeyStore, PostgresLog, PostgresOptions};
 use docket_sqlite::{SqliteBus, SqliteKeyStore, SqliteLog};
 use tokio::task::JoinHandle;
@@ -47,7 +50,10 @@ pub struct Installation {
     pub nats: Option<NatsPlace>,
 }
 
-/// A node at work, and what it stands on beside its desk's own ports.
+/// Told of every append: microseconds and rows.
+pub type OnAppend = Box<dyn Fn(u64, usize) + Send + Sync>;
+
+/// An installation at work.
 pub struct Opened {
     /// Where writes and reads go.
     pub desk: Desk,
@@ -55,16 +61,15 @@ pub struct Opened {
     pub appender: JoinHandle<()>,
     /// Whether the log was found restored from a backup, so that a new incarnation began.
     pub restored: bool,
-    /// Who of the nodes does what only one needs to do.
+    /// Who does what only one node needs to do.
     pub leases: Arc<dyn Leases>,
+    /// Who is at work on the log.
+    pub nodes: Arc<dyn Nodes>,
     /// Typing and presence.
     pub ephemeral: Arc<dyn Ephemeral>,
     /// NATS, where the installation has it.
     pub nats: Option<Nats>,
 }
-
-/// Told of every append: microseconds and rows.
-pub type OnAppend = Box<dyn Fn(u64, usize) + Send + Sync>;
 
 /// Opens an installation and begins to append; `process` names its witness.
 ///
@@ -82,7 +87,7 @@ pub async fn open(
         Some(place) => Some(Nats::connect(place, &installation.region).await?),
         None => None,
     };
-    let (log, leases, bus) = log_and_bus(installation, nats.as_ref()).await?;
+    let Log { log, bus, leases, nodes } = log_and_bus(installation, nats.as_ref()).await?;
     let keyring = Arc::new(keyring(installation, &*log).await?);
     let witness = WitnessFile::open(data, process).map_err(|error| {
         format!("cannot write in the data directory {}: {error}", data.display())
@@ -104,20 +109,24 @@ pub async fn open(
     };
     let started = start(ports, &installation.region).await?;
     let (desk, appender, restored) = (started.desk, started.appender, started.restored);
-    Ok(Opened { desk, appender, restored, leases, ephemeral, nats })
+    Ok(Opened { desk, appender, restored, leases, nodes, ephemeral, nats })
 }
 
-type LogLeasesBus = (Arc<dyn EventLog>, Arc<dyn Leases>, Arc<dyn Bus>);
+/// A log with what all its nodes share beside it.
+struct Log {
+    log: Arc<dyn EventLog>,
+    bus: Arc<dyn Bus>,
+    leases: Arc<dyn Leases>,
+    nodes: Arc<dyn Nodes>,
+}
 
 /// Processes that share a file hear each other by it; nodes that share a database over NATS, or by NOTIFY.
-async fn log_and_bus(
-    installation: &Installation,
-    nats: Option<&Nats>,
-) -> Result<LogLeasesBus, WireError> {
+async fn log_and_bus(installation: &Installation, nats: Option<&Nats>) -> Result<Log, WireError> {
     let Some(url) = &installation.database_url else {
         let path = installation.data.join("docket.db");
         let log = Arc::new(SqliteLog::open(&path).await?);
-        return Ok((log.clone(), log, Arc::new(SqliteBus::open(&path).await?)));
+        let bus = Arc::new(SqliteBus::open(&path).await?);
+        return Ok(Log { log: log.clone(), bus, leases: log.clone(), nodes: log });
     };
     let options = PostgresOptions::default();
     let log = Arc::new(PostgresLog::connect(url, &options).await?);
@@ -125,7 +134,7 @@ async fn log_and_bus(
         Some(nats) => Arc::new(NatsBus::start(&nats.link, &installation.region)),
         None => Arc::new(PostgresBus::connect(url, &options).await?),
     };
-    Ok((log.clone(), log, bus))
+    Ok(Log { log: log.clone(), bus, leases: log.clone(), nodes: log })
 }
 
 /// A log that names a key store is never given a new one: what it sealed could not be opened.

@@ -32,8 +32,10 @@ pub enum Action {
     TakeOver,
     /// Read the tenant's event feed.
     ReadFeed,
-    /// Find tickets by their ids elsewhere.
+    /// Find tickets: in lists and counts, by words, by their ids elsewhere.
     LookUp,
+    /// Look at how the projections do.
+    ReadProjections,
 }
 
 /// How a caller stands to a ticket.
@@ -62,19 +64,28 @@ pub const fn may(role: Role, relation: Relation, action: Action) -> Verdict {
     let allowed = match role {
         Role::Customer => return customer(relation, action),
         Role::Admin => !matches!(action, Action::SetStatus(Status::New)),
-        Role::Agent => {
-            !matches!(action, Action::SetStatus(Status::New | Status::Closed) | Action::TakeOver)
-        }
+        Role::Agent => !matches!(
+            action,
+            Action::SetStatus(Status::New | Status::Closed)
+                | Action::TakeOver
+                | Action::ReadProjections
+        ),
         Role::Bot => !matches!(
             action,
             Action::SetStatus(Status::New | Status::Closed)
                 | Action::SettleClosed
                 | Action::Claim
                 | Action::TakeOver
+                | Action::ReadProjections
         ),
-        Role::Auditor => {
-            matches!(action, Action::Read | Action::ReadHistory | Action::ReadFeed | Action::LookUp)
-        }
+        Role::Auditor => matches!(
+            action,
+            Action::Read
+                | Action::ReadHistory
+                | Action::ReadFeed
+                | Action::LookUp
+                | Action::ReadProjections
+        ),
         Role::Integrator => matches!(action, Action::ReadFeed),
     };
     if allowed { Verdict::Allow } else { Verdict::Forbid }
@@ -83,7 +94,9 @@ pub const fn may(role: Role, relation: Relation, action: Action) -> Verdict {
 const fn customer(relation: Relation, action: Action) -> Verdict {
     match action {
         Action::OpenOwn | Action::LookUp => return Verdict::Allow,
-        Action::OpenForAnybody | Action::ReadFeed => return Verdict::Forbid,
+        Action::OpenForAnybody | Action::ReadFeed | Action::ReadProjections => {
+            return Verdict::Forbid;
+        }
         _ => {}
     }
     if matches!(relation, Relation::Other) {

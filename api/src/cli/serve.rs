@@ -21,7 +21,7 @@ use crate::live::Live;
 use crate::operations::{Operations, Probe, Readiness};
 use crate::server::{Drained, Server, tls_acceptor};
 use crate::telemetry::{self, LOG_FILTER_DEFAULT, LogFormat};
-use crate::{demo, http, signals, wire};
+use crate::{demo, http, signals, views, wire};
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -108,8 +108,11 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     if started.restored {
         tracing::warn!(incarnation = %started.desk.incarnation(), "log.restored.found");
     }
+    let (views, keeping) = views::start(wire::view_store(&installation).await?, &started).await?;
     tokio::spawn(fail_with(started.appender));
     let desk = started.desk;
+    let gauges = views::gauges::LagGauges::registered(&metrics);
+    tokio::spawn(gauges.follow(views.clone(), Arc::clone(&desk.ports().clock)));
     let operations = Arc::new(Operations { metrics, readiness: Readiness::new(probe(&desk)) });
     let stopping = Arc::clone(&operations);
     let drain = signals::drain(move || stopping.readiness.drain())?;
@@ -120,7 +123,7 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
         let lag = nats.relay(&desk, tail, started.leases, tenants).await?;
         operations.metrics.register_relay(lag);
     }
-    let app = App { desk, gate: Arc::clone(&gate), live };
+    let app = App { desk, gate: Arc::clone(&gate), live, views };
     let router = http::router(http::caller_routes(), app.clone(), Arc::clone(&operations));
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => Some(tls_acceptor(certificate, key)?),
@@ -141,6 +144,7 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
         Drained::Whole => tracing::info!("stopped"),
         Drained::Cut(open) => tracing::warn!(open, "stopped with connections still open"),
     }
+    keeping.stop().await;
     Ok(())
 }
 
