@@ -8,9 +8,11 @@ use axum::body::Body;
 use axum::http::Request;
 use docket_engine::command::{Caller, MergeMove, MergeWrite, Urgency};
 use docket_engine::desk::Started;
+use docket_engine::in_process_ephemeral::InProcessEphemeral;
 use docket_schemas::{CommandId, MergeGoal, Role, Tenant, TicketId};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use super::routes;
@@ -19,6 +21,7 @@ use crate::auth::{AUDIENCE, Claims, KeySet, KeySource, SigningKey, Verifier};
 use crate::clock;
 use crate::gate::Gate;
 use crate::http::router;
+use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::operations::{Operations, Readiness};
 use crate::testing::TempDir;
@@ -33,6 +36,7 @@ const UNMERGE: [MergeMove; 3] =
 /// An installation on SQLite, and its door without a socket.
 struct House {
     _folder: TempDir,
+    _drain: watch::Sender<bool>,
     started: Started,
     key: SigningKey,
     router: Router,
@@ -54,9 +58,12 @@ impl House {
         let gate = Gate::new(Verifier::new(KeySource::fixed(keys), ISSUER), None);
         let readiness = Readiness::new(Box::new(|| Box::pin(async { Ok(()) })));
         let operations = Arc::new(Operations { metrics: Metrics::default(), readiness });
-        let app = App { desk: started.desk.clone(), gate: Arc::new(gate) };
+        let (drain, draining) = watch::channel(false);
+        let whispers = Arc::new(InProcessEphemeral::default());
+        let live = Live::start(&started.desk, whispers, draining, Vec::new()).await.unwrap();
+        let app = App { desk: started.desk.clone(), gate: Arc::new(gate), live };
         let router = router(routes(), app, operations);
-        Self { _folder: folder, started, key, router }
+        Self { _folder: folder, _drain: drain, started, key, router }
     }
 
     fn token(&self, role: Role, sub: &str) -> String {
