@@ -5,4 +5,4 @@ pub mod message;
 mod names;
 pub mod ticket;
 
-pub use names::Names;
+pub use names::{Names, persons_in};

@@ -3,6 +3,10 @@
 mod author;
 mod claim;
 mod decide;
+mod forward;
+mod joint;
+mod merge;
+mod merge_checks;
 mod message;
 mod open;
 mod replay;
@@ -20,6 +24,10 @@ use crate::seal::DataKey;
 use crate::version::Version;
 pub use author::{AuthorError, AuthoredRow, joined_heads};
 pub use decide::{Decided, decide};
+pub(crate) use forward::{FORWARD_ORDINAL, Forward};
+pub use joint::{Beside, JointRows, JointTickets, JointWrite, OtherRows, Prepared, Said};
+pub use merge::{MERGED_SOURCES_MAX, MergeMove, MergeWrite, Urgency};
+pub(crate) use message::FOLLOW_UP_ORDINAL;
 pub use open::{Opening, open};
 
 /// Age of the oldest unseen change beyond which a field write is refused as stale: 7 days, in microseconds.
@@ -213,6 +221,15 @@ pub enum Refusal {
     /// The writer has too many lanes.
     #[error("this device has made too many diverging writes to this ticket")]
     TooManyForks,
+    /// The tickets cannot be merged, or not be taken apart, as they are.
+    #[error("{reason}")]
+    NotMergeable {
+        /// Why, as in "the ticket is merged already".
+        reason: &'static str,
+    },
+    /// The ticket is merged, and what is said to it belongs to another; the desk sends it there.
+    #[error("the ticket is merged into another")]
+    Elsewhere,
     /// A value that this ticket cannot take.
     #[error("`{field}` {message}")]
     Invalid {

@@ -13,6 +13,7 @@ pub mod drafts;
 pub mod fences;
 pub mod keeping;
 pub mod keys;
+pub mod merges;
 pub mod races;
 pub mod reads;
 pub mod roster;
@@ -114,6 +115,9 @@ macro_rules! log_contract {
             keeping::a_key_store_is_named_once
             keeping::the_erasure_epoch_rises_for_every_connection
             keeping::a_probe_writes_no_event
+            merges::a_ticket_is_merged_written_to_and_taken_out_again
+            merges::of_two_opposite_merges_at_once_exactly_one_begins
+            merges::a_row_beside_a_merge_stands_or_falls_with_it
         }
     };
 }

@@ -7,7 +7,9 @@ mod answer;
 mod appender;
 mod cache;
 mod cursors;
+mod joint;
 mod past;
+mod showing;
 mod snapshots;
 mod start;
 
@@ -31,6 +33,7 @@ pub use answer::Answer;
 use appender::{Job, Reply, Work};
 use cache::Cache;
 pub use cursors::GoOn;
+pub use joint::Joined;
 pub use past::AsOf;
 pub use start::{StartError, Started, start};
 
@@ -61,6 +64,10 @@ pub enum DeskError {
     /// The key store failed.
     #[error(transparent)]
     Keys(#[from] KeyringError),
+    /// A row beside a joint write named an end of its stream that is not the end any longer: another node goes on with
+    /// it.
+    #[error("another node has gone on with the stream")]
+    Fenced,
     /// The node is going down.
     #[error("this node is stopping")]
     Stopping,
@@ -191,6 +198,7 @@ impl Desk {
                 }
                 Reply::Refused(refusal) => return Err(refusal.into()),
                 Reply::Failed(error) => return Err(error),
+                Reply::Fenced => return Err(DeskError::Fenced),
                 Reply::Again => {}
             }
         }
@@ -207,13 +215,20 @@ impl Desk {
             let epoch = self.shared.epoch();
             self.renew_keys(&mut intent).await?;
             match self.submit(Work::Intent(Arc::clone(&intent)), epoch).await? {
-                Reply::Done(done) => return Answer::of_commit(*done, &intent),
+                Reply::Done(done) => return Answer::of_commit(*done),
                 Reply::Duplicate(stored) => {
                     same_request(&stored, intent.request_mac.as_ref())?;
-                    return self.replayed(&stored).await;
+                    return Box::pin(self.replayed(&stored, &intent.caller)).await;
+                }
+                Reply::Refused(Refusal::Elsewhere) => {
+                    // Boxed, for it is rare: every write's future would be as large.
+                    if let Some(answer) = Box::pin(self.forward(&intent)).await? {
+                        return Ok(answer);
+                    }
                 }
                 Reply::Refused(refusal) => return Err(refusal.into()),
                 Reply::Failed(error) => return Err(error),
+                Reply::Fenced => return Err(DeskError::Fenced),
                 Reply::Again => {}
             }
         }

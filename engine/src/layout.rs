@@ -2,7 +2,7 @@
 //!
 //! A contract: any stock Automerge reads a ticket by it (`docs/architecture.md`, *The document*).
 
-use docket_schemas::{CommandId, Draft, Payload};
+use docket_schemas::{CommandId, Draft, Payload, PersonId};
 use smol_str::{SmolStr, format_smolstr};
 
 /// A map under the root. Its number is the op counter with which the genesis makes it.
@@ -131,7 +131,22 @@ pub fn writes_of(draft: &Draft, payload: &Payload) -> Vec<Write> {
         Payload::FollowerRemoved(followed) => {
             writes.delete(Container::Followers, &followed.person_id.to_string());
         }
-        Payload::MessageAdded(_) | Payload::FollowUpOpened(_) | Payload::HeadsJoined => {}
+        Payload::MergeAttached(attached) => {
+            writes.tags(&attached.tags, &[]);
+            writes.followers(&attached.followers, Writes::mark);
+        }
+        Payload::MergeDetached(detached) => {
+            writes.tags(&[], &detached.tags);
+            writes.followers(&detached.followers, Writes::delete);
+        }
+        Payload::MessageAdded(_)
+        | Payload::FollowUpOpened(_)
+        | Payload::HeadsJoined
+        | Payload::MergeBegun(_)
+        | Payload::MergeEnded(_)
+        | Payload::Merged(_)
+        | Payload::Unmerged(_)
+        | Payload::MessageForwarded(_) => {}
     }
     writes.list
 }
@@ -163,6 +178,12 @@ impl Writes {
         }
         for tag in remove {
             self.delete(Container::Tags, tag);
+        }
+    }
+
+    fn followers(&mut self, persons: &[PersonId], write: fn(&mut Self, Container, &str)) {
+        for person in persons {
+            write(self, Container::Followers, &person.to_string());
         }
     }
 

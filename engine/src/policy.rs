@@ -30,6 +30,8 @@ pub enum Action {
     Claim,
     /// Take or let go of another's.
     TakeOver,
+    /// Merge tickets, and take merged ones apart.
+    Merge,
     /// Read the tenant's event feed.
     ReadFeed,
     /// Find tickets: in lists and counts, by words, by their ids elsewhere.
@@ -76,6 +78,7 @@ pub const fn may(role: Role, relation: Relation, action: Action) -> Verdict {
                 | Action::SettleClosed
                 | Action::Claim
                 | Action::TakeOver
+                | Action::Merge
                 | Action::ReadProjections
         ),
         Role::Auditor => matches!(

@@ -4,7 +4,7 @@
 //! ever written back.
 
 use docket_schemas::canonical::{json, sha256};
-use docket_schemas::{EventId, Priority, Scalar, Status, TicketType};
+use docket_schemas::{EventId, Principal, Priority, Scalar, Status, TicketType};
 use serde::Serialize;
 
 use crate::graph::{Node, Past};
@@ -198,9 +198,21 @@ pub fn unseen(ticket: &Ticket, status: &Outcome<'_, Status>) -> Vec<UnseenMessag
             Some(UnseenMessage { id: node.message_id()?, author, created_at })
         })
         .collect();
+    messages.extend(unseen_sources(ticket, &seen));
     // Not in the order in which this log accepted them, which is another in every region.
     messages.sort_by_key(|message| (message.created_at, message.id));
     messages
+}
+
+/// Attached sources that waited for an answer: each counts as a message of its customer, whoever attached it.
+fn unseen_sources(ticket: &Ticket, seen: &Past) -> impl Iterator<Item = UnseenMessage> {
+    let sources =
+        ticket.merges().attached().filter(|one| !ticket.graph.has_seen(seen, one.command));
+    sources.filter_map(|one| one.unanswered).map(|unanswered| UnseenMessage {
+        id: unanswered.message,
+        author: Principal::Person(unanswered.person),
+        created_at: unanswered.created_at,
+    })
 }
 
 /// Whether a change stands for all that its command made in several regions.
@@ -210,7 +222,7 @@ fn is_named(ticket: &Ticket, node: &Node) -> bool {
 
 impl Ticket {
     /// Whether a change was made by the requester or a follower.
-    fn is_customer_of(&self, node: &Node) -> bool {
+    pub(crate) fn is_customer_of(&self, node: &Node) -> bool {
         let Some(person) = node.principal.person() else { return false };
         self.facts().is_some_and(|facts| facts.requester == person)
             || self.settled().holds(crate::layout::Container::Followers, &person.to_string())

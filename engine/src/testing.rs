@@ -1,6 +1,7 @@
 //! A help desk in memory for tests: deterministic ports, two or more nodes on one log, openings and intents.
 
 mod erasable;
+mod merging;
 mod office;
 mod ports;
 mod unsure;

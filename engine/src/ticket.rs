@@ -1,5 +1,8 @@
 //! A ticket folded from its events: change graph, document, and the facts that cannot conflict.
 
+mod baggage;
+mod merges;
+mod messages;
 mod registers;
 mod resolved;
 mod snapshot;
@@ -18,6 +21,9 @@ use crate::document::{Document, DocumentError};
 use crate::graph::ChangeGraph;
 use crate::layout::{Container, Write, writes_of};
 use crate::ports::log::Placed;
+pub(crate) use baggage::Baggage;
+pub use merges::{Attachment, MergeMark, MergeState, MergedInto, Merges, Unanswered, Underway};
+pub use messages::{Prefix, ShownMessage};
 pub use registers::{Candidate, DumpedKey, Registers};
 pub use resolved::{Conflict, ConflictCandidate, Resolved, UnseenMessage};
 use serde::{Deserialize, Serialize};
@@ -94,6 +100,7 @@ pub struct Ticket {
     registers: Registers,
     subjects: BTreeMap<EventId, Arc<SealedSubject>>,
     follow_ups: BTreeMap<CommandId, TicketId>,
+    merges: Merges,
     last_position: Position,
     updated: Updated,
     messages: Counted,
@@ -102,7 +109,7 @@ pub struct Ticket {
 }
 
 /// A figure for staff beside the one for customers.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Counted {
     all: u64,
     public: u64,
@@ -129,6 +136,7 @@ impl Ticket {
             registers: Registers::default(),
             subjects: BTreeMap::new(),
             follow_ups: BTreeMap::new(),
+            merges: Merges::default(),
             last_position: 0,
             updated: Updated {
                 all: Timestamp::from_micros(i64::MIN),
@@ -169,10 +177,11 @@ impl Ticket {
         &self.follow_ups
     }
 
-    /// Messages: all of them, and the public ones.
+    /// Messages, those of attached sources among them: all, and the public ones.
     #[must_use]
-    pub const fn message_counts(&self) -> (u64, u64) {
-        (self.messages.all, self.messages.public)
+    pub fn message_counts(&self) -> (u64, u64) {
+        let (all, public) = self.merges.message_counts();
+        (self.messages.all + all, self.messages.public + public)
     }
 
     /// Folds a stored event.
@@ -242,6 +251,7 @@ impl Ticket {
         self.fold_payload(draft, payload);
         if !twin {
             self.count_message(payload);
+            self.merges.fold(draft.command_id, payload);
         }
         // The latest, not the last: every region accepts in an order of its own.
         self.updated.all = self.updated.all.max(draft.occurred_at);
@@ -295,6 +305,8 @@ impl Ticket {
                 SlotOp::Take(_) => assignee_of(payload).map(|person| Holder { person }),
             };
         }
+        let merge = SlotKey::merge(self.id);
+        draft.slots.iter().filter(|op| *op.key() == merge).for_each(|op| self.merges.fold_slot(op));
     }
 
     /// The surviving values of every register and map, read from the document where a change has touched them.

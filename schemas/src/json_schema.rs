@@ -3,6 +3,9 @@
 use schemars::Schema;
 use schemars::schema_for;
 
+use crate::ticket::merge::{
+    MergeAttached, MergeBegun, MergeDetached, MergeEnded, Merged, MessageForwarded, Unmerged,
+};
 use crate::ticket::payload::{
     Changed, Claimed, FollowUpOpened, Followed, MessageAdded, Opened, Released,
 };
@@ -30,5 +33,12 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("ticket.follower_removed.1.json", schema_for!(Followed)),
         ("ticket.follow_up_opened.1.json", schema_for!(FollowUpOpened)),
         ("ticket.heads_joined.1.json", schemars::json_schema!({"type": "object"})),
+        ("ticket.merge_begun.1.json", schema_for!(MergeBegun)),
+        ("ticket.merge_ended.1.json", schema_for!(MergeEnded)),
+        ("ticket.merged.1.json", schema_for!(Merged)),
+        ("ticket.unmerged.1.json", schema_for!(Unmerged)),
+        ("ticket.merge_attached.1.json", schema_for!(MergeAttached)),
+        ("ticket.merge_detached.1.json", schema_for!(MergeDetached)),
+        ("ticket.message_forwarded.1.json", schema_for!(MessageForwarded)),
     ]
 }

@@ -26,6 +26,10 @@ mod commitment;
 pub mod ticket;
 pub use ticket::{
     Channel, CustomFields, Kind, Priority, Scalar, Status, TicketType, UnknownName,
+    merge::{
+        MergeAttached, MergeBegun, MergeDetached, MergeEnded, MergeGoal, Merged, MessageForwarded,
+        UnansweredSource, Unmerged,
+    },
     payload::{
         Changed, Claimed, EventType, FollowUpOpened, Followed, MessageAdded, Opened, Payload,
         PayloadError, Released,

@@ -19,6 +19,13 @@ impl SlotKey {
         Self(format!("claim/{ticket}").into())
     }
 
+    /// Which way a ticket merges: held by a source from the request until it is unmerged, by a target while a merge or
+    /// an unmerge is under way.
+    #[must_use]
+    pub fn merge(ticket: TicketId) -> Self {
+        Self(format!("merge/{ticket}").into())
+    }
+
     /// A key as it was stored.
     #[must_use]
     pub fn stored(key: &str) -> Self {

@@ -1,5 +1,6 @@
 //! A ticket's vocabulary: the values that its fields may take.
 
+pub mod merge;
 pub mod payload;
 pub mod text;
 

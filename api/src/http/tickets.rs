@@ -17,7 +17,10 @@ mod list_messages;
 mod open;
 pub(super) mod patch;
 mod refusal;
+mod shown;
 mod slice;
+#[cfg(test)]
+mod tests;
 
 use axum::http::Method;
 

@@ -20,6 +20,8 @@ pub(super) fn check_fact(fact: &Payload, of: Of, faults: &mut Faults) {
     match fact {
         Payload::Opened(opened) => check_opened(opened, faults),
         Payload::Changed(changed) => check_changed(changed, of, faults),
+        Payload::MergeAttached(attached) => check_merged_tags(&attached.tags, faults),
+        Payload::MergeDetached(detached) => check_merged_tags(&detached.tags, faults),
         _ => {}
     }
 }
@@ -69,6 +71,13 @@ fn check_tags(field: &str, tags: &[String], faults: &mut Faults) {
     }
     for (index, tag) in tags.iter().take(TAGS_MAX).enumerate() {
         faults.take(&format!("{field}[{index}]"), cells::check_tag(tag));
+    }
+}
+
+/// As many as the source had, which merged writes may have given more than one write may.
+fn check_merged_tags(tags: &[String], faults: &mut Faults) {
+    for (index, tag) in tags.iter().enumerate() {
+        faults.take(&format!("data.tags[{index}]"), cells::check_tag(tag));
     }
 }
 

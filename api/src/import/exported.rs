@@ -21,6 +21,7 @@ use super::cells;
 use super::lines::Lines;
 use super::step::{Action, Author, ForeignEvent, NewTicket, Step, Uniqueness, Who, nobody};
 use super::{Row, Steps};
+use crate::present::persons_in;
 
 /// The names of Docket's own principals; they write as bots. Anybody else is a person.
 const OWN_PRINCIPALS: [&str; 2] = ["import", "docket"];
@@ -88,7 +89,7 @@ impl Exported {
         let action = match payload.fact {
             Payload::Opened(opened) => Action::Open(Box::new(NewTicket {
                 requester: payload.requester?,
-                assignee: payload.person,
+                assignee: payload.persons.into_iter().next(),
                 external_id_is: Uniqueness::Free,
                 text: members.opening_text(&opened)?,
                 opened: *opened,
@@ -96,7 +97,7 @@ impl Exported {
             fact => Action::Replay(Box::new(ForeignEvent {
                 text: members.text(&fact)?,
                 payload: fact,
-                person: payload.person,
+                persons: payload.persons,
                 observed: members.optional("observed")?.unwrap_or(Observed::Assumed),
                 causes: self.causes(members, ticket)?,
             })),
@@ -193,8 +194,8 @@ struct StreamName {
 struct Facts {
     fact: Payload,
     requester: Option<String>,
-    /// `assignee_id` or `person_id`.
-    person: Option<String>,
+    /// The others.
+    persons: Vec<String>,
 }
 
 /// The members of one event.
@@ -231,16 +232,16 @@ impl Members {
         let kind = self.faults.take("type", kind);
         let schema: Option<u16> = self.take("schema");
         let mut data: Value = self.take("data")?;
-        let mut person = |name| {
-            let slot = data.get_mut(name).filter(|slot| slot.is_string())?;
-            let nobody = Value::String(nobody().to_string());
-            std::mem::replace(slot, nobody).as_str().map(str::to_owned)
-        };
-        let requester = person("requester_id");
-        let person = person("assignee_id").or_else(|| person("person_id"));
-        for id in [requester.as_deref(), person.as_deref()] {
-            self.faults.take("data", id.map(cells::id).transpose());
+        let has_requester = data.get("requester_id").is_some_and(Value::is_string);
+        let nobody = Value::String(nobody().to_string());
+        let slots = persons_in(&mut data).into_iter();
+        let taken = slots.map(|slot| std::mem::replace(slot, nobody.clone()));
+        let mut persons: Vec<String> =
+            taken.filter_map(|id| id.as_str().map(str::to_owned)).collect();
+        for id in &persons {
+            self.faults.take("data", cells::id(id));
         }
+        let requester = has_requester.then(|| persons.remove(0));
         let (kind, schema) = (kind?, schema?);
         let fact = upcast(kind, schema, &data.to_string())
             .and_then(|data| Payload::read(kind, &data))
@@ -248,7 +249,7 @@ impl Members {
                 Some(source) => format!("{error}: {source}"),
                 None => error.to_string(),
             });
-        Some(Facts { fact: self.faults.take("data", fact)?, requester, person })
+        Some(Facts { fact: self.faults.take("data", fact)?, requester, persons })
     }
 
     /// None and null where the text was erased: an empty text is not sealed.

@@ -148,15 +148,15 @@ impl Scribe {
         let Some((requester, version)) = seen.await?.flatten() else {
             return bad("deps", CAUSELESS);
         };
-        let person = match &event.person {
-            Some(person) => self.person(&step.tenant, person).await?.id,
-            None => super::step::nobody(),
-        };
+        let mut persons = Vec::with_capacity(event.persons.len());
+        for person in &event.persons {
+            persons.push(self.person(&step.tenant, person).await?.id);
+        }
         let author = self.author(step).await?;
         let key = self.text_key(step, requester, author.as_deref()).await?;
         // A person who was erased here stays erased.
         let text = event.text.clone().filter(|_| key.is_some());
-        let payload = event.payload_with(person);
+        let payload = event.payload_with(&persons);
         let replayed = Replayed::new(payload, text, event.observed, step.causation_id);
         let intent = self.intent(step, Command::Replay(Box::new(replayed))).await?;
         Ok(self.desk.execute(Intent { observed: Some(version), text_key: key, ..intent }).await?)

@@ -104,10 +104,10 @@ pub(super) struct NewValues {
 /// An event of another log.
 #[derive(Debug, Clone)]
 pub(super) struct ForeignEvent {
-    /// The fact; the person in it, if one, is [`nobody`].
+    /// The fact; each person in it is [`nobody`].
     pub(super) payload: Payload,
-    /// The person in it.
-    pub(super) person: Option<String>,
+    /// The persons in it, in the order of [`crate::present::persons_in`].
+    pub(super) persons: Vec<String>,
     /// The personal part.
     pub(super) text: Option<serde_json::Value>,
     pub(super) observed: Observed,
@@ -116,9 +116,10 @@ pub(super) struct ForeignEvent {
 }
 
 impl ForeignEvent {
-    /// The fact with its person as the log knows them.
-    pub(super) fn payload_with(&self, person: PersonId) -> Payload {
+    /// The fact with its persons as the log knows them.
+    pub(super) fn payload_with(&self, persons: &[PersonId]) -> Payload {
         let mut payload = self.payload.clone();
+        let person = persons.first().copied().unwrap_or(nobody());
         match &mut payload {
             Payload::Changed(changed) => {
                 if let Some(Some(assignee)) = &mut changed.assignee_id {
@@ -128,6 +129,15 @@ impl ForeignEvent {
             Payload::Claimed(claimed) => claimed.assignee_id = person,
             Payload::FollowerAdded(Followed { person_id })
             | Payload::FollowerRemoved(Followed { person_id }) => *person_id = person,
+            Payload::MergeAttached(attached) => {
+                let unanswered = attached.unanswered.as_mut().map(|message| &mut message.person_id);
+                let slots = attached.followers.iter_mut().chain(unanswered);
+                slots.zip(persons).for_each(|(slot, person)| *slot = *person);
+            }
+            Payload::MergeDetached(detached) => {
+                let slots = detached.followers.iter_mut().zip(persons);
+                slots.for_each(|(slot, person)| *slot = *person);
+            }
             _ => {}
         }
         payload

@@ -2,6 +2,7 @@
 
 mod events;
 mod incidents;
+mod merges;
 mod sheets;
 
 use std::fmt::Write as _;

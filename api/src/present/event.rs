@@ -53,8 +53,20 @@ pub async fn present(
 }
 
 /// Payload fields of the public part.
-const PUBLIC_DATA: [&str; 8] =
-    ["status", "priority", "type", "requester_id", "assignee_id", "channel", "public", "sealed"];
+const PUBLIC_DATA: [&str; 12] = [
+    "status",
+    "priority",
+    "type",
+    "requester_id",
+    "assignee_id",
+    "channel",
+    "public",
+    "sealed",
+    "goal",
+    "source",
+    "into",
+    "saga_id",
+];
 
 /// Sealed parts of the public part.
 const PUBLIC_TEXT: [&str; 2] = ["subject", "body"];

@@ -72,12 +72,30 @@ impl Names<'_> {
     /// When the key store fails.
     pub async fn payload(&self, data: &str) -> Result<Value, DeskError> {
         let mut value: Value = serde_json::from_str(data).unwrap_or_default();
-        for field in ["requester_id", "assignee_id", "person_id"] {
-            let Some(slot) = value.get_mut(field) else { continue };
+        for slot in persons_in(&mut value) {
             if let Some(id) = slot.as_str().and_then(|text| text.parse().ok()) {
                 *slot = Value::String(self.person(id).await?);
             }
         }
         Ok(value)
     }
+}
+
+/// The places in a payload that hold a person, in the same order every time: `requester_id`, `assignee_id`, `person_id`,
+/// each of `followers`, and `person_id` of `unanswered`.
+pub fn persons_in(payload: &mut Value) -> Vec<&mut Value> {
+    let Some(members) = payload.as_object_mut() else { return Vec::new() };
+    let (mut alone, mut followers, mut unanswered) = ([None, None, None], Vec::new(), None);
+    for (name, value) in members {
+        match (name.as_str(), value) {
+            ("requester_id", value) => alone[0] = Some(value),
+            ("assignee_id", value) => alone[1] = Some(value),
+            ("person_id", value) => alone[2] = Some(value),
+            ("followers", Value::Array(list)) => followers.extend(list.iter_mut()),
+            ("unanswered", value) => unanswered = value.get_mut("person_id"),
+            _ => {}
+        }
+    }
+    let alone = alone.into_iter().flatten();
+    alone.chain(followers).chain(unanswered).filter(|slot| slot.is_string()).collect()
 }

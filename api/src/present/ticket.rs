@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use docket_engine::desk::DeskError;
 use docket_engine::policy::Audience;
-use docket_engine::ticket::{Conflict, Resolved};
+use docket_engine::ticket::{Conflict, MergeMark, MergeState, Resolved};
 use docket_schemas::{
     Channel, EventId, MessageId, Observed, Priority, Role, Scalar, Status, SubjectText, TicketId,
     TicketType, Timestamp,
@@ -34,6 +34,7 @@ pub struct TicketView {
     message_count: u64,
     /// The token, also as `ETag`.
     pub version: String,
+    merge: Option<MergeView>,
     conflicts: Vec<ConflictView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unseen_messages: Option<Vec<UnseenView>>,
@@ -46,6 +47,26 @@ struct StaffPart {
     tags: Vec<String>,
     custom_fields: BTreeMap<String, Scalar>,
     external_id: Option<String>,
+}
+
+/// What a ticket has to do with a merge.
+#[derive(Debug, Serialize)]
+struct MergeView {
+    state: &'static str,
+    into: Option<TicketId>,
+    from: Vec<TicketId>,
+    saga_id: Option<uuid::Uuid>,
+}
+
+impl From<MergeMark> for MergeView {
+    fn from(mark: MergeMark) -> Self {
+        let state = match mark.state {
+            MergeState::Merging => "merging",
+            MergeState::Merged => "merged",
+            MergeState::Unmerging => "unmerging",
+        };
+        Self { state, into: mark.into, from: mark.from, saga_id: mark.saga_id }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -109,6 +130,7 @@ pub async fn present(
         updated_at: if staff { ticket.updated_at } else { ticket.public_updated_at },
         message_count: if staff { ticket.message_count } else { ticket.public_message_count },
         version: if staff { ticket.version } else { ticket.public_version }.to_string(),
+        merge: ticket.merge.map(MergeView::from),
         conflicts,
         unseen_messages,
         staff: staff.then_some(StaffPart {

@@ -43,6 +43,7 @@ pub(super) struct Step<'a> {
     pub observed: Observed,
     pub slots: Vec<SlotOp>,
     pub occurred_at: Timestamp,
+    pub correlation_id: Option<CommandId>,
     pub causation_id: Option<CommandId>,
 }
 
@@ -120,7 +121,7 @@ fn draft(ticket: &Ticket, step: Step<'_>, with: Authoring<'_>) -> (Draft, Payloa
         slots: step.slots,
         external_id,
         occurred_at: step.occurred_at,
-        correlation_id: None,
+        correlation_id: step.correlation_id,
         causation_id: step.causation_id,
     };
     (draft, step.payload)
@@ -157,6 +158,7 @@ pub fn joined_heads(
         observed: Observed::Assumed,
         slots: Vec::new(),
         occurred_at: at,
+        correlation_id: None,
         causation_id: Some(cause),
     };
     let heads = ticket.graph.heads().to_vec();

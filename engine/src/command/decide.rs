@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use docket_schemas::{
-    Changed, Claimed, Followed, Observed, Payload, PersonId, Released, Scalar, SlotOp, SubjectText,
+    Changed, Claimed, CommandId, Followed, Observed, Payload, PersonId, Released, Role, Scalar,
+    SlotOp, SubjectText,
 };
 
 use super::author::{AuthorError, AuthoredRow, Step, author, joined_heads};
@@ -38,6 +39,8 @@ pub(super) struct Scene<'a> {
     pub relation: Relation,
     pub seen: Vec<NodeIndex>,
     pub past: Past,
+    /// What caused the write, where it is part of another.
+    pub causation_id: Option<CommandId>,
     pub with: Authoring<'a>,
 }
 
@@ -77,7 +80,7 @@ pub fn decide(
     Ok(decided)
 }
 
-fn scene<'a>(
+pub(super) fn scene<'a>(
     ticket: &mut Ticket,
     intent: &Intent,
     with: Authoring<'a>,
@@ -97,7 +100,7 @@ fn scene<'a>(
         Verdict::Forbid => return Err(Refusal::forbidden("read tickets").into()),
         Verdict::Hide => return Err(Refusal::NotFound.into()),
     }
-    check_precondition(ticket, intent)?;
+    check_precondition(ticket, intent.caller.role, intent.precondition.as_ref())?;
     let seen = match &intent.observed {
         Some(version) => version.heads(&ticket.graph).map_err(|_| Refusal::VersionUnknown)?,
         None => ticket.graph.heads().to_vec(),
@@ -112,7 +115,7 @@ fn scene<'a>(
         with.incarnation,
     );
     let placement = place(&ticket.graph, &writer, &seen).map_err(|_| Refusal::TooManyForks)?;
-    Ok(Scene { relation, seen, past: placement.past, with })
+    Ok(Scene { relation, seen, past: placement.past, causation_id: None, with })
 }
 
 /// How a person stands to a ticket.
@@ -127,9 +130,14 @@ pub(crate) fn relation(
     Ok(if own { Relation::Own } else { Relation::Other })
 }
 
-fn check_precondition(ticket: &Ticket, intent: &Intent) -> Result<(), Refusal> {
-    let Some(Precondition::OneOf(wanted)) = &intent.precondition else { return Ok(()) };
-    let current = match Audience::of(intent.caller.role) {
+/// Refuses where `If-Match` names another version than the one that this role now sees.
+pub(super) fn check_precondition(
+    ticket: &Ticket,
+    role: Role,
+    precondition: Option<&Precondition>,
+) -> Result<(), Refusal> {
+    let Some(Precondition::OneOf(wanted)) = precondition else { return Ok(()) };
+    let current = match Audience::of(role) {
         Audience::Staff => Version::of(&ticket.graph, ticket.graph.heads()),
         Audience::Customer => Version::of(&ticket.graph, ticket.graph.public_heads()),
     };
@@ -272,7 +280,8 @@ impl Scene<'_> {
             observed: if intent.observed.is_some() { Observed::Given } else { Observed::Assumed },
             slots: Vec::new(),
             occurred_at: intent.occurred_at,
-            causation_id: None,
+            correlation_id: None,
+            causation_id: self.causation_id,
         }
     }
 

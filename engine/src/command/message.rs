@@ -19,7 +19,7 @@ use crate::ticket::{FoldError, Ticket};
 /// The part of a message's command that sets a status with it.
 const STATUS_ORDINAL: u32 = 1;
 /// The part of a message's command that opens a follow-up.
-const FOLLOW_UP_ORDINAL: u32 = 2;
+pub(crate) const FOLLOW_UP_ORDINAL: u32 = 2;
 
 pub(super) fn add(
     ticket: &mut Ticket,
@@ -30,6 +30,12 @@ pub(super) fn add(
     let public = message.visibility == Visibility::Public;
     let action = if public { Action::AddPublicMessage } else { Action::AddInternalNote };
     scene.allow(intent, action, "write an internal note")?;
+    if ticket.merges().merged().is_some() {
+        // It shows `closed`, so a status is refused; what is said goes to the ticket that shows its messages.
+        return Err(
+            if message.status.is_some() { Refusal::Closed } else { Refusal::Elsewhere }.into()
+        );
+    }
     if public && closing(ticket) == Closing::Lone {
         return follow_up(ticket, intent, scene, message);
     }

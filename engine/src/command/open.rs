@@ -58,6 +58,7 @@ pub fn open(opening: &Opening, with: Authoring<'_>) -> Result<(AuthoredRow, Tick
         public: true,
         observed: Observed::Assumed,
         occurred_at: opening.occurred_at,
+        correlation_id: None,
         causation_id: opening.causation_id,
     };
     let row = author(&mut ticket, step, &[], with)?;

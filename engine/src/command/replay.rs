@@ -4,6 +4,7 @@ use docket_schemas::{Changed, CommandId, Observed, Payload};
 
 use super::author::{AuthorError, Step, author, joins_public_heads};
 use super::decide::{Decided, Scene};
+use super::merge::merge_slots;
 use super::message::text_key;
 use super::{Intent, Replayed, assignment};
 use crate::ticket::Ticket;
@@ -27,12 +28,19 @@ fn is_public(payload: &Payload) -> bool {
     match payload {
         Payload::Changed(changed) => touches_public(changed),
         Payload::MessageAdded(message) => message.public,
+        Payload::MessageForwarded(message) => message.public,
         Payload::FollowerAdded(_) | Payload::FollowerRemoved(_) => false,
         Payload::Opened(_)
         | Payload::Claimed(_)
         | Payload::Released(_)
         | Payload::FollowUpOpened(_)
-        | Payload::HeadsJoined => true,
+        | Payload::HeadsJoined
+        | Payload::MergeBegun(_)
+        | Payload::MergeEnded(_)
+        | Payload::Merged(_)
+        | Payload::Unmerged(_)
+        | Payload::MergeAttached(_)
+        | Payload::MergeDetached(_) => true,
     }
 }
 
@@ -45,7 +53,7 @@ pub(super) fn touches_public(changed: &Changed) -> bool {
         || changed.sealed.iter().any(|field| field == "subject")
 }
 
-/// Writes an event as another log had it; what it does to the claim slot follows from who holds it here.
+/// Writes an event as another log had it; what it does to slots follows from who holds them here.
 pub(super) fn replay(
     ticket: &mut Ticket,
     intent: &Intent,
@@ -59,7 +67,10 @@ pub(super) fn replay(
         _ => None,
     };
     let holder = ticket.holder().map(|holder| holder.person);
-    let slots = assignee.map(|next| assignment(ticket.id, holder, next)).unwrap_or_default();
+    let slots = match assignee {
+        Some(next) => assignment(ticket.id, holder, next),
+        None => merge_slots(ticket, &replayed.payload),
+    };
     let text = match &replayed.text {
         Some(text) => Some((text.clone(), text_key(intent)?)),
         None => None,

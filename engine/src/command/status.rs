@@ -48,7 +48,10 @@ pub(super) fn check_status(
     }
     let role = intent.caller.role;
     let Some(outcome) = resolve::<Status>(ticket, "status") else { return Err(Refusal::NotFound) };
-    if settles(ticket, &outcome, intent, seen) && status != Status::New {
+    // It shows `closed` and no conflict, to who has seen that it is merged.
+    let merged = ticket.merges().merged();
+    let merged = merged.is_some_and(|merged| ticket.graph.has_seen(seen, merged.command));
+    if !merged && settles(ticket, &outcome, intent, seen) && status != Status::New {
         return match may(role, relation, Action::SettleClosed) {
             Verdict::Allow => Ok(()),
             _ => Err(Refusal::Closed),
@@ -63,7 +66,7 @@ pub(super) fn check_status(
         .survivors
         .iter()
         .any(|one| one.value == Status::Closed && ticket.graph.has_seen(seen, one.node.command_id));
-    if closed_seen { Err(Refusal::Closed) } else { Ok(()) }
+    if merged || closed_seen { Err(Refusal::Closed) } else { Ok(()) }
 }
 
 /// A standing conflict that holds `closed`, with every candidate in the version that the caller named.

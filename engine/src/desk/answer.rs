@@ -1,13 +1,16 @@
 //! Answers: a ticket as this region's log had it at a write's own position, now or when it is asked again.
 
+use std::sync::Arc;
+
 use docket_schemas::{
-    CommandId, Event, EventType, MessageId, Position, Stream, TicketId, derivation,
+    CommandId, Event, MessageId, Payload, Position, Stream, TicketId, derivation,
 };
 
 use super::appender::Done;
 use super::past::AsOf;
 use super::{Desk, DeskError};
-use crate::command::{Command, Intent, Refusal};
+use crate::command::{Caller, FOLLOW_UP_ORDINAL, FORWARD_ORDINAL, Refusal, Said};
+use crate::policy::Audience;
 use crate::ports::log::Placed;
 use crate::ticket::Resolved;
 
@@ -18,6 +21,8 @@ pub struct Answer {
     pub ticket: Resolved,
     /// The message that the write made.
     pub message: Option<MessageId>,
+    /// Where that message stands; another ticket than was named, where that one is merged or closed.
+    pub said: Option<Said>,
     /// The closed ticket that the answer's ticket follows up, when the write opened it.
     pub follow_up_of: Option<TicketId>,
     /// Where the log put it.
@@ -28,33 +33,22 @@ pub struct Answer {
 
 impl Answer {
     pub(super) fn first(ticket: Resolved, placed: Placed, command: CommandId) -> Self {
-        let message = Some(derivation::message_of(command));
-        Self { ticket, message, follow_up_of: None, placed, replayed: false }
+        let said = Some(Said { ticket: ticket.id, command });
+        Self::saying(ticket, said, placed)
     }
 
-    pub(super) fn of_commit(done: Done, intent: &Intent) -> Result<Self, DeskError> {
-        let placed = match done.follow_up_of {
-            Some(_) => done.placed.get(FOLLOW_UP_ROW),
-            None => done.placed.last(),
-        };
-        let placed = *placed.ok_or(DeskError::Stopping)?;
-        let resolved = done.resolved.ok_or(DeskError::Stopping)?;
-        let message = match (&intent.command, done.message) {
-            (Command::AddMessage(_), message) => message,
-            _ => None,
-        };
-        Ok(Self {
-            ticket: resolved,
-            message,
-            follow_up_of: done.follow_up_of,
-            placed,
-            replayed: false,
-        })
+    fn saying(ticket: Resolved, said: Option<Said>, placed: Placed) -> Self {
+        let message = said.map(|said| derivation::message_of(said.command));
+        Self { ticket, message, said, follow_up_of: None, placed, replayed: false }
+    }
+
+    pub(super) fn of_commit(done: Done) -> Result<Self, DeskError> {
+        let answer = *done.answer.ok_or(DeskError::Stopping)?;
+        let placed = *done.placed.get(answer.row).ok_or(DeskError::Stopping)?;
+        let follow_up_of = answer.follow_up_of;
+        Ok(Self { follow_up_of, ..Self::saying(answer.ticket, answer.said, placed) })
     }
 }
-
-/// Where in its unit a follow-up is opened: after the link on the closed ticket.
-const FOLLOW_UP_ROW: usize = 1;
 
 /// The parts that a command's rows may have on one ticket.
 const PART_ORDINALS: [u32; 2] = [1, 1_000];
@@ -63,63 +57,89 @@ impl Desk {
     /// The answer of an opening that is stored.
     pub(super) async fn replayed_opening(&self, stored: &Event) -> Result<Answer, DeskError> {
         let id = TicketId::new(stored.stream.id);
-        let (ticket, _) = self.at_command(stored, id, stored.command_id).await?;
-        Ok(Answer {
-            ticket,
-            message: Some(derivation::message_of(stored.command_id)),
-            follow_up_of: None,
-            placed: placed(stored),
-            replayed: true,
-        })
+        let (ticket, _) = self.at_command(stored, id).await?;
+        let answer = Answer::first(ticket, placed(stored), stored.command_id);
+        Ok(Answer { replayed: true, ..answer })
     }
 
-    /// The answer of a command on a ticket that is stored.
-    pub(super) async fn replayed(&self, stored: &Event) -> Result<Answer, DeskError> {
-        let id = TicketId::new(stored.stream.id);
-        if stored.event_type == EventType::FollowUpOpened {
-            return self.replayed_follow_up(stored, id).await;
-        }
-        let (ticket, last) = self.at_command(stored, id, stored.command_id).await?;
-        let message = (stored.event_type == EventType::MessageAdded)
-            .then(|| derivation::message_of(stored.command_id));
-        let placed = Placed { position: last, ..placed(stored) };
-        Ok(Answer { ticket, message, follow_up_of: None, placed, replayed: true })
-    }
-
-    async fn replayed_follow_up(
+    /// The answer that a caller got for a command that is stored.
+    pub(super) async fn replayed(
         &self,
         stored: &Event,
-        closed: TicketId,
+        caller: &Caller,
     ) -> Result<Answer, DeskError> {
-        let docket_schemas::Payload::FollowUpOpened(link) =
-            stored.payload().map_err(|error| DeskError::Damaged(std::sync::Arc::new(error)))?
-        else {
-            return Err(Refusal::NotFound.into());
-        };
-        let command = derivation::part_of_command(stored.command_id, 2);
-        let partition = Stream::ticket(link.ticket_id).partition(&stored.tenant);
-        let opening = self.ports().log.event_of_command(&stored.tenant, partition, command).await?;
-        let opening = opening.ok_or(Refusal::NotFound)?;
-        let (ticket, _) = self.at_command(&opening, link.ticket_id, command).await?;
-        Ok(Answer {
-            ticket,
-            message: Some(derivation::message_of(command)),
-            follow_up_of: Some(closed),
-            placed: placed(&opening),
-            replayed: true,
-        })
+        let id = TicketId::new(stored.stream.id);
+        match payload(stored)? {
+            Payload::FollowUpOpened(link) => {
+                let command = derivation::part_of_command(stored.command_id, FOLLOW_UP_ORDINAL);
+                let opening = self.part(stored, link.ticket_id, command).await?;
+                let answer = self.replayed_opening(&opening).await?;
+                Ok(Answer { follow_up_of: Some(id), ..answer })
+            }
+            Payload::MessageForwarded(link) => {
+                let command = derivation::part_of_command(stored.command_id, FORWARD_ORDINAL);
+                let message = self.part(stored, link.ticket_id, command).await?;
+                let there = Box::pin(self.replayed(&message, caller)).await?;
+                self.as_shown_to(caller, stored, link.ticket_id, there).await
+            }
+            fact => {
+                let (ticket, last) = self.at_command(stored, id).await?;
+                let said = Said { ticket: id, command: stored.command_id };
+                let said = matches!(fact, Payload::MessageAdded(_)).then_some(said);
+                let placed = Placed { position: last, ..placed(stored) };
+                Ok(Answer { replayed: true, ..Answer::saying(ticket, said, placed) })
+            }
+        }
     }
 
-    /// A ticket at the last row of a command.
+    /// A customer who had no part in the ticket that a message went to was shown the one that they wrote to.
+    async fn as_shown_to(
+        &self,
+        caller: &Caller,
+        stored: &Event,
+        target: TicketId,
+        there: Answer,
+    ) -> Result<Answer, DeskError> {
+        if Audience::of(caller.role) == Audience::Staff {
+            return Ok(there);
+        }
+        // A unit's rows share their time, so it says what stood on the target whichever row the answer names.
+        let at = AsOf::Time(there.placed.recorded_at);
+        let then = self.as_of(&stored.tenant, target, &at).await?;
+        let mut then = then.ok_or(Refusal::NotFound)?;
+        let own = match caller.principal.person() {
+            Some(person) => then.concerns(person)?,
+            None => false,
+        };
+        if own {
+            return Ok(there);
+        }
+        let (ticket, _) = self.at_command(stored, TicketId::new(stored.stream.id)).await?;
+        Ok(Answer { ticket, follow_up_of: None, ..there })
+    }
+
+    /// Another row of a command's unit.
+    async fn part(
+        &self,
+        stored: &Event,
+        ticket: TicketId,
+        command: CommandId,
+    ) -> Result<Event, DeskError> {
+        let partition = Stream::ticket(ticket).partition(&stored.tenant);
+        let log = &self.ports().log;
+        let found = log.event_of_command(&stored.tenant, partition, command).await?;
+        Ok(found.ok_or(Refusal::NotFound)?)
+    }
+
+    /// A ticket at the last row of a stored command.
     async fn at_command(
         &self,
         stored: &Event,
         id: TicketId,
-        command: CommandId,
     ) -> Result<(Resolved, Position), DeskError> {
         let parts: Vec<CommandId> = PART_ORDINALS
             .iter()
-            .map(|&ordinal| derivation::part_of_command(command, ordinal))
+            .map(|&ordinal| derivation::part_of_command(stored.command_id, ordinal))
             .collect();
         let last = self
             .look(&stored.tenant, id, |ticket| {
@@ -135,6 +155,10 @@ impl Desk {
             .ok_or(Refusal::NotFound)?;
         Ok((ticket.resolve()?, last))
     }
+}
+
+fn payload(event: &Event) -> Result<Payload, DeskError> {
+    event.payload().map_err(|error| DeskError::Damaged(Arc::new(error)))
 }
 
 fn placed(event: &Event) -> Placed {

@@ -1,5 +1,6 @@
 //! The appender: merges what waits into one transaction, and authors a ticket's waiting writes one upon another.
 
+mod author;
 mod batch;
 mod hold;
 mod settle;
@@ -9,14 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use docket_schemas::{Event, Incarnation, MessageId, Stream, TicketId};
+use docket_schemas::{Event, Incarnation, Stream, Tenant, TicketId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::start::{StartError, compare_again};
 use super::{DeskError, Shared};
-use crate::command::{Intent, Refusal};
+use crate::command::{Intent, JointWrite, Prepared, Refusal};
 use crate::ports::log::{LogError, Placed, StreamRead, Unit, UnitOutcome};
-use crate::ticket::{Resolved, Ticket};
+use crate::ticket::Ticket;
 use batch::{Assembled, assemble};
 use settle::settle;
 
@@ -35,6 +36,22 @@ pub(super) enum Work {
     Prepared(Box<Unit>, Incarnation),
     /// A command to be decided on the ticket as it then is.
     Intent(Arc<Intent>),
+    /// A write over several tickets, to be decided on them as they then are.
+    Joint(Arc<dyn JointWrite>),
+}
+
+impl Work {
+    /// The tickets that it is decided on.
+    fn tickets(&self) -> Vec<(Tenant, TicketId)> {
+        match self {
+            Self::Prepared(..) => Vec::new(),
+            Self::Intent(intent) => vec![(intent.caller.tenant.clone(), intent.ticket)],
+            Self::Joint(write) => {
+                let tickets = write.tickets().into_iter();
+                tickets.map(|ticket| (write.tenant().clone(), ticket)).collect()
+            }
+        }
+    }
 }
 
 /// A write that waits.
@@ -79,14 +96,14 @@ pub(super) enum Reply {
     Failed(DeskError),
     /// Prepare it again: the incarnation or the erasure epoch has changed.
     Again,
+    /// A stream beside the tickets has gone on: its writer is no longer the one.
+    Fenced,
 }
 
 /// A write that is durable.
 pub(super) struct Done {
     pub(super) placed: Vec<Placed>,
-    pub(super) resolved: Option<Resolved>,
-    pub(super) message: Option<MessageId>,
-    pub(super) follow_up_of: Option<TicketId>,
+    pub(super) answer: Option<Box<Prepared>>,
 }
 
 /// Appends until every desk is dropped and nothing waits.

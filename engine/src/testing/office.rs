@@ -85,6 +85,15 @@ impl Office {
         self.node().await.desk
     }
 
+    /// The desk of a node that reaches the log by other connections.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn desk_over(&self, log: Arc<dyn EventLog>) -> Desk {
+        let ports = Ports { log, ..self.ports() };
+        start(ports, "eu").await.expect("the node starts").desk
+    }
+
     /// What a node of this office stands on.
     #[must_use]
     pub fn ports(&self) -> Ports {

@@ -107,6 +107,12 @@ impl Registers {
             .collect()
     }
 
+    /// The commands that wrote what survives of an entry of `tags` or `followers`.
+    pub fn writers(&self, container: Container, key: &str) -> impl Iterator<Item = CommandId> {
+        let survivors = self.values.get(&(container, SmolStr::from(key))).into_iter().flatten();
+        survivors.filter_map(|survivor| survivor.value.parse().ok())
+    }
+
     /// Whether a map has a key.
     #[must_use]
     pub fn holds(&self, container: Container, key: &str) -> bool {

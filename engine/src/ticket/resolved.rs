@@ -8,7 +8,7 @@ use docket_schemas::{
     Status, TicketId, TicketType, Timestamp,
 };
 
-use super::{FoldError, SealedSubject, Ticket};
+use super::{FoldError, MergeMark, SealedSubject, Ticket};
 use crate::layout::Container;
 use crate::resolver::{Outcome, resolve, unseen};
 use crate::version::Version;
@@ -55,7 +55,7 @@ pub struct Resolved {
     pub id: TicketId,
     /// Ticket or chat.
     pub kind: Kind,
-    /// As shown: `open` where a solved or pending ticket has an unseen message.
+    /// As shown: `closed` while it is merged, `open` where a solved or pending ticket has an unseen message.
     pub status: Status,
     /// How urgent.
     pub priority: Priority,
@@ -95,12 +95,22 @@ pub struct Resolved {
     pub version: Version,
     /// The heads among what a customer may see.
     pub public_version: Version,
-    /// By field.
+    /// By field; none while it is merged.
     pub conflicts: Vec<Conflict>,
-    /// Oldest first.
+    /// Oldest first; none while it is merged.
     pub unseen_messages: Vec<UnseenMessage>,
     /// The closed ticket that it follows up.
     pub follow_up_of: Option<TicketId>,
+    /// What it has to do with a merge.
+    pub merge: Option<MergeMark>,
+}
+
+impl Resolved {
+    /// A merged ticket shows `closed`; what its registers hold comes back when it is unmerged.
+    fn merged(self) -> Self {
+        let (conflicts, unseen_messages) = (Vec::new(), Vec::new());
+        Self { status: Status::Closed, conflicts, unseen_messages, ..self }
+    }
 }
 
 impl Ticket {
@@ -135,7 +145,8 @@ impl Ticket {
         let custom_fields = self.custom_fields(&mut conflicts);
         let shown = if unseen_messages.is_empty() { status.effective } else { Status::Open };
         let subjects = self.subjects_of(&subject);
-        Ok(Resolved {
+        let (message_count, public_message_count) = self.message_counts();
+        let resolved = Resolved {
             id: self.id,
             kind: facts.kind,
             status: shown,
@@ -158,14 +169,16 @@ impl Ticket {
             created_at: facts.created_at,
             updated_at: self.updated.all,
             public_updated_at: self.updated.public,
-            message_count: self.messages.all,
-            public_message_count: self.messages.public,
+            message_count,
+            public_message_count,
             version: Version::of(&self.graph, self.graph.heads()),
             public_version: Version::of(&self.graph, self.graph.public_heads()),
             conflicts,
             unseen_messages,
             follow_up_of: facts.follow_up_of,
-        })
+            merge: self.merges.mark(self.id),
+        };
+        Ok(if self.merges.merged().is_some() { resolved.merged() } else { resolved })
     }
 
     fn custom_fields(&self, conflicts: &mut Vec<Conflict>) -> BTreeMap<String, Scalar> {

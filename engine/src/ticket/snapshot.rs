@@ -7,7 +7,7 @@ use docket_schemas::{CommandId, EventId, Position, Tenant, TicketId};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use super::{Counted, Facts, FoldError, Holder, Registers, SealedSubject, Ticket, Updated};
+use super::{Counted, Facts, FoldError, Holder, Merges, Registers, SealedSubject, Ticket, Updated};
 use crate::document::{Document, Survivor};
 use crate::graph::ChangeGraph;
 use crate::layout::Container;
@@ -17,7 +17,7 @@ use crate::ports::log::Snapshot;
 pub const SNAPSHOT_EVERY: usize = 200;
 
 /// The first byte of every snapshot; another one is ignored and the ticket folded from its events.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 /// What a snapshot holds. Texts in it are as sealed as in the log.
 #[derive(Serialize, Deserialize)]
@@ -29,6 +29,7 @@ struct Stored {
     registers: Vec<(Container, SmolStr, Vec<Survivor>)>,
     subjects: BTreeMap<EventId, SealedSubject>,
     follow_ups: BTreeMap<CommandId, TicketId>,
+    merges: Merges,
     last_position: Position,
     updated: Updated,
     messages: Counted,
@@ -57,6 +58,7 @@ impl Ticket {
             registers: self.registers.stored(),
             subjects: self.subjects.iter().map(|(id, sealed)| (*id, (**sealed).clone())).collect(),
             follow_ups: self.follow_ups.clone(),
+            merges: self.merges.clone(),
             last_position: self.last_position,
             updated: self.updated,
             messages: self.messages,
@@ -86,6 +88,7 @@ impl Ticket {
                 .map(|(id, sealed)| (id, Arc::new(sealed)))
                 .collect(),
             follow_ups: stored.follow_ups,
+            merges: stored.merges,
             last_position: stored.last_position,
             updated: stored.updated,
             messages: stored.messages,

@@ -3,6 +3,9 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::merge::{
+    MergeAttached, MergeBegun, MergeDetached, MergeEnded, Merged, MessageForwarded, Unmerged,
+};
 use super::{Channel, CustomFields, Kind, Priority, Status, TicketType};
 use crate::{PersonId, TicketId, canonical};
 
@@ -27,11 +30,25 @@ pub enum EventType {
     FollowUpOpened,
     /// `ticket.heads_joined`
     HeadsJoined,
+    /// `ticket.merge_begun`
+    MergeBegun,
+    /// `ticket.merge_ended`
+    MergeEnded,
+    /// `ticket.merged`
+    Merged,
+    /// `ticket.unmerged`
+    Unmerged,
+    /// `ticket.merge_attached`
+    MergeAttached,
+    /// `ticket.merge_detached`
+    MergeDetached,
+    /// `ticket.message_forwarded`
+    MessageForwarded,
 }
 
 impl EventType {
     /// Every type, in the order of their codes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 16] = [
         Self::Opened,
         Self::Changed,
         Self::MessageAdded,
@@ -41,6 +58,13 @@ impl EventType {
         Self::FollowerRemoved,
         Self::FollowUpOpened,
         Self::HeadsJoined,
+        Self::MergeBegun,
+        Self::MergeEnded,
+        Self::Merged,
+        Self::Unmerged,
+        Self::MergeAttached,
+        Self::MergeDetached,
+        Self::MessageForwarded,
     ];
 
     /// As it stands in the log and in answers.
@@ -56,6 +80,13 @@ impl EventType {
             Self::FollowerRemoved => "ticket.follower_removed",
             Self::FollowUpOpened => "ticket.follow_up_opened",
             Self::HeadsJoined => "ticket.heads_joined",
+            Self::MergeBegun => "ticket.merge_begun",
+            Self::MergeEnded => "ticket.merge_ended",
+            Self::Merged => "ticket.merged",
+            Self::Unmerged => "ticket.unmerged",
+            Self::MergeAttached => "ticket.merge_attached",
+            Self::MergeDetached => "ticket.merge_detached",
+            Self::MessageForwarded => "ticket.message_forwarded",
         }
     }
 
@@ -125,6 +156,20 @@ pub enum Payload {
     FollowUpOpened(FollowUpOpened),
     /// Many heads became one, so that versions stay small.
     HeadsJoined,
+    /// A merge or an unmerge is under way.
+    MergeBegun(MergeBegun),
+    /// It is no longer.
+    MergeEnded(MergeEnded),
+    /// The ticket went into another.
+    Merged(Merged),
+    /// The ticket is itself again.
+    Unmerged(Unmerged),
+    /// Another ticket came into this one.
+    MergeAttached(Box<MergeAttached>),
+    /// Another ticket left this one.
+    MergeDetached(Box<MergeDetached>),
+    /// A message to a merged ticket went on to the one that shows it.
+    MessageForwarded(MessageForwarded),
 }
 
 impl Payload {
@@ -152,6 +197,13 @@ impl Payload {
             EventType::FollowerRemoved => Self::FollowerRemoved(shape(event_type, data)?),
             EventType::FollowUpOpened => Self::FollowUpOpened(shape(event_type, data)?),
             EventType::HeadsJoined => Self::HeadsJoined,
+            EventType::MergeBegun => Self::MergeBegun(shape(event_type, data)?),
+            EventType::MergeEnded => Self::MergeEnded(shape(event_type, data)?),
+            EventType::Merged => Self::Merged(shape(event_type, data)?),
+            EventType::Unmerged => Self::Unmerged(shape(event_type, data)?),
+            EventType::MergeAttached => Self::MergeAttached(shape(event_type, data)?),
+            EventType::MergeDetached => Self::MergeDetached(shape(event_type, data)?),
+            EventType::MessageForwarded => Self::MessageForwarded(shape(event_type, data)?),
         })
     }
 
@@ -168,6 +220,13 @@ impl Payload {
             Self::FollowerRemoved(_) => EventType::FollowerRemoved,
             Self::FollowUpOpened(_) => EventType::FollowUpOpened,
             Self::HeadsJoined => EventType::HeadsJoined,
+            Self::MergeBegun(_) => EventType::MergeBegun,
+            Self::MergeEnded(_) => EventType::MergeEnded,
+            Self::Merged(_) => EventType::Merged,
+            Self::Unmerged(_) => EventType::Unmerged,
+            Self::MergeAttached(_) => EventType::MergeAttached,
+            Self::MergeDetached(_) => EventType::MergeDetached,
+            Self::MessageForwarded(_) => EventType::MessageForwarded,
         }
     }
 
@@ -183,6 +242,13 @@ impl Payload {
             Self::FollowerAdded(data) | Self::FollowerRemoved(data) => canonical::json(data),
             Self::FollowUpOpened(data) => canonical::json(data),
             Self::HeadsJoined => "{}".to_owned(),
+            Self::MergeBegun(data) => canonical::json(data),
+            Self::MergeEnded(data) => canonical::json(data),
+            Self::Merged(data) => canonical::json(data),
+            Self::Unmerged(data) => canonical::json(data),
+            Self::MergeAttached(data) => canonical::json(data),
+            Self::MergeDetached(data) => canonical::json(data),
+            Self::MessageForwarded(data) => canonical::json(data),
         }
     }
 }

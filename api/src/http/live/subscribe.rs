@@ -103,7 +103,13 @@ impl Subscription {
 
 /// Whether an event may change who reads its ticket.
 fn changes_readers(event: &Event) -> bool {
-    matches!(event.event_type, EventType::FollowerAdded | EventType::FollowerRemoved)
+    matches!(
+        event.event_type,
+        EventType::FollowerAdded
+            | EventType::FollowerRemoved
+            | EventType::MergeAttached
+            | EventType::MergeDetached
+    )
 }
 
 /// The place of a customer's newest visible event in each partition: a cursor that moves for nothing else.

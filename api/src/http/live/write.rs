@@ -29,7 +29,10 @@ pub(super) async fn message(
     let Write { id, ticket, body } = frame;
     let head = Head::of_frame(Method::POST, &format!("/v1/tickets/{ticket}/messages"), &id);
     let said = add_message::say(app, token, ticket, &head, || Ok(body)).await?;
-    ack(app, &token.tenant, &id, said.command, &said.answer).await
+    // A message to a merged ticket stands on another one, by a command of its own.
+    let shown = said.answer.said.filter(|there| there.ticket == said.answer.ticket.id);
+    let command = shown.map_or(said.command, |there| there.command);
+    ack(app, &token.tenant, &id, command, &said.answer).await
 }
 
 /// `PATCH /v1/tickets/{id}`

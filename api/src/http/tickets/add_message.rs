@@ -40,9 +40,6 @@ const fn public_by_default() -> bool {
     true
 }
 
-/// The part of a message's command that opens a follow-up.
-const FOLLOW_UP_ORDINAL: u32 = 2;
-
 /// Says something, and perhaps sets a status with it.
 #[tracing::instrument(name = "http.ticket.message.add", skip_all, fields(ticket.id = %ticket.0))]
 pub(super) async fn post(
@@ -53,11 +50,11 @@ pub(super) async fn post(
     payload: Payload,
 ) -> Result<Response, Problem> {
     let said = say(&app, &token, ticket.0, &head, || payload.parse()).await?;
-    let Said { entered, answer, command, said_at, body } = said;
-    let message = match answer.message.filter(|_| !answer.replayed) {
-        Some(id) => MessageView {
-            id,
-            ticket_id: answer.ticket.id,
+    let Said { entered, answer, said_at, body, .. } = said;
+    let message = match answer.said.filter(|_| !answer.replayed) {
+        Some(said) => MessageView {
+            id: derivation::message_of(said.command),
+            ticket_id: said.ticket,
             author_id: token.subject.as_ref().to_owned(),
             role: token.role,
             public: body.public,
@@ -66,7 +63,7 @@ pub(super) async fn post(
             redacted: false,
             attachments: Vec::new(),
         },
-        None => stored(&app, &entered, command, &answer).await.map_err(problem)?,
+        None => stored(&app, &entered, &answer).await.map_err(problem)?,
     };
     written(&app, &entered, StatusCode::CREATED, answer, Some(message)).await
 }
@@ -119,19 +116,11 @@ pub(in crate::http) async fn say(
 }
 
 /// The message as the log holds it: the same bytes as the first answer's.
-async fn stored(
-    app: &App,
-    entered: &Entered,
-    command: CommandId,
-    answer: &Answer,
-) -> Result<MessageView, DeskError> {
+async fn stored(app: &App, entered: &Entered, answer: &Answer) -> Result<MessageView, DeskError> {
     let tenant = &entered.caller.tenant;
-    let command = match answer.follow_up_of {
-        Some(_) => derivation::part_of_command(command, FOLLOW_UP_ORDINAL),
-        None => command,
-    };
-    let partition = Stream::ticket(answer.ticket.id).partition(tenant);
-    let event = app.desk.ports().log.event_of_command(tenant, partition, command).await?;
+    let said = answer.said.ok_or(DeskError::Stopping)?;
+    let partition = Stream::ticket(said.ticket).partition(tenant);
+    let event = app.desk.ports().log.event_of_command(tenant, partition, said.command).await?;
     let event = event.ok_or(DeskError::Stopping)?;
     present(Names { desk: &app.desk, tenant }, &event).await
 }

@@ -24,7 +24,7 @@ pub(in crate::http) fn problem(error: DeskError) -> Problem {
         DeskError::Stopping => Problem::new(Code::Unavailable)
             .detail("this node is stopping")
             .retry_after(UNAVAILABLE_RETRY_AFTER),
-        DeskError::Unavailable(_) | DeskError::Keys(_) => {
+        DeskError::Unavailable(_) | DeskError::Keys(_) | DeskError::Fenced => {
             tracing::error!(error = &error as &dyn std::error::Error, "http.request.unavailable");
             Problem::new(Code::Unavailable)
                 .detail("the outcome is unknown: repeat the request with the same Idempotency-Key")
@@ -53,6 +53,9 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::VersionUnknown => Problem::new(Code::VersionUnknown),
         Refusal::PreconditionFailed { .. } => Problem::new(Code::PreconditionFailed),
         Refusal::TooManyForks => Problem::new(Code::TooManyForks),
+        Refusal::NotMergeable { reason } => Problem::new(Code::NotMergeable).detail(*reason),
+        // The desk sends messages on by itself.
+        Refusal::Elsewhere => Problem::new(Code::NotMergeable).detail(refusal.to_string()),
         Refusal::Invalid { field, message, limit } => {
             let error = match limit {
                 Some(limit) => FieldError::beyond(*field, message.clone(), *limit),

@@ -8,7 +8,7 @@ use crate::export::{AtEnd, Export, digests, export};
 use crate::present::event::ChangeBytes;
 
 /// Everything that an installation holds, an event a line.
-async fn exported(office: &Office) -> String {
+pub(super) async fn exported(office: &Office) -> String {
     let what = Export {
         tenant: tenant(),
         after: Positions::START,
@@ -20,18 +20,18 @@ async fn exported(office: &Office) -> String {
     String::from_utf8(lines).unwrap()
 }
 
-async fn content(office: &Office) -> String {
+pub(super) async fn content(office: &Office) -> String {
     digests(&office.started.desk, &tenant()).await.unwrap().content
 }
 
 /// An installation with the demo's conflicts, unseen reply and follow-up.
-async fn demo() -> Office {
+pub(super) async fn demo() -> Office {
     let office = Office::open().await;
     crate::demo::load(&office.started.desk, &tenant()).await.unwrap();
     office
 }
 
-fn count(lines: &str) -> u64 {
+pub(super) fn count(lines: &str) -> u64 {
     lines.lines().count() as u64
 }
 

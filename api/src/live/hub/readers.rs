@@ -18,8 +18,13 @@ use super::ticket_of;
 const TICKETS_MAX: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
 
 /// Events that may change who a ticket's followers are.
-const CHANGES_READERS: [EventType; 3] =
-    [EventType::Opened, EventType::FollowerAdded, EventType::FollowerRemoved];
+const CHANGES_READERS: [EventType; 5] = [
+    EventType::Opened,
+    EventType::FollowerAdded,
+    EventType::FollowerRemoved,
+    EventType::MergeAttached,
+    EventType::MergeDetached,
+];
 
 /// Requesters and followers of the tickets that were last written to.
 pub(super) struct Readers {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use docket_schemas::{Event, Stream, Tenant, TicketId};
 use tokio::sync::OwnedMutexGuard;
 
-use super::{Job, Shared, Work};
+use super::{Job, Shared};
 use crate::desk::{DeskError, snapshots};
 use crate::ports::log::{LogError, StreamRead};
 use crate::ticket::Ticket;
@@ -82,15 +82,15 @@ pub(super) async fn hold(shared: &Shared, jobs: &[Job], held: &mut BTreeMap<Key,
 async fn lock(shared: &Shared, jobs: &[Job], held: &mut BTreeMap<Key, Held>) -> BTreeSet<Key> {
     let mut stale = BTreeSet::new();
     for job in jobs {
-        let Work::Intent(intent) = &job.work else { continue };
-        let key = (intent.caller.tenant.clone(), intent.ticket);
-        if !held.contains_key(&key) {
-            let ticket = shared.cache.entry(&key.0, key.1).lock_owned().await;
-            let held_now = Held { ticket, fresh: false, undurable: false, failure: None };
-            held.insert(key.clone(), held_now);
-        }
-        if job.needs_fresh {
-            stale.insert(key);
+        for key in job.work.tickets() {
+            if !held.contains_key(&key) {
+                let ticket = shared.cache.entry(&key.0, key.1).lock_owned().await;
+                let held_now = Held { ticket, fresh: false, undurable: false, failure: None };
+                held.insert(key.clone(), held_now);
+            }
+            if job.needs_fresh {
+                stale.insert(key);
+            }
         }
     }
     stale

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use docket_schemas::Stream;
+use docket_schemas::{StreamKind, TicketId};
 
 use super::batch::{Assembled, Pending};
 use super::hold::{Held, Key};
 use super::{Done, Job, Reply, Sent, Shared};
 use crate::desk::{DeskError, snapshots};
-use crate::ports::log::{LogError, Placed, UnitOutcome};
+use crate::ports::log::{Expected, LogError, Placed, StreamRead, UnitOutcome};
 use crate::ports::witness::Witnessed;
 
 /// Confirms what was appended, hands back what was not, and answers the rest.
@@ -33,6 +33,11 @@ pub(super) async fn settle(
     let mut appended = false;
     for (pending, outcome) in pending.into_iter().zip(outcomes) {
         appended |= matches!(outcome, UnitOutcome::Appended(_));
+        if outcome == UnitOutcome::Behind && is_fenced(shared, &pending).await {
+            forget(&pending, &mut held);
+            let _ = pending.job.reply.send(Reply::Fenced);
+            continue;
+        }
         if let Some(job) = settle_one(shared, pending, outcome, &mut held) {
             back.push_back(job);
         }
@@ -112,30 +117,46 @@ fn witness(shared: &Shared, pending: &[Pending], outcomes: &[UnitOutcome]) {
 }
 
 fn done(pending: Pending, placed: Vec<Placed>, held: &mut BTreeMap<Key, Held>) {
-    if let Some(entry) = pending.key.as_ref().and_then(|key| held.get_mut(key))
-        && let Some(ticket) = entry.ticket.as_mut()
-    {
-        let own = Stream::ticket(ticket.id);
-        for (row, placed) in pending.unit.rows.iter().zip(&placed) {
-            if row.draft.stream == own {
-                ticket.confirm(&row.draft, *placed);
-            }
+    for (row, placed) in pending.unit.rows.iter().zip(&placed) {
+        let stream = row.draft.stream;
+        if stream.kind != StreamKind::Ticket {
+            continue;
+        }
+        let key = (row.draft.tenant.clone(), TicketId::new(stream.id));
+        if pending.keys.contains(&key)
+            && let Some(ticket) = held.get_mut(&key).and_then(|entry| entry.ticket.as_mut())
+        {
+            ticket.confirm(&row.draft, *placed);
         }
     }
-    let done = Done {
-        placed,
-        resolved: pending.resolved,
-        message: pending.message,
-        follow_up_of: pending.follow_up_of,
-    };
+    let done = Done { placed, answer: pending.answer };
     let _ = pending.job.reply.send(Reply::Done(Box::new(done)));
 }
 
-/// A ticket that holds rows which were not appended is read again from the log.
+/// Tickets that hold rows which were not appended are read again from the log.
 fn forget(pending: &Pending, held: &mut BTreeMap<Key, Held>) {
-    if let Some(entry) = pending.key.as_ref().and_then(|key| held.get_mut(key)) {
-        *entry.ticket = None;
+    for key in &pending.keys {
+        if let Some(entry) = held.get_mut(key) {
+            *entry.ticket = None;
+        }
     }
+}
+
+/// Whether a stream beside the tickets has gone on since its row was made: deciding anew would not help. A log that does
+/// not say leaves the job to be sent again, which asks again.
+async fn is_fenced(shared: &Shared, pending: &Pending) -> bool {
+    for row in &pending.unit.rows {
+        let (tenant, stream) = (row.draft.tenant.clone(), row.draft.stream);
+        let Expected::Last(after) = row.expected else { continue };
+        if stream.kind == StreamKind::Ticket {
+            continue;
+        }
+        let read = StreamRead { tenant, stream, after };
+        if shared.ports.log.stream_page(&read, 1).await.is_ok_and(|page| !page.is_empty()) {
+            return true;
+        }
+    }
+    false
 }
 
 /// After an unknown outcome, units that answer as duplicates of themselves were appended by an earlier try.

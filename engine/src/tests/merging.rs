@@ -1,0 +1,145 @@
+//! Merging step by step: what begins, what is refused, and what a step asked again comes to.
+
+use std::sync::Arc;
+
+use docket_schemas::{MergeGoal, Role, Status, TicketId};
+
+use super::two::{Two, not_mergeable, open, refusal};
+use crate::command::{Command, MergeMove, Precondition, Refusal, Urgency};
+use crate::desk::Joined;
+use crate::ticket::{MergeState, Ticket};
+
+const ATTACH: MergeMove = MergeMove::Attach(Urgency::Wanted);
+const BEGIN: MergeMove = MergeMove::Begin(MergeGoal::Merge);
+
+#[tokio::test]
+async fn targets_are_merged_on_and_come_apart_last_in_first_out() {
+    let two = Two::opened().await;
+    let third = open(&two.office, &two.desk, "cus_3").await;
+    two.merge().await;
+    two.merges(two.target, third).await.unwrap();
+    assert_eq!(two.messages(third).await.len(), 3);
+    assert_eq!(two.desk.showing(&two.office.tenant, two.source).await.unwrap(), Some(third));
+    let said = two.does(&two.cus_2, two.source, Command::reply("Far away.")).await;
+    assert_eq!(said.ticket.id, third);
+    let mark = two.shows(two.target).await.merge.unwrap();
+    assert_eq!((mark.into, mark.from), (Some(third), vec![two.source]));
+    let first = "the ticket that it is merged into is itself merged: unmerge that one first";
+    not_mergeable(two.unmerges(two.source, two.target).await, first);
+    two.unmerges(two.target, third).await.unwrap();
+    assert_eq!((two.messages(third).await.len(), two.messages(two.target).await.len()), (2, 2));
+    two.unmerges(two.source, two.target).await.unwrap();
+    for id in [two.source, two.target] {
+        assert_eq!(two.messages(id).await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_merged_is_refused_with_the_reason_and_leaves_no_trace() {
+    let two = Two::opened().await;
+    let third = open(&two.office, &two.desk, "cus_3").await;
+    let nowhere = TicketId::new(two.office.command().uuid());
+    let heads = two.office.log.heads().await.unwrap();
+    not_mergeable(two.merges(two.source, two.source).await, "a ticket is not merged into itself");
+    not_mergeable(two.unmerges(two.source, two.target).await, "the ticket is not merged");
+    assert_eq!(refusal(two.merges(two.source, nowhere).await), Refusal::NotFound);
+    assert_eq!(refusal(two.merges(nowhere, two.source).await), Refusal::NotFound);
+    for caller in [&two.cus_2, &two.office.caller(Role::Bot, "rule").await] {
+        let merge = two.office.merge(&two.desk, caller, two.source, two.target).await;
+        assert!(matches!(refusal(merge), Refusal::Forbidden { .. }));
+    }
+    let merge = two.office.merge(&two.desk, &two.cus_1, two.source, two.target).await;
+    assert_eq!(refusal(merge), Refusal::NotFound);
+    assert_eq!(two.office.log.heads().await.unwrap(), heads);
+    two.merge().await;
+    let heads = two.office.log.heads().await.unwrap();
+    not_mergeable(two.merges(two.source, third).await, "the ticket is merged already");
+    let itself = "the other ticket is itself merged into another";
+    not_mergeable(two.merges(third, two.source).await, itself);
+    not_mergeable(two.unmerges(two.source, third).await, "the ticket is merged into another one");
+    assert_eq!(two.office.log.heads().await.unwrap(), heads);
+    two.does(&two.admin, two.target, Command::status(Status::Closed)).await;
+    not_mergeable(two.merges(third, two.target).await, "the other ticket is closed");
+    two.unmerges(two.source, two.target).await.expect("a closed target lets go all the same");
+}
+
+#[tokio::test]
+async fn if_match_of_a_merge_is_the_source_s_version() {
+    let two = Two::opened().await;
+    let mut write = two.office.merging(
+        &two.agent,
+        (two.source, two.target),
+        two.office.command().uuid(),
+        BEGIN,
+    );
+    let version = two.shows(two.source).await.version.to_string();
+    two.does(&two.cus_2, two.source, Command::reply("Wait!")).await;
+    write.precondition = Some(Precondition::OneOf(vec![version]));
+    let refused = refusal(two.desk.join(Arc::new(write.clone())).await);
+    assert!(matches!(refused, Refusal::PreconditionFailed { .. }));
+    let version = two.shows(two.source).await.version.to_string();
+    write.precondition = Some(Precondition::OneOf(vec![version]));
+    assert!(matches!(two.desk.join(Arc::new(write)).await.unwrap(), Joined::Done(_)));
+}
+
+#[tokio::test]
+async fn a_merge_half_way_is_marked_on_both_and_a_step_asked_again_was_done_once() {
+    let two = Two::opened().await;
+    let saga = two.office.command().uuid();
+    let step = |step| two.office.merging(&two.agent, (two.source, two.target), saga, step);
+    let begin = step(BEGIN);
+    two.desk.join(Arc::new(begin.clone())).await.unwrap();
+    for (id, into, from) in
+        [(two.source, Some(two.target), vec![]), (two.target, None, vec![two.source])]
+    {
+        let shown = two.shows(id).await;
+        assert_eq!(shown.status, Status::New);
+        let mark = shown.merge.unwrap();
+        assert_eq!((mark.state, mark.into, mark.from), (MergeState::Merging, into, from));
+        assert_eq!(mark.saga_id, Some(saga));
+    }
+    let attach = step(ATTACH);
+    two.desk.join(Arc::new(attach.clone())).await.unwrap();
+    for write in [begin, attach] {
+        for desk in [&two.desk, &two.other] {
+            let again = desk.join(Arc::new(write.clone())).await.unwrap();
+            let Joined::Stored(event) = again else { panic!("done twice: {again:?}") };
+            assert_eq!(event.command_id, write.command_id);
+        }
+    }
+    let source = two.shows(two.source).await;
+    assert_eq!((source.status, source.merge.unwrap().state), (Status::Closed, MergeState::Merging));
+    two.desk.join(Arc::new(step(MergeMove::Detach))).await.unwrap();
+    two.desk.join(Arc::new(step(MergeMove::End))).await.unwrap();
+    for id in [two.source, two.target] {
+        let looks =
+            |ticket: &mut Ticket| (ticket.resolve().unwrap().merge, ticket.merges().holds_slot());
+        let look = two.other.look(&two.office.tenant, id, looks).await.unwrap();
+        assert_eq!(look, Some((None, false)));
+    }
+    let late = refusal(two.desk.join(Arc::new(step(ATTACH))).await);
+    assert!(
+        matches!(late, Refusal::NotMergeable { .. }),
+        "an attach that comes too late: {late:?}"
+    );
+}
+
+#[tokio::test]
+async fn of_two_opposite_merges_at_once_exactly_one_begins() {
+    for round in 0..30 {
+        let two = Two::opened().await;
+        let (there, back) = ((two.source, two.target), (two.target, two.source));
+        let (one, another) = if round % 2 == 0 { (there, back) } else { (back, there) };
+        let (ours, theirs) = tokio::join!(
+            two.office.steps(&two.desk, &two.agent, one, &[BEGIN]),
+            two.office.steps(&two.other, &two.admin, another, &[BEGIN]),
+        );
+        assert!(ours.is_ok() != theirs.is_ok(), "{ours:?} {theirs:?}");
+        let refused = if ours.is_ok() { theirs } else { ours };
+        assert!(matches!(refusal(refused), Refusal::NotMergeable { .. }));
+        let marks = (two.shows(two.source).await.merge, two.shows(two.target).await.merge);
+        let (Some(source), Some(target)) = marks else { panic!("both are marked") };
+        assert_eq!(source.saga_id, target.saga_id);
+        assert!(source.into.is_some() != target.into.is_some());
+    }
+}

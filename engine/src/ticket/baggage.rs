@@ -1,0 +1,111 @@
+//! What a source brings to its target, and what it takes along when it leaves.
+
+use docket_schemas::{CommandId, PersonId, Status, TicketId, UnansweredSource};
+
+use super::{Attachment, FoldError, ShownMessage, Ticket};
+use crate::layout::Container;
+
+/// What a source brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Baggage {
+    /// Its tags.
+    pub(crate) tags: Vec<String>,
+    /// Its requester and followers.
+    pub(crate) followers: Vec<PersonId>,
+    /// The messages that it shows: all, and the public ones.
+    pub(crate) messages: (u64, u64),
+    /// Set where it shows neither `solved`, `pending` nor `closed`.
+    pub(crate) unanswered: Option<UnansweredSource>,
+}
+
+impl Ticket {
+    /// What it brings to a target as it now stands.
+    pub(crate) fn baggage(&mut self) -> Result<Baggage, FoldError> {
+        let shown = self.resolve()?;
+        let settled = matches!(shown.status, Status::Solved | Status::Pending | Status::Closed);
+        let mut followers = shown.followers;
+        followers.push(shown.requester);
+        Ok(Baggage {
+            tags: shown.tags,
+            followers,
+            messages: self.message_counts(),
+            unanswered: if settled { None } else { self.unanswered(shown.requester) },
+        })
+    }
+
+    /// The newest public message of its customers, those of its own sources among them, or else its first message.
+    fn unanswered(&self, requester: PersonId) -> Option<UnansweredSource> {
+        let person = |message: &ShownMessage| {
+            let node = self.graph.named_by(message.command);
+            node.and_then(|node| node.principal.person())
+        };
+        let customers = self.own_messages().filter(|message| {
+            let node = self.graph.named_by(message.command);
+            message.public && node.is_some_and(|node| self.is_customer_of(node))
+        });
+        let newest =
+            customers.max().or_else(|| self.own_messages().min()).map(|message| UnansweredSource {
+                message_id: message.id,
+                person_id: person(&message).unwrap_or(requester),
+                created_at: message.created_at,
+            });
+        let brought = self.merges().attached().filter_map(|one| one.unanswered);
+        let brought = brought.map(|message| UnansweredSource {
+            message_id: message.message,
+            person_id: message.person,
+            created_at: message.created_at,
+        });
+        newest.into_iter().chain(brought).max_by_key(|one| (one.created_at, one.message_id))
+    }
+
+    /// What it lacks of a source's baggage. What only merges have brought counts as lacking, so that it stays when the
+    /// source that brought it first leaves.
+    pub(crate) fn lacks(&mut self, baggage: Baggage) -> Result<Baggage, FoldError> {
+        self.registers()?;
+        let requester = self.facts().map(|facts| facts.requester);
+        let mut tags = baggage.tags;
+        tags.retain(|tag| self.merges_alone_wrote(Container::Tags, tag));
+        let mut followers = baggage.followers;
+        followers.sort_unstable();
+        followers.dedup();
+        followers.retain(|person| {
+            Some(*person) != requester
+                && self.merges_alone_wrote(Container::Followers, &person.to_string())
+        });
+        Ok(Baggage { tags, followers, ..baggage })
+    }
+
+    /// The tags and followers that leave with a source: those that merges alone have brought, and no other source that
+    /// stays.
+    pub(crate) fn leftovers(
+        &mut self,
+        source: TicketId,
+        merged: CommandId,
+    ) -> Result<(Vec<String>, Vec<PersonId>), FoldError> {
+        self.registers()?;
+        let leaves = |one: &&Attachment| one.source == source && one.merged == merged;
+        let Some(leaving) = self.merges().attached().find(leaves) else {
+            return Ok((Vec::new(), Vec::new()));
+        };
+        let stays = |held: &dyn Fn(&Attachment) -> bool| {
+            self.merges().attached().any(|one| one.command != leaving.command && held(one))
+        };
+        let written = |container, key: &str| {
+            self.settled().holds(container, key) && self.merges_alone_wrote(container, key)
+        };
+        let tags = leaving
+            .tags
+            .iter()
+            .filter(|tag| written(Container::Tags, tag) && !stays(&|one| one.tags.contains(tag)));
+        let followers = leaving.followers.iter().filter(|person| {
+            written(Container::Followers, &person.to_string())
+                && !stays(&|one| one.followers.contains(person))
+        });
+        Ok((tags.cloned().collect(), followers.copied().collect()))
+    }
+
+    /// Whether nobody but a merge has written an entry that stands; so too where none stands.
+    fn merges_alone_wrote(&self, container: Container, key: &str) -> bool {
+        self.settled().writers(container, key).all(|command| self.merges().attaches(command))
+    }
+}
