@@ -7,6 +7,7 @@ mod installation;
 mod keys;
 mod nats_config;
 mod region;
+mod schema;
 mod serve;
 mod token;
 mod ttl;
@@ -38,6 +39,8 @@ enum Command {
     Import(import::ImportArgs),
     /// Print a nats-server configuration in which each tenant reads its own events and no others
     NatsConfig(nats_config::NatsConfigArgs),
+    /// The contracts: JSON Schemas of events, AsyncAPI of NATS, OpenAPI of HTTP
+    Schema(schema::SchemaArgs),
     /// Serve HTTP until told to stop
     Serve(serve::ServeArgs),
     /// Print a token signed with the installation's own key
@@ -52,6 +55,7 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
         Command::NatsConfig(args) => nats_config::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Serve(args) => serve::run(args),
         Command::Token(args) => token::run(&args),
     };

@@ -2,6 +2,7 @@
 
 pub mod body;
 mod docs;
+mod event;
 pub mod events;
 mod fallback;
 mod feed;
@@ -50,7 +51,11 @@ where
 /// All that callers with a token are served.
 #[must_use]
 pub fn caller_routes() -> Routes<App> {
-    tickets::routes().merge(events::routes()).merge(feed::routes()).merge(live::routes())
+    tickets::routes()
+        .merge(events::routes())
+        .merge(event::routes())
+        .merge(feed::routes())
+        .merge(live::routes())
 }
 
 fn operator_routes() -> Routes<Arc<Operations>> {
