@@ -8,6 +8,7 @@ mod keys;
 mod nats_config;
 mod projection;
 mod region;
+mod schema;
 mod serve;
 mod token;
 mod ttl;
@@ -41,6 +42,8 @@ enum Command {
     NatsConfig(nats_config::NatsConfigArgs),
     /// Look at the projections of the log; rebuild, compare and mend them
     Projection(projection::ProjectionArgs),
+    /// The contracts: JSON Schemas of events, AsyncAPI of NATS, OpenAPI of HTTP
+    Schema(schema::SchemaArgs),
     /// Serve HTTP until told to stop
     Serve(serve::ServeArgs),
     /// Print a token signed with the installation's own key
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(args),
         Command::NatsConfig(args) => nats_config::run(&args),
         Command::Projection(args) => return ended(projection::run(args)),
+        Command::Schema(args) => schema::run(&args),
         Command::Serve(args) => serve::run(args),
         Command::Token(args) => token::run(&args),
     };

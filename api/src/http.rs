@@ -2,6 +2,7 @@
 
 pub mod body;
 mod docs;
+mod event;
 pub mod events;
 mod fallback;
 mod feed;
@@ -51,8 +52,8 @@ where
 /// All that callers with a token are served.
 #[must_use]
 pub fn caller_routes() -> Routes<App> {
-    let live = feed::routes().merge(live::routes());
-    tickets::routes().merge(events::routes()).merge(live).merge(projections::routes())
+    let events = events::routes().merge(event::routes()).merge(feed::routes());
+    tickets::routes().merge(events).merge(live::routes()).merge(projections::routes())
 }
 
 fn operator_routes() -> Routes<Arc<Operations>> {

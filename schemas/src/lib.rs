@@ -36,5 +36,6 @@ pub use ticket::{
     },
     text::{MessageText, OpeningText, PersonText, SubjectText},
 };
+pub mod asyncapi;
 pub mod json_schema;
 pub mod upcast;

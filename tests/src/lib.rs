@@ -8,6 +8,8 @@ mod node;
 pub use node::{Node, READY_WITHIN, STOP_WITHIN};
 mod client;
 pub use client::{Answer, Client, Request, Unreachable};
+mod nats_server;
+pub use nats_server::NatsServer;
 mod feed;
 pub use feed::Feed;
 mod socket;

@@ -2,13 +2,17 @@
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use docket_schemas::TicketId;
+use docket_schemas::{EventId, TicketId};
 
 use crate::problem::Problem;
 
 /// The ticket that a path names by `{id}`.
 #[derive(Debug, Clone, Copy)]
 pub struct TicketPath(pub TicketId);
+
+/// The event that a path names by `{id}`.
+#[derive(Debug, Clone, Copy)]
+pub struct EventPath(pub EventId);
 
 /// The ticket `{id}` and the person `{person}` that a path names; the person is any text, percent-decoded.
 #[derive(Debug, Clone)]
@@ -24,6 +28,15 @@ impl<S: Send + Sync> FromRequestParts<S> for TicketPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         ticket(&params(parts, state).await?).map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for EventPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = params(parts, state).await?;
+        param(&params, "id")?.parse().map(Self).map_err(|_| Problem::not_found())
     }
 }
 

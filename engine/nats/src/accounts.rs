@@ -86,11 +86,11 @@ impl Accounts {
         user(text, &self.relay, &publish, &subscribe, Responses::Allowed);
         text.push_str("        exports: [\n");
         for (tenant, _) in &self.tenants {
-            for (service, answers) in self.services(tenant) {
+            for service in self.services(tenant) {
+                let (subject, answers) = (quoted(&service.exported), service.answers);
                 let _ = writeln!(
                     text,
-                    "            {{ service: {}, response_type: {answers}, accounts: [{}] }}",
-                    quoted(&service),
+                    "            {{ service: {subject}, response_type: {answers}, accounts: [{}] }}",
                     account(tenant)
                 );
             }
@@ -103,16 +103,16 @@ impl Accounts {
 
     fn tenant_account(&self, text: &mut String, tenant: &Tenant, key: &str) {
         let services = self.services(tenant);
-        let publish: Vec<String> = services.iter().map(|(service, _)| service.clone()).collect();
+        let publish: Vec<String> = services.iter().map(|service| service.local.clone()).collect();
         let subscribe = vec!["_INBOX.>".to_owned(), subject::live_of(tenant)];
         let _ = writeln!(text, "    {} {{", account(tenant));
         user(text, key, &publish, &subscribe, Responses::Denied);
         text.push_str("        imports: [\n");
-        for (service, _) in services {
-            let service = quoted(&service);
+        for service in services {
+            let (subject, local) = (quoted(&service.exported), quoted(&service.local));
             let _ = writeln!(
                 text,
-                "            {{ service: {{ account: docket_relay, subject: {service} }} }}"
+                "            {{ service: {{ account: docket_relay, subject: {subject} }}, to: {local} }}"
             );
         }
         let live = quoted(&subject::live_of(tenant));
@@ -124,16 +124,16 @@ impl Accounts {
     }
 
     /// What a tenant may ask of the relay's account, with the kind of its answers.
-    fn services(&self, tenant: &Tenant) -> Vec<(String, &'static str)> {
+    fn services(&self, tenant: &Tenant) -> Vec<Service> {
         let stream = subject::stream(&self.region);
         let mut services = Vec::new();
         for which in CONSUMERS {
             let consumer = subject::consumer(tenant, which);
             services.extend([
-                (format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"), "Stream"),
-                (format!("$JS.API.CONSUMER.INFO.{stream}.{consumer}"), "Singleton"),
-                (format!("$JS.ACK.{stream}.{consumer}.>"), "Singleton"),
-                (format!("{}.{tenant}.{which}", subject::resets(&self.region)), "Singleton"),
+                Service::of_jetstream(&format!("CONSUMER.MSG.NEXT.{stream}.{consumer}"), "Stream"),
+                Service::of_jetstream(&format!("CONSUMER.INFO.{stream}.{consumer}"), "Singleton"),
+                Service::plain(format!("$JS.ACK.{stream}.{consumer}.>")),
+                Service::plain(format!("{}.{tenant}.{which}", subject::resets(&self.region))),
             ]);
         }
         services
@@ -165,6 +165,29 @@ impl Accounts {
             format!("{}.>", subject::resets(region)),
         ];
         (publish, subscribe)
+    }
+}
+
+/// Before the JetStream requests of a tenant, in place of `$JS.API`. That one leads every account to the server's own
+/// answer as well, which says first that there is no JetStream.
+pub const TENANT_API_PREFIX: &str = "docket.js";
+
+/// Something that an account may ask of another's.
+struct Service {
+    exported: String,
+    /// As the asking account calls it.
+    local: String,
+    answers: &'static str,
+}
+
+impl Service {
+    fn of_jetstream(request: &str, answers: &'static str) -> Self {
+        let local = format!("{TENANT_API_PREFIX}.{request}");
+        Self { exported: format!("$JS.API.{request}"), local, answers }
+    }
+
+    fn plain(subject: String) -> Self {
+        Self { exported: subject.clone(), local: subject, answers: "Singleton" }
     }
 }
 

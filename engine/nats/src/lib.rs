@@ -24,4 +24,4 @@ mod reset;
 mod witness;
 pub use witness::StreamWitness;
 mod accounts;
-pub use accounts::{Accounts, UserKey};
+pub use accounts::{Accounts, TENANT_API_PREFIX, UserKey};

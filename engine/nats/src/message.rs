@@ -1,4 +1,4 @@
-//! An event as a NATS message: subject, CloudEvents headers (binary mode), and the event as JSON without its text.
+//! An event as a NATS message: subject, CloudEvents headers (binary mode), and the event as JSON without its text, which `text_url` leads to.
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
@@ -6,7 +6,7 @@ use docket_engine::cursor::Cursor;
 use docket_engine::event_json::event_json;
 use docket_schemas::json_schema::message_schema_id;
 use docket_schemas::{Event, EventType};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::subject;
 
@@ -15,6 +15,9 @@ pub(crate) const MESSAGE_ID: &str = "Nats-Msg-Id";
 
 /// The header that says where to read on, on every door of Docket.
 pub(crate) const CURSOR: &str = "docket-cursor";
+
+/// Room for headers, which a server counts too.
+const HEADERS_BYTES_MAX: usize = 4_096;
 
 /// What an event's payload calls a field, and what the field is called where it is read and written.
 const FIELDS: [(&str, &str); 10] = [
@@ -37,6 +40,7 @@ pub(crate) struct Outgoing {
     pub(crate) live_subject: String,
     pub(crate) headers: HeaderMap,
     pub(crate) payload: Bytes,
+    view: Map<String, Value>,
 }
 
 impl Outgoing {
@@ -45,22 +49,28 @@ impl Outgoing {
         let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
         let headers = headers(event, &data, cursor);
         let mut view = event_json(event, data, &event.principal.to_string(), cursor);
-        view.insert("text_url".to_owned(), json!(text_url(event)));
+        let place = (event.event_id, event.partition.number(), event.position);
+        let url = format!("/v1/events/{}?partition={}&position={}", place.0, place.1, place.2);
+        view.insert("text_url".to_owned(), json!(url));
         Self {
             subject: subject::durable(cursor.incarnation.region(), event),
             live_subject: subject::live(event),
             headers,
             payload: serde_json::to_vec(&view).unwrap_or_default().into(),
+            view,
         }
     }
-}
 
-/// Where the sealed text of an event is opened for those who may read it, on any node of the region; none where the
-/// event has none.
-fn text_url(event: &Event) -> Option<String> {
-    let (id, partition, position) = (event.event_id, event.partition.number(), event.position);
-    let url = || format!("/v1/events/{id}?partition={partition}&position={position}");
-    event.sealed.as_ref().map(|_| url())
+    /// The message as a server takes it: one that is too large comes without `data` and `deps`, and is read whole
+    /// over HTTP. No event may stop those behind it.
+    pub(crate) fn within(mut self, payload_max: usize) -> Self {
+        if self.payload.len() + HEADERS_BYTES_MAX > payload_max {
+            let short = [("data", Value::Null), ("deps", Value::Null), ("oversize", json!(true))];
+            self.view.extend(short.map(|(field, value)| (field.to_owned(), value)));
+            self.payload = serde_json::to_vec(&self.view).unwrap_or_default().into();
+        }
+        self
+    }
 }
 
 fn headers(event: &Event, data: &Value, cursor: &Cursor) -> HeaderMap {
@@ -102,6 +112,12 @@ fn fields(event_type: EventType, data: &Value) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use docket_engine::append::local_event;
+    use docket_engine::contract::drafts::{NOON, draft, eu, ticket};
+    use docket_engine::ports::log::Placed;
+
     use super::*;
 
     #[test]
@@ -116,5 +132,43 @@ mod tests {
         let opened =
             json!({"channel": "api", "priority": "high", "requester_id": "p", "status": "new"});
         assert_eq!(of(EventType::Opened, opened), "priority,status,subject");
+    }
+
+    fn event() -> (Event, Cursor) {
+        let mut draft = draft(ticket(1), 1);
+        draft.causation_id = Some(draft.command_id);
+        let partition = draft.stream.partition(&draft.tenant);
+        let placed = Placed { partition, position: 1, recorded_at: NOON };
+        let positions = docket_engine::cursor::Positions::START;
+        (local_event(&draft, placed, &eu(1)), Cursor { incarnation: eu(1), positions })
+    }
+
+    #[test]
+    fn a_message_has_the_fields_and_headers_of_its_asyncapi_document_and_no_others() {
+        let (event, cursor) = event();
+        let message = Outgoing::of(&event, &cursor);
+        let schemas = &docket_schemas::asyncapi::document()["components"]["schemas"];
+        let payload: Map<String, Value> = serde_json::from_slice(&message.payload).unwrap();
+        let told = schemas["Event"]["properties"].as_object().unwrap();
+        let sorted = |map: &Map<String, Value>| map.keys().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(sorted(&payload), sorted(told));
+        let headers = schemas["Headers"]["properties"].as_object().unwrap();
+        for (name, _) in message.headers.iter() {
+            assert!(headers.contains_key(AsRef::<str>::as_ref(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_event_that_is_too_large_for_the_server_comes_without_what_is_large() {
+        let (mut event, cursor) = event();
+        event.draft.data = json!({"custom_fields": {"k": "x".repeat(100_000)}}).to_string();
+        let whole = Outgoing::of(&event, &cursor).within(1_048_576);
+        assert!(whole.payload.len() > 100_000);
+        let short = Outgoing::of(&event, &cursor).within(65_536);
+        let payload: Value = serde_json::from_slice(&short.payload).unwrap();
+        assert!(short.payload.len() < 4_096);
+        assert_eq!((&payload["oversize"], &payload["data"]), (&json!(true), &Value::Null));
+        assert_eq!(payload["id"], json!(event.event_id));
+        assert!(payload["text_url"].as_str().unwrap().starts_with("/v1/events/"));
     }
 }

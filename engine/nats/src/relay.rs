@@ -194,29 +194,16 @@ impl Relay {
 
     /// Publishes for ever; each turn of the loop is one stretch without trouble.
     async fn relay(&self) {
-        let mut rest = REST_MIN;
         let mut known = SkippedEvents::default();
-        let mut told = String::new();
+        let mut mood = Mood::default();
         loop {
             self.server().await;
-            let Err(trouble) = self.stretch(&mut known, &mut rest).await;
+            let Err(trouble) = self.stretch(&mut known, &mut mood).await;
             match trouble {
-                Trouble::Known | Trouble::LogChanged => {
-                    tracing::info!(%trouble, "nats.relay.again")
-                }
-                trouble => {
-                    // A stream that is otherwise than asked for stays so until somebody acts: said once, loudly.
-                    let text = trouble.to_string();
-                    if text != told {
-                        tracing::error!(
-                            error = &trouble as &dyn std::error::Error,
-                            "nats.relay.stopped"
-                        );
-                        told = text;
-                    }
-                    sleep(rest).await;
-                    rest = (rest * 2).min(REST_MAX);
-                }
+                Trouble::Known => tracing::info!(%trouble, "nats.relay.again"),
+                // Perhaps only the tail is behind.
+                Trouble::LogChanged => sleep(REST_MIN).await,
+                trouble => mood.rest_after(&trouble).await,
             }
         }
     }
@@ -232,9 +219,10 @@ impl Relay {
     async fn stretch(
         &self,
         known: &mut SkippedEvents,
-        rest: &mut Duration,
+        mood: &mut Mood,
     ) -> Result<std::convert::Infallible, Trouble> {
-        let turns = self.link.turns();
+        let mut turns = self.link.turns();
+        turns.mark_unchanged();
         let heads = *self.ports.tail.heads().borrow();
         let start = match start::find(&self.ports, &self.context, &self.options.region).await? {
             Found::Start(start) => start,
@@ -255,9 +243,34 @@ impl Relay {
         let mut publisher = Publisher::new(&self.context, &self.options.region, start, known);
         let trouble = publisher.run(source, turns, &self.published).await;
         if publisher.has_published() {
-            *rest = REST_MIN;
+            *mood = Mood::default();
         }
         Err(trouble)
+    }
+}
+
+/// How long to rest after trouble, and what was said of it.
+struct Mood {
+    rest: Duration,
+    told: String,
+}
+
+impl Default for Mood {
+    fn default() -> Self {
+        Self { rest: REST_MIN, told: String::new() }
+    }
+}
+
+impl Mood {
+    /// A stream that is otherwise than asked for stays so until somebody acts: said once, loudly.
+    async fn rest_after(&mut self, trouble: &Trouble) {
+        let text = trouble.to_string();
+        if self.told != text {
+            tracing::error!(error = trouble as &dyn std::error::Error, "nats.relay.stopped");
+            self.told = text;
+        }
+        sleep(self.rest).await;
+        self.rest = (self.rest * 2).min(REST_MAX);
     }
 }
 

@@ -100,7 +100,6 @@ impl<'a> Publisher<'a> {
         mut turns: watch::Receiver<u64>,
         published: &watch::Sender<Option<Positions>>,
     ) -> Trouble {
-        turns.mark_unchanged();
         let trouble = tokio::select! {
             _ = turns.changed() => Trouble::Disconnected,
             Err(trouble) = self.publish(&mut source, published) => trouble,
@@ -131,6 +130,9 @@ impl<'a> Publisher<'a> {
                 return Err(Trouble::LogChanged);
             }
             let Some(next) = self.flying.front_mut() else {
+                // Also what was passed over because the stream has it.
+                self.acknowledged = self.cursor.positions;
+                published.send_replace(Some(self.acknowledged));
                 self.saver.save(&self.saved()).await;
                 // Also when nothing is written any more, the last cursor gets saved.
                 let _ = timeout(SAVE_EVERY, heads.changed()).await;
@@ -157,12 +159,10 @@ impl<'a> Publisher<'a> {
         self.check(event)?;
         self.cursor.positions.set(event.partition, event.position);
         if self.known.0.contains(&event.event_id) {
-            if self.flying.is_empty() {
-                self.acknowledged = self.cursor.positions;
-            }
             return Ok(());
         }
-        let outgoing = Outgoing::of(event, &self.cursor);
+        let payload_max = self.context.client().max_payload();
+        let outgoing = Outgoing::of(event, &self.cursor).within(payload_max);
         let message = PublishMessage::build()
             .payload(outgoing.payload)
             .headers(outgoing.headers)
