@@ -5,6 +5,7 @@ mod export;
 mod import;
 mod installation;
 mod keys;
+mod nats_config;
 mod region;
 mod serve;
 mod token;
@@ -35,6 +36,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Bring tickets of another system in from a file; a second run writes only what is missing
     Import(import::ImportArgs),
+    /// Print a nats-server configuration in which each tenant reads its own events and no others
+    NatsConfig(nats_config::NatsConfigArgs),
     /// Serve HTTP until told to stop
     Serve(serve::ServeArgs),
     /// Print a token signed with the installation's own key
@@ -48,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
+        Command::NatsConfig(args) => nats_config::run(&args),
         Command::Serve(args) => serve::run(args),
         Command::Token(args) => token::run(&args),
     };

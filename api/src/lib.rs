@@ -21,6 +21,7 @@ pub mod master_key;
 pub mod metrics;
 pub mod operations;
 pub mod present;
+mod private_file;
 pub mod problem;
 pub mod server;
 pub mod signals;

@@ -1,23 +1,31 @@
 //! The wiring: which log, key store and bus a process stands on.
 
+pub mod nats;
 pub mod scratch;
 
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use docket_engine::desk::{Ports, Started, start};
+use docket_engine::desk::{Desk, Ports, start};
+use docket_engine::in_process_ephemeral::InProcessEphemeral;
 use docket_engine::keyring::Keyring;
 use docket_engine::ports::bus::Bus;
+use docket_engine::ports::ephemeral::Ephemeral;
 use docket_engine::ports::keys::KeyStore as _;
+use docket_engine::ports::leases::Leases;
 use docket_engine::ports::log::EventLog;
+use docket_engine::ports::witness::Witness;
+use docket_nats::{NatsBus, NatsEphemeral};
 use docket_postgres::{PostgresBus, PostgresKeyStore, PostgresLog, PostgresOptions};
 use docket_sqlite::{SqliteBus, SqliteKeyStore, SqliteLog};
+use tokio::task::JoinHandle;
 
 use crate::clock::SystemClock;
 use crate::ids::SystemIds;
 use crate::master_key;
-use crate::witness::WitnessFile;
+use crate::witness::{WitnessFile, Witnesses};
+use nats::{Nats, NatsPlace};
 
 /// Why a process cannot stand; its sources say how it came to that.
 pub type WireError = Box<dyn Error + Send + Sync>;
@@ -35,6 +43,24 @@ pub struct Installation {
     pub master_key: Option<PathBuf>,
     /// The region's name.
     pub region: String,
+    /// NATS, to which the log is published and over which nodes wake each other.
+    pub nats: Option<NatsPlace>,
+}
+
+/// A node at work, and what it stands on beside its desk's own ports.
+pub struct Opened {
+    /// Where writes and reads go.
+    pub desk: Desk,
+    /// Ends when every desk is dropped and what waited is written.
+    pub appender: JoinHandle<()>,
+    /// Whether the log was found restored from a backup, so that a new incarnation began.
+    pub restored: bool,
+    /// Who of the nodes does what only one needs to do.
+    pub leases: Arc<dyn Leases>,
+    /// Typing and presence.
+    pub ephemeral: Arc<dyn Ephemeral>,
+    /// NATS, where the installation has it.
+    pub nats: Option<Nats>,
 }
 
 /// Told of every append: microseconds and rows.
@@ -48,38 +74,58 @@ pub async fn open(
     installation: &Installation,
     process: &str,
     on_append: OnAppend,
-) -> Result<Started, WireError> {
+) -> Result<Opened, WireError> {
     let data = &installation.data;
     std::fs::create_dir_all(data)
         .map_err(|error| format!("cannot make the data directory {}: {error}", data.display()))?;
-    let (log, bus) = log_and_bus(installation).await?;
+    let nats = match &installation.nats {
+        Some(place) => Some(Nats::connect(place, &installation.region).await?),
+        None => None,
+    };
+    let (log, leases, bus) = log_and_bus(installation, nats.as_ref()).await?;
     let keyring = Arc::new(keyring(installation, &*log).await?);
     let witness = WitnessFile::open(data, process).map_err(|error| {
         format!("cannot write in the data directory {}: {error}", data.display())
     })?;
+    let mut witnesses: Vec<Arc<dyn Witness>> = vec![Arc::new(witness)];
+    witnesses.extend(nats.as_ref().map(Nats::witness));
+    let ephemeral: Arc<dyn Ephemeral> = match &nats {
+        Some(nats) => Arc::new(NatsEphemeral::start(&nats.link, &installation.region)),
+        None => Arc::new(InProcessEphemeral::default()),
+    };
     let ports = Ports {
         log,
         keyring,
         bus,
-        witness: Arc::new(witness),
+        witness: Arc::new(Witnesses(witnesses)),
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
         on_append,
     };
-    Ok(start(ports, &installation.region).await?)
+    let started = start(ports, &installation.region).await?;
+    let (desk, appender, restored) = (started.desk, started.appender, started.restored);
+    Ok(Opened { desk, appender, restored, leases, ephemeral, nats })
 }
 
+type LogLeasesBus = (Arc<dyn EventLog>, Arc<dyn Leases>, Arc<dyn Bus>);
+
+/// Processes that share a file hear each other by it; nodes that share a database over NATS, or by NOTIFY.
 async fn log_and_bus(
     installation: &Installation,
-) -> Result<(Arc<dyn EventLog>, Arc<dyn Bus>), WireError> {
+    nats: Option<&Nats>,
+) -> Result<LogLeasesBus, WireError> {
     let Some(url) = &installation.database_url else {
-        let log = SqliteLog::open(installation.data.join("docket.db")).await?;
-        let bus = SqliteBus::open(installation.data.join("docket.db")).await?;
-        return Ok((Arc::new(log), Arc::new(bus)));
+        let path = installation.data.join("docket.db");
+        let log = Arc::new(SqliteLog::open(&path).await?);
+        return Ok((log.clone(), log, Arc::new(SqliteBus::open(&path).await?)));
     };
     let options = PostgresOptions::default();
-    let log = PostgresLog::connect(url, &options).await?;
-    Ok((Arc::new(log), Arc::new(PostgresBus::connect(url, &options).await?)))
+    let log = Arc::new(PostgresLog::connect(url, &options).await?);
+    let bus: Arc<dyn Bus> = match nats {
+        Some(nats) => Arc::new(NatsBus::start(&nats.link, &installation.region)),
+        None => Arc::new(PostgresBus::connect(url, &options).await?),
+    };
+    Ok((log.clone(), log, bus))
 }
 
 /// A log that names a key store is never given a new one: what it sealed could not be opened.

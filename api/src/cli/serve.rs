@@ -8,7 +8,6 @@ use axum::http::Uri;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use docket_engine::desk::Desk;
-use docket_engine::in_process_ephemeral::InProcessEphemeral;
 use docket_schemas::{Role, Tenant};
 use tracing_subscriber::EnvFilter;
 
@@ -40,6 +39,15 @@ pub(super) struct ServeArgs {
     /// Requests of one principal: 100/s, 6000/m, 10000/h, or off
     #[arg(long, env = "DOCKET_RATE_LIMIT", default_value = "100/s", value_parser = parse_rate)]
     rate_limit: RateFlag,
+    /// Tenants that may read their events over NATS; for each the relay keeps durable consumers
+    #[arg(
+        long,
+        env = "DOCKET_NATS_TENANTS",
+        value_name = "T,U",
+        value_delimiter = ',',
+        requires = "nats_url"
+    )]
+    nats_tenants: Vec<Tenant>,
     /// Certificate chain (PEM): serve TLS 1.3 only
     #[arg(long, env = "DOCKET_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -105,8 +113,13 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let operations = Arc::new(Operations { metrics, readiness: Readiness::new(probe(&desk)) });
     let stopping = Arc::clone(&operations);
     let drain = signals::drain(move || stopping.readiness.drain())?;
-    let whispers = Arc::new(InProcessEphemeral::default());
-    let live = Live::start(&desk, whispers, drain.clone(), args.allowed_origins.clone()).await?;
+    let origins = args.allowed_origins.clone();
+    let live = Live::start(&desk, started.ephemeral, drain.clone(), origins).await?;
+    if let Some(nats) = &started.nats {
+        let (tail, tenants) = (live.tail.clone(), args.nats_tenants.clone());
+        let lag = nats.relay(&desk, tail, started.leases, tenants).await?;
+        operations.metrics.register_relay(lag);
+    }
     let app = App { desk, gate: Arc::clone(&gate), live };
     let router = http::router(http::caller_routes(), app.clone(), Arc::clone(&operations));
     let tls = match (&args.tls_cert, &args.tls_key) {
