@@ -53,6 +53,13 @@ pub struct Opened {
     pub appender: JoinHandle<()>,
     /// Whether the log was found restored from a backup, so that a new incarnation began.
     pub restored: bool,
+    /// What all nodes of the log share beside it.
+    pub roster: Roster,
+}
+
+/// What all nodes of a log share beside it.
+#[derive(Clone)]
+pub struct Roster {
     /// Who does what only one node needs to do.
     pub leases: Arc<dyn Leases>,
     /// Who is at work on the log.
@@ -71,7 +78,7 @@ pub async fn open(
     let data = &installation.data;
     std::fs::create_dir_all(data)
         .map_err(|error| format!("cannot make the data directory {}: {error}", data.display()))?;
-    let Log { log, bus, leases, nodes } = log_and_bus(installation).await?;
+    let Log { log, bus, roster } = log_and_bus(installation).await?;
     let keyring = Arc::new(keyring(installation, &*log).await?);
     let witness = WitnessFile::open(data, process).map_err(|error| {
         format!("cannot write in the data directory {}: {error}", data.display())
@@ -87,27 +94,28 @@ pub async fn open(
     };
     let started = start(ports, &installation.region).await?;
     let (desk, appender, restored) = (started.desk, started.appender, started.restored);
-    Ok(Opened { desk, appender, restored, leases, nodes })
+    Ok(Opened { desk, appender, restored, roster })
 }
 
-/// A log with what all its nodes share beside it.
+/// A log with its bus.
 struct Log {
     log: Arc<dyn EventLog>,
     bus: Arc<dyn Bus>,
-    leases: Arc<dyn Leases>,
-    nodes: Arc<dyn Nodes>,
+    roster: Roster,
 }
 
 async fn log_and_bus(installation: &Installation) -> Result<Log, WireError> {
     let Some(url) = &installation.database_url else {
         let log = Arc::new(SqliteLog::open(installation.data.join("docket.db")).await?);
         let bus = Arc::new(SqliteBus::open(installation.data.join("docket.db")).await?);
-        return Ok(Log { log: log.clone(), bus, leases: log.clone(), nodes: log });
+        let roster = Roster { leases: log.clone(), nodes: log.clone() };
+        return Ok(Log { log, bus, roster });
     };
     let options = PostgresOptions::default();
     let log = Arc::new(PostgresLog::connect(url, &options).await?);
     let bus = Arc::new(PostgresBus::connect(url, &options).await?);
-    Ok(Log { log: log.clone(), bus, leases: log.clone(), nodes: log })
+    let roster = Roster { leases: log.clone(), nodes: log.clone() };
+    Ok(Log { log, bus, roster })
 }
 
 /// A log that names a key store is never given a new one: what it sealed could not be opened.

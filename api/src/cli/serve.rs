@@ -100,16 +100,17 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     if started.restored {
         tracing::warn!(incarnation = %started.desk.incarnation(), "log.restored.found");
     }
-    let (views, keeping) = views::start(wire::view_store(&installation).await?, &started).await?;
+    let store = wire::view_store(&installation).await?;
     tokio::spawn(fail_with(started.appender));
     let desk = started.desk;
     let gauges = views::gauges::LagGauges::registered(&metrics);
-    tokio::spawn(gauges.follow(views.clone(), Arc::clone(&desk.ports().clock)));
     let operations = Arc::new(Operations { metrics, readiness: Readiness::new(probe(&desk)) });
     let stopping = Arc::clone(&operations);
     let drain = signals::drain(move || stopping.readiness.drain())?;
     let whispers = Arc::new(InProcessEphemeral::default());
     let live = Live::start(&desk, whispers, drain.clone(), args.allowed_origins.clone()).await?;
+    let (views, keeping) = views::start(store, &desk, live.tail.clone(), started.roster);
+    tokio::spawn(gauges.follow(views.clone(), Arc::clone(&desk.ports().clock)));
     let app = App { desk, gate: Arc::clone(&gate), live, views };
     let router = http::router(http::caller_routes(), app.clone(), Arc::clone(&operations));
     let tls = match (&args.tls_cert, &args.tls_key) {

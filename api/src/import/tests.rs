@@ -8,7 +8,6 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use docket_engine::desk::Started;
 use docket_engine::ticket::Resolved;
 use docket_schemas::{Event, PersonId, Stream, Tenant, TicketId};
 use parking_lot::Mutex;
@@ -20,7 +19,7 @@ use crate::wire::{self, Installation};
 /// An installation on SQLite with a file to import.
 struct Office {
     folder: TempDir,
-    started: Started,
+    started: wire::Opened,
 }
 
 /// What an import said of rows.
