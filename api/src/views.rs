@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docket_engine::cursor::Positions;
-use docket_engine::ports::log::LogError;
+use docket_engine::desk::Desk;
 use docket_engine::ports::nodes::{NODE_REPORT_EVERY, Nodes};
 use docket_engine::tail::Tail;
 use docket_projections::store::ViewStore;
@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use crate::wire::Opened;
+use crate::wire::Roster;
 
 /// How long a node that stops waits until it has let go of its leases.
 const LET_GO_WITHIN: Duration = Duration::from_secs(2);
@@ -38,21 +38,21 @@ pub struct Keeping {
     reporting: JoinHandle<()>,
 }
 
-/// Begins to keep the views up to date.
-///
-/// # Errors
-/// When the log does not answer.
-pub async fn start(
+/// Begins to keep the views up to date behind what the node newly reads of the log.
+#[must_use]
+pub fn start(
     store: Arc<dyn ViewStore>,
-    opened: &Opened,
-) -> Result<(Views, Keeping), LogError> {
-    let ports = opened.desk.ports();
-    let tail = Tail::follow(Arc::clone(&ports.log), &*ports.bus).await?;
+    desk: &Desk,
+    tail: Tail,
+    roster: Roster,
+) -> (Views, Keeping) {
+    let ports = desk.ports();
+    let Roster { leases, nodes } = roster;
     let node = ports.ids.time_ordered();
     let (give, share) = watch::channel(PartitionSet::NONE);
     let sharing = Sharing {
-        leases: Arc::clone(&opened.leases),
-        nodes: Arc::clone(&opened.nodes),
+        leases: Arc::clone(&leases),
+        nodes: Arc::clone(&nodes),
         node,
         name: "view/tickets".to_owned(),
     };
@@ -64,16 +64,16 @@ pub async fn start(
         clock: Arc::clone(&ports.clock),
         share,
         progress: Arc::clone(&progress),
-        leases: Arc::clone(&opened.leases),
+        leases,
         node,
     };
     let keeping = Keeping {
         keeper: tokio::spawn(keeper.run()),
         sharing: tokio::spawn(sharing.run(give)),
-        reporting: tokio::spawn(report(Arc::clone(&opened.nodes), node)),
+        reporting: tokio::spawn(report(nodes, node)),
     };
     let freshness = Arc::new(Freshness::new(Arc::clone(&store), tail, progress));
-    Ok((Views { store, freshness }, keeping))
+    (Views { store, freshness }, keeping)
 }
 
 impl Keeping {

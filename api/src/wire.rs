@@ -61,14 +61,21 @@ pub struct Opened {
     pub appender: JoinHandle<()>,
     /// Whether the log was found restored from a backup, so that a new incarnation began.
     pub restored: bool,
-    /// Who does what only one node needs to do.
-    pub leases: Arc<dyn Leases>,
-    /// Who is at work on the log.
-    pub nodes: Arc<dyn Nodes>,
+    /// What all nodes of the log share beside it.
+    pub roster: Roster,
     /// Typing and presence.
     pub ephemeral: Arc<dyn Ephemeral>,
     /// NATS, where the installation has it.
     pub nats: Option<Nats>,
+}
+
+/// What all nodes of a log share beside it.
+#[derive(Clone)]
+pub struct Roster {
+    /// Who does what only one node needs to do.
+    pub leases: Arc<dyn Leases>,
+    /// Who is at work on the log.
+    pub nodes: Arc<dyn Nodes>,
 }
 
 /// Opens an installation and begins to append; `process` names its witness.
@@ -87,7 +94,7 @@ pub async fn open(
         Some(place) => Some(Nats::connect(place, &installation.region).await?),
         None => None,
     };
-    let Log { log, bus, leases, nodes } = log_and_bus(installation, nats.as_ref()).await?;
+    let Log { log, bus, roster } = log_and_bus(installation, nats.as_ref()).await?;
     let keyring = Arc::new(keyring(installation, &*log).await?);
     let witness = WitnessFile::open(data, process).map_err(|error| {
         format!("cannot write in the data directory {}: {error}", data.display())
@@ -109,15 +116,14 @@ pub async fn open(
     };
     let started = start(ports, &installation.region).await?;
     let (desk, appender, restored) = (started.desk, started.appender, started.restored);
-    Ok(Opened { desk, appender, restored, leases, nodes, ephemeral, nats })
+    Ok(Opened { desk, appender, restored, roster, ephemeral, nats })
 }
 
-/// A log with what all its nodes share beside it.
+/// A log with its bus.
 struct Log {
     log: Arc<dyn EventLog>,
     bus: Arc<dyn Bus>,
-    leases: Arc<dyn Leases>,
-    nodes: Arc<dyn Nodes>,
+    roster: Roster,
 }
 
 /// Processes that share a file hear each other by it; nodes that share a database over NATS, or by NOTIFY.
@@ -126,7 +132,8 @@ async fn log_and_bus(installation: &Installation, nats: Option<&Nats>) -> Result
         let path = installation.data.join("docket.db");
         let log = Arc::new(SqliteLog::open(&path).await?);
         let bus = Arc::new(SqliteBus::open(&path).await?);
-        return Ok(Log { log: log.clone(), bus, leases: log.clone(), nodes: log });
+        let roster = Roster { leases: log.clone(), nodes: log.clone() };
+        return Ok(Log { log, bus, roster });
     };
     let options = PostgresOptions::default();
     let log = Arc::new(PostgresLog::connect(url, &options).await?);
@@ -134,7 +141,8 @@ async fn log_and_bus(installation: &Installation, nats: Option<&Nats>) -> Result
         Some(nats) => Arc::new(NatsBus::start(&nats.link, &installation.region)),
         None => Arc::new(PostgresBus::connect(url, &options).await?),
     };
-    Ok(Log { log: log.clone(), bus, leases: log.clone(), nodes: log })
+    let roster = Roster { leases: log.clone(), nodes: log.clone() };
+    Ok(Log { log, bus, roster })
 }
 
 /// A log that names a key store is never given a new one: what it sealed could not be opened.

@@ -52,9 +52,8 @@ impl Freshness {
     /// # Errors
     /// When the store does not answer.
     pub async fn wait_for(&self, positions: &Positions) -> Result<bool, StoreError> {
-        let reached = |reached: &Positions| *reached;
-        let asked = self.ask(Some(positions), async || self.store.reached().await, reached).await?;
-        Ok(asked.1)
+        let asked = self.ask(Some(positions), || self.store.reached(), |reached| *reached);
+        Ok(asked.await?.1)
     }
 
     /// Asks the view once it has come to `wanted`, [`WAIT_MAX`] at most. `basis` says what an answer rests on, and so
@@ -62,12 +61,15 @@ impl Freshness {
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn ask<T>(
+    pub async fn ask<T, F>(
         &self,
         wanted: Option<&Positions>,
-        question: impl AsyncFn() -> Result<T, StoreError>,
-        basis: impl Fn(&T) -> Positions,
-    ) -> Result<(T, bool), StoreError> {
+        question: impl Fn() -> F + Send,
+        basis: impl Fn(&T) -> Positions + Send,
+    ) -> Result<(T, bool), StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>> + Send,
+    {
         let Some(wanted) = wanted else { return Ok((question().await?, true)) };
         let mut deadline = pin!(sleep(WAIT_MAX));
         loop {

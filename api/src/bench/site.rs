@@ -74,7 +74,6 @@ impl Site {
         });
         let started = wire::open(installation, "bench", on_append).await?;
         let store = wire::view_store(installation).await?;
-        let (views, keeping) = views::start(store, &started).await?;
         let key = SigningKey::open_or_create(&installation.data.join("signing-key.pem"))?;
         let keys = KeySource::fixed(KeySet::parse(key.jwks().to_string().as_bytes())?);
         let gate = Arc::new(Gate::new(Verifier::new(keys, ISSUER_DEFAULT), UNLIMITED));
@@ -83,6 +82,8 @@ impl Site {
         let (drain, draining) = watch::channel(false);
         let whispers = Arc::new(InProcessEphemeral::default());
         let live = Live::start(&started.desk, whispers, draining.clone(), Vec::new()).await?;
+        let roster = started.roster.clone();
+        let (views, keeping) = views::start(store, &started.desk, live.tail.clone(), roster);
         let app = App { desk: started.desk.clone(), gate, live, views };
         let routes = http::tickets::routes().merge(http::events::routes());
         let router = http::router(routes, app, operations);

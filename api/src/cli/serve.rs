@@ -108,21 +108,22 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     if started.restored {
         tracing::warn!(incarnation = %started.desk.incarnation(), "log.restored.found");
     }
-    let (views, keeping) = views::start(wire::view_store(&installation).await?, &started).await?;
+    let store = wire::view_store(&installation).await?;
     tokio::spawn(fail_with(started.appender));
     let desk = started.desk;
     let gauges = views::gauges::LagGauges::registered(&metrics);
-    tokio::spawn(gauges.follow(views.clone(), Arc::clone(&desk.ports().clock)));
     let operations = Arc::new(Operations { metrics, readiness: Readiness::new(probe(&desk)) });
     let stopping = Arc::clone(&operations);
     let drain = signals::drain(move || stopping.readiness.drain())?;
     let origins = args.allowed_origins.clone();
     let live = Live::start(&desk, started.ephemeral, drain.clone(), origins).await?;
     if let Some(nats) = &started.nats {
-        let (tail, tenants) = (live.tail.clone(), args.nats_tenants.clone());
-        let lag = nats.relay(&desk, tail, started.leases, tenants).await?;
+        let (leases, tail) = (Arc::clone(&started.roster.leases), live.tail.clone());
+        let lag = nats.relay(&desk, tail, leases, args.nats_tenants.clone()).await?;
         operations.metrics.register_relay(lag);
     }
+    let (views, keeping) = views::start(store, &desk, live.tail.clone(), started.roster);
+    tokio::spawn(gauges.follow(views.clone(), Arc::clone(&desk.ports().clock)));
     let app = App { desk, gate: Arc::clone(&gate), live, views };
     let router = http::router(http::caller_routes(), app.clone(), Arc::clone(&operations));
     let tls = match (&args.tls_cert, &args.tls_key) {

@@ -32,12 +32,15 @@ pub(super) async fn wanted(app: &App, headers: &HeaderMap) -> Result<Option<Posi
 }
 
 /// Asks the view, once it has reached the wanted place or 2 s are over.
-pub(super) async fn ask<T>(
+pub(super) async fn ask<T, F>(
     app: &App,
     wanted: Option<&Positions>,
-    question: impl AsyncFn() -> Result<T, StoreError>,
-    basis: impl Fn(&T) -> &Basis,
-) -> Result<(T, Waited), Problem> {
+    question: impl Fn() -> F + Send,
+    basis: impl Fn(&T) -> &Basis + Send + Sync,
+) -> Result<(T, Waited), Problem>
+where
+    F: Future<Output = Result<T, StoreError>> + Send,
+{
     let asked = app.views.freshness.ask(wanted, question, |answer| basis(answer).positions).await;
     let (answer, reached) = asked.map_err(store_problem)?;
     Ok((answer, if reached { Waited::Reached } else { Waited::InVain }))

@@ -31,7 +31,7 @@ pub(super) async fn get(
     let wanted = wanted(&app, &headers).await?;
     let query = CountQuery { tenant: token.tenant.clone(), viewer, filter };
     let store = &app.views.store;
-    let asked = ask(&app, wanted.as_ref(), async || store.count(&query).await, |one| &one.basis);
+    let asked = ask(&app, wanted.as_ref(), || store.count(&query), |one| &one.basis);
     let (count, waited) = asked.await?;
     let as_of = as_of(&app, Audience::of(token.role), &count.basis, waited).await?;
     let body = json!({"count": count.count, "exact": count.exact, "as_of": as_of});

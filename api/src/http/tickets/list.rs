@@ -63,7 +63,7 @@ pub(super) async fn get(
     let tenant = token.tenant.clone();
     let query = ListQuery { tenant, viewer, filter, sort: order, after, limit };
     let store = &app.views.store;
-    let asked = ask(&app, wanted.as_ref(), async || store.list(&query).await, |page| &page.basis);
+    let asked = ask(&app, wanted.as_ref(), || store.list(&query), |page| &page.basis);
     let (page, waited) = asked.await?;
     let audience = Audience::of(token.role);
     let last = page.tickets.last().filter(|_| page.more).map(|last| cursors.write(last.place));
