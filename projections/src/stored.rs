@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use docket_engine::ticket::{Conflict, ConflictCandidate, Resolved, SealedSubject, UnseenMessage};
+use docket_engine::ticket::{
+    Conflict, ConflictCandidate, MergeMark, Resolved, SealedSubject, UnseenMessage,
+};
 use docket_engine::version::Version;
 use docket_schemas::{
     Channel, EventId, KeyId, Kind, MessageId, Observed, PersonId, Principal, Priority, Role,
@@ -76,6 +78,8 @@ struct Stored {
     unseen: Vec<(MessageId, Principal, i64)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     follow_up_of: Option<TicketId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    merge: Option<MergeMark>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -121,6 +125,7 @@ impl Stored {
             conflicts,
             unseen_messages,
             follow_up_of,
+            merge,
         } = ticket;
         let unseen = |one: &UnseenMessage| (one.id, one.author.clone(), one.created_at.micros());
         Self {
@@ -145,6 +150,7 @@ impl Stored {
             conflicts: conflicts.iter().map(Disagreement::of).collect(),
             unseen: unseen_messages.iter().map(unseen).collect(),
             follow_up_of: *follow_up_of,
+            merge: merge.clone(),
         }
     }
 
@@ -178,6 +184,7 @@ impl Stored {
             conflicts: self.conflicts.into_iter().map(Disagreement::conflict).collect(),
             unseen_messages: self.unseen.into_iter().map(unseen).collect(),
             follow_up_of: self.follow_up_of,
+            merge: self.merge,
         })
     }
 }

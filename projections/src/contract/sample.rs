@@ -82,6 +82,7 @@ pub fn resolved(number: u64) -> Resolved {
             created_at: time(5),
         }],
         follow_up_of: None,
+        merge: None,
     }
 }
 
