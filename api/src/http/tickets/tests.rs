@@ -7,7 +7,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use docket_engine::command::{Caller, MergeMove, MergeWrite, Urgency};
-use docket_engine::desk::Started;
 use docket_engine::in_process_ephemeral::InProcessEphemeral;
 use docket_schemas::{CommandId, MergeGoal, Role, Tenant, TicketId};
 use http_body_util::BodyExt as _;
@@ -25,7 +24,8 @@ use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::operations::{Operations, Readiness};
 use crate::testing::TempDir;
-use crate::wire::{self, Installation};
+use crate::views::{self, Keeping};
+use crate::wire::{self, Installation, Opened};
 
 const ISSUER: &str = "docket";
 const MERGE: [MergeMove; 3] =
@@ -37,7 +37,8 @@ const UNMERGE: [MergeMove; 3] =
 struct House {
     _folder: TempDir,
     _drain: watch::Sender<bool>,
-    started: Started,
+    _keeping: Keeping,
+    started: Opened,
     key: SigningKey,
     router: Router,
 }
@@ -51,6 +52,7 @@ impl House {
             keys_url: None,
             master_key: None,
             region: "local".to_owned(),
+            nats: None,
         };
         let started = wire::open(&installation, "tickets", Box::new(|_, _| {})).await.unwrap();
         let key = SigningKey::open_or_create(&folder.path().join("signing-key.pem")).unwrap();
@@ -61,9 +63,12 @@ impl House {
         let (drain, draining) = watch::channel(false);
         let whispers = Arc::new(InProcessEphemeral::default());
         let live = Live::start(&started.desk, whispers, draining, Vec::new()).await.unwrap();
-        let app = App { desk: started.desk.clone(), gate: Arc::new(gate), live };
+        let store = wire::view_store(&installation).await.unwrap();
+        let roster = started.roster.clone();
+        let (views, keeping) = views::start(store, &started.desk, live.tail.clone(), roster);
+        let app = App { desk: started.desk.clone(), gate: Arc::new(gate), live, views };
         let router = router(routes(), app, operations);
-        Self { _folder: folder, _drain: drain, started, key, router }
+        Self { _folder: folder, _drain: drain, _keeping: keeping, started, key, router }
     }
 
     fn token(&self, role: Role, sub: &str) -> String {
