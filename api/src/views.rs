@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use docket_engine::cursor::Positions;
 use docket_engine::desk::Desk;
+use docket_engine::ports::leases::Leases;
 use docket_engine::ports::nodes::{NODE_REPORT_EVERY, Nodes};
 use docket_engine::tail::Tail;
 use docket_projections::store::ViewStore;
@@ -16,8 +17,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
-
-use crate::wire::Roster;
 
 /// How long a node that stops waits until it has let go of its leases.
 const LET_GO_WITHIN: Duration = Duration::from_secs(2);
@@ -44,10 +43,10 @@ pub fn start(
     store: Arc<dyn ViewStore>,
     desk: &Desk,
     tail: Tail,
-    roster: Roster,
+    leases: Arc<dyn Leases>,
+    nodes: Arc<dyn Nodes>,
 ) -> (Views, Keeping) {
     let ports = desk.ports();
-    let Roster { leases, nodes } = roster;
     let node = ports.ids.time_ordered();
     let (give, share) = watch::channel(PartitionSet::NONE);
     let sharing = Sharing {

@@ -50,10 +50,7 @@ pub struct Installation {
     pub nats: Option<NatsPlace>,
 }
 
-/// Told of every append: microseconds and rows.
-pub type OnAppend = Box<dyn Fn(u64, usize) + Send + Sync>;
-
-/// An installation at work.
+/// A node at work, and what it stands on beside its desk's own ports.
 pub struct Opened {
     /// Where writes and reads go.
     pub desk: Desk,
@@ -61,22 +58,18 @@ pub struct Opened {
     pub appender: JoinHandle<()>,
     /// Whether the log was found restored from a backup, so that a new incarnation began.
     pub restored: bool,
-    /// What all nodes of the log share beside it.
-    pub roster: Roster,
+    /// Who of the nodes does what only one needs to do.
+    pub leases: Arc<dyn Leases>,
+    /// Who is at work on the log.
+    pub nodes: Arc<dyn Nodes>,
     /// Typing and presence.
     pub ephemeral: Arc<dyn Ephemeral>,
     /// NATS, where the installation has it.
     pub nats: Option<Nats>,
 }
 
-/// What all nodes of a log share beside it.
-#[derive(Clone)]
-pub struct Roster {
-    /// Who does what only one node needs to do.
-    pub leases: Arc<dyn Leases>,
-    /// Who is at work on the log.
-    pub nodes: Arc<dyn Nodes>,
-}
+/// Told of every append: microseconds and rows.
+pub type OnAppend = Box<dyn Fn(u64, usize) + Send + Sync>;
 
 /// Opens an installation and begins to append; `process` names its witness.
 ///
@@ -94,7 +87,7 @@ pub async fn open(
         Some(place) => Some(Nats::connect(place, &installation.region).await?),
         None => None,
     };
-    let Log { log, bus, roster } = log_and_bus(installation, nats.as_ref()).await?;
+    let Log { log, leases, nodes, bus } = log_and_bus(installation, nats.as_ref()).await?;
     let keyring = Arc::new(keyring(installation, &*log).await?);
     let witness = WitnessFile::open(data, process).map_err(|error| {
         format!("cannot write in the data directory {}: {error}", data.display())
@@ -116,14 +109,15 @@ pub async fn open(
     };
     let started = start(ports, &installation.region).await?;
     let (desk, appender, restored) = (started.desk, started.appender, started.restored);
-    Ok(Opened { desk, appender, restored, roster, ephemeral, nats })
+    Ok(Opened { desk, appender, restored, leases, nodes, ephemeral, nats })
 }
 
-/// A log with its bus.
+/// A log with what its nodes share beside it.
 struct Log {
     log: Arc<dyn EventLog>,
+    leases: Arc<dyn Leases>,
+    nodes: Arc<dyn Nodes>,
     bus: Arc<dyn Bus>,
-    roster: Roster,
 }
 
 /// Processes that share a file hear each other by it; nodes that share a database over NATS, or by NOTIFY.
@@ -132,8 +126,7 @@ async fn log_and_bus(installation: &Installation, nats: Option<&Nats>) -> Result
         let path = installation.data.join("docket.db");
         let log = Arc::new(SqliteLog::open(&path).await?);
         let bus = Arc::new(SqliteBus::open(&path).await?);
-        let roster = Roster { leases: log.clone(), nodes: log.clone() };
-        return Ok(Log { log, bus, roster });
+        return Ok(Log { leases: log.clone(), nodes: log.clone(), log, bus });
     };
     let options = PostgresOptions::default();
     let log = Arc::new(PostgresLog::connect(url, &options).await?);
@@ -141,8 +134,7 @@ async fn log_and_bus(installation: &Installation, nats: Option<&Nats>) -> Result
         Some(nats) => Arc::new(NatsBus::start(&nats.link, &installation.region)),
         None => Arc::new(PostgresBus::connect(url, &options).await?),
     };
-    let roster = Roster { leases: log.clone(), nodes: log.clone() };
-    Ok(Log { log, bus, roster })
+    Ok(Log { leases: log.clone(), nodes: log.clone(), log, bus })
 }
 
 /// A log that names a key store is never given a new one: what it sealed could not be opened.

@@ -67,6 +67,8 @@ enum KeepError {
 /// What a keeper has under way.
 #[derive(Default)]
 struct Kept {
+    /// What the log was when feeding began.
+    incarnation: Option<Incarnation>,
     fed: HashMap<VersionNumber, Fed>,
     rebuild: Option<Running>,
     /// Before this no rebuild begins by itself: the last one has failed.
@@ -114,6 +116,13 @@ impl Keeper {
     async fn look(&self, kept: &mut Kept) -> Result<(), KeepError> {
         let versions = self.store.versions().await?;
         let incarnations = self.log.incarnations().await?;
+        let newest = incarnations.last().map(|start| start.incarnation.clone());
+        if kept.incarnation != newest {
+            // The log was restored: what was folded of it, and how far that came, says nothing of what it now holds.
+            kept.fed.clear();
+            self.progress.set(self.store.reached().await?);
+            kept.incarnation = newest;
+        }
         let active_is_fed = self.look_at(&versions, &incarnations, &mut kept.fed).await?;
         self.look_after_rebuild(kept, active_is_fed).await
     }
@@ -225,11 +234,8 @@ impl Keeper {
         }) {
             return Ok(false);
         }
-        let named = self.store.go_on_as(version.number, version.incarnation.as_ref(), newest);
-        if named.await? && version.phase == Phase::Active {
-            // What was known of another log says nothing of this one.
-            self.progress.set(positions);
-        }
+        // Where another node was quicker it has said the same.
+        self.store.go_on_as(version.number, version.incarnation.as_ref(), newest).await?;
         Ok(true)
     }
 

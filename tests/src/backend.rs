@@ -36,19 +36,31 @@ impl Backend {
     /// # Panics
     /// When the statement fails.
     pub async fn change_view(&self, statement: &str) {
+        self.change("docket_views", "views.db", statement).await;
+    }
+
+    /// Runs a statement on the tables of the log.
+    ///
+    /// # Panics
+    /// When the statement fails.
+    pub async fn change_log(&self, statement: &str) {
+        self.change("docket", "docket.db", statement).await;
+    }
+
+    async fn change(&self, schema: &str, file: &str, statement: &str) {
         if let Some(database) = &self.database {
             let mut connection = database.connect().await;
-            let statement = format!("SET search_path = docket_views; {statement}");
+            let statement = format!("SET search_path = {schema}; {statement}");
             let done = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await;
-            done.expect("a statement on the view's tables");
+            done.expect("a statement on the tables");
             return;
         }
-        let file = self.site.data().join("views.db");
+        let file = self.site.data().join(file);
         let options = SqliteConnectOptions::new().filename(file).busy_timeout(BUSY_WAIT);
-        let mut connection = options.connect().await.expect("the view's file opens");
+        let mut connection = options.connect().await.expect("the file opens");
         let statement = statement.to_owned();
         let done = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await;
-        done.expect("a statement on the view's tables");
+        done.expect("a statement on the tables");
     }
 
     /// Every row of one of the log's PostgreSQL tables as text.

@@ -82,8 +82,9 @@ impl Site {
         let (drain, draining) = watch::channel(false);
         let whispers = Arc::new(InProcessEphemeral::default());
         let live = Live::start(&started.desk, whispers, draining.clone(), Vec::new()).await?;
-        let roster = started.roster.clone();
-        let (views, keeping) = views::start(store, &started.desk, live.tail.clone(), roster);
+        let tail = live.tail.clone();
+        let (views, keeping) =
+            views::start(store, &started.desk, tail, started.leases, started.nodes);
         let app = App { desk: started.desk.clone(), gate, live, views };
         let routes = http::tickets::routes().merge(http::events::routes());
         let router = http::router(routes, app, operations);

@@ -148,7 +148,7 @@ async fn rebuild(place: &Place) -> Result<ExitCode, Failure> {
     let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
         "{msg:<10} {wide_bar} {human_pos}/{human_len} events, {per_sec}, {eta} left",
     )?);
-    let nodes = place.opened.roster.nodes.seen(NODE_GONE_AFTER).await?;
+    let nodes = place.opened.nodes.seen(NODE_GONE_AFTER).await?;
     if nodes.is_empty() || rebuild_there(place, &bar).await? == Asked::NobodyLeft {
         rebuild_here(place, bar.clone()).await?;
     }
@@ -204,7 +204,7 @@ async fn rebuild_there(place: &Place, bar: &ProgressBar) -> Result<Asked, Failur
             bar.set_position(place.store.checkpoints(new.number).await?.total());
             bar.set_message(new.phase.as_str());
         }
-        if place.opened.roster.nodes.seen(NODE_GONE_AFTER).await?.is_empty() {
+        if place.opened.nodes.seen(NODE_GONE_AFTER).await?.is_empty() {
             let now = ports.clock.now();
             place.store.end_rebuild(asked, Err("no node was left".to_owned()), now).await?;
             return Ok(Asked::NobodyLeft);

@@ -117,12 +117,13 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let drain = signals::drain(move || stopping.readiness.drain())?;
     let origins = args.allowed_origins.clone();
     let live = Live::start(&desk, started.ephemeral, drain.clone(), origins).await?;
+    let leases = started.leases;
     if let Some(nats) = &started.nats {
-        let (leases, tail) = (Arc::clone(&started.roster.leases), live.tail.clone());
-        let lag = nats.relay(&desk, tail, leases, args.nats_tenants.clone()).await?;
+        let (tail, tenants) = (live.tail.clone(), args.nats_tenants.clone());
+        let lag = nats.relay(&desk, tail, Arc::clone(&leases), tenants).await?;
         operations.metrics.register_relay(lag);
     }
-    let (views, keeping) = views::start(store, &desk, live.tail.clone(), started.roster);
+    let (views, keeping) = views::start(store, &desk, live.tail.clone(), leases, started.nodes);
     tokio::spawn(gauges.follow(views.clone(), Arc::clone(&desk.ports().clock)));
     let app = App { desk, gate: Arc::clone(&gate), live, views };
     let router = http::router(http::caller_routes(), app.clone(), Arc::clone(&operations));

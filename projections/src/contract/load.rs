@@ -71,12 +71,11 @@ pub async fn answers(
     let time = Timestamp::from_micros(1_795_000_000_000_000);
     let version = store.begin(ROW_FORMAT, time).await.expect("a version");
     let began = now();
-    let mut checkpoint = 0;
-    for first in (0..rows).step_by(usize::try_from(BATCH_ROWS).unwrap_or(1)) {
+    for checkpoint in 0..rows.div_ceil(BATCH_ROWS) {
+        let first = checkpoint * BATCH_ROWS;
         let batch: Vec<TicketRow> = (first..rows.min(first + BATCH_ROWS)).map(spread).collect();
         let spans = spans(batch, checkpoint, checkpoint + 1);
         assert_eq!(store.write(version, spans).await.expect("an answer"), Taken::Done);
-        checkpoint += 1;
     }
     let rate = per_second(rows, began.elapsed());
     store.index(version).await.expect("indexes");
@@ -128,7 +127,8 @@ fn spread(number: u64) -> TicketRow {
     let mut ticket = resolved(number);
     let mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
     ticket.requester = super::sample::person(mixed % 200_000);
-    ticket.assignee = (mixed % 10 != 0).then(|| super::sample::person(300_000 + mixed % 400));
+    ticket.assignee =
+        (!mixed.is_multiple_of(10)).then(|| super::sample::person(300_000 + mixed % 400));
     ticket.group = Some(format!("group {}", mixed % 40));
     ticket.status = match mixed % 100 {
         0 => Status::New,

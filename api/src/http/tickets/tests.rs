@@ -64,8 +64,9 @@ impl House {
         let whispers = Arc::new(InProcessEphemeral::default());
         let live = Live::start(&started.desk, whispers, draining, Vec::new()).await.unwrap();
         let store = wire::view_store(&installation).await.unwrap();
-        let roster = started.roster.clone();
-        let (views, keeping) = views::start(store, &started.desk, live.tail.clone(), roster);
+        let (leases, nodes) = (Arc::clone(&started.leases), Arc::clone(&started.nodes));
+        let tail = live.tail.clone();
+        let (views, keeping) = views::start(store, &started.desk, tail, leases, nodes);
         let app = App { desk: started.desk.clone(), gate: Arc::new(gate), live, views };
         let router = router(routes(), app, operations);
         Self { _folder: folder, _drain: drain, _keeping: keeping, started, key, router }
