@@ -12,6 +12,7 @@ use docket_schemas::{Principal, Timestamp};
 use crate::auth::Token;
 use crate::gate::Gate;
 use crate::live::Live;
+use crate::views::Views;
 
 /// A node's desk behind its gate. Cheap to clone.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ pub struct App {
     pub sagas: Coordinator,
     /// What is handed on as it happens.
     pub live: Arc<Live>,
+    /// What lists and counts are answered from.
+    pub views: Views,
 }
 
 impl FromRef<App> for Arc<Gate> {

@@ -7,8 +7,11 @@ mod faults;
 mod import;
 mod installation;
 mod keys;
+mod nats_config;
+mod projection;
 mod region;
 mod saga;
+mod schema;
 mod serve;
 mod token;
 mod ttl;
@@ -47,6 +50,12 @@ enum Command {
     Import(import::ImportArgs),
     /// Look at what goes on in several steps, and help where it does not go on
     Saga(saga::SagaArgs),
+    /// Print a nats-server configuration in which each tenant reads its own events and no others
+    NatsConfig(nats_config::NatsConfigArgs),
+    /// Look at the projections of the log; rebuild, compare and mend them
+    Projection(projection::ProjectionArgs),
+    /// The contracts: JSON Schemas of events, AsyncAPI of NATS, OpenAPI of HTTP
+    Schema(schema::SchemaArgs),
     /// Serve HTTP until told to stop
     Serve(serve::ServeArgs),
     /// Print a token signed with the installation's own key
@@ -68,11 +77,18 @@ pub fn main() -> ExitCode {
         Command::Faults(args) => faults::run(&args),
         Command::Import(args) => import::run(args),
         Command::Saga(args) => saga::run(args),
+        Command::NatsConfig(args) => nats_config::run(&args),
+        Command::Projection(args) => return ended(projection::run(args)),
+        Command::Schema(args) => schema::run(&args),
         Command::Serve(args) => serve::run(args),
         Command::Token(args) => token::run(&args),
     };
+    ended(outcome.map(|()| ExitCode::SUCCESS))
+}
+
+fn ended(outcome: Result<ExitCode, Failure>) -> ExitCode {
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             eprintln!("docket: {}", with_sources(&*failure));
             ExitCode::FAILURE

@@ -2,6 +2,7 @@
 
 pub mod body;
 mod docs;
+mod event;
 pub mod events;
 mod fallback;
 mod feed;
@@ -15,6 +16,7 @@ mod observe;
 mod openapi;
 mod page;
 pub mod path;
+pub mod projections;
 pub mod query;
 mod readyz;
 pub(crate) mod request_id;
@@ -51,10 +53,11 @@ where
 /// All that callers with a token are served.
 #[must_use]
 pub fn caller_routes() -> Routes<App> {
+    let events = events::routes().merge(event::routes()).merge(feed::routes());
     tickets::routes()
-        .merge(events::routes())
-        .merge(feed::routes())
+        .merge(events)
         .merge(live::routes())
+        .merge(projections::routes())
         .merge(sagas::routes())
 }
 

@@ -21,6 +21,7 @@ pub mod master_key;
 pub mod metrics;
 pub mod operations;
 pub mod present;
+mod private_file;
 pub mod problem;
 pub mod sagas;
 pub mod server;
@@ -28,5 +29,6 @@ pub mod signals;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
+pub mod views;
 pub mod wire;
 pub mod witness;

@@ -1,5 +1,7 @@
 //! What the process counts and times, as Prometheus reads it.
 
+mod relay;
+
 use std::collections::HashMap;
 
 use axum::http::Method;

@@ -11,8 +11,9 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
-/// What is logged where no filter is given: every request that failed, none that went well.
-pub const LOG_FILTER_DEFAULT: &str = "info";
+/// What is logged where no filter is given: every request that failed, none that went well. The NATS client tells of each
+/// attempt to connect; Docket itself says once that the connection is gone.
+pub const LOG_FILTER_DEFAULT: &str = "info,async_nats=warn";
 
 /// How a line of the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -1,30 +1,37 @@
 //! The wiring: which log, key store and bus a process stands on.
 
+pub mod nats;
 pub mod scratch;
+mod views;
+pub use views::view_store;
 
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use docket_engine::desk::{Desk, Ports, Started, start};
+use docket_engine::desk::{Desk, Ports, start};
+use docket_engine::in_process_ephemeral::InProcessEphemeral;
 use docket_engine::keyring::Keyring;
 use docket_engine::ports::bus::Bus;
+use docket_engine::ports::ephemeral::Ephemeral;
 use docket_engine::ports::keys::KeyStore as _;
 use docket_engine::ports::leases::Leases;
 use docket_engine::ports::log::EventLog;
 use docket_engine::ports::nodes::Nodes;
 use docket_engine::ports::sagas::SagaTable;
+use docket_engine::ports::witness::Witness;
 use docket_engine::tail::Tail;
+use docket_nats::{NatsBus, NatsEphemeral};
 use docket_postgres::{PostgresBus, PostgresKeyStore, PostgresLog, PostgresOptions};
 use docket_sagas::{CoordinatorPorts, Shown};
 use docket_sqlite::{SqliteBus, SqliteKeyStore, SqliteLog};
-
 use tokio::task::JoinHandle;
 
 use crate::clock::SystemClock;
 use crate::ids::SystemIds;
 use crate::master_key;
-use crate::witness::WitnessFile;
+use crate::witness::{WitnessFile, Witnesses};
+use nats::{Nats, NatsPlace};
 
 /// Why a process cannot stand; its sources say how it came to that.
 pub type WireError = Box<dyn Error + Send + Sync>;
@@ -42,6 +49,28 @@ pub struct Installation {
     pub master_key: Option<PathBuf>,
     /// The region's name.
     pub region: String,
+    /// NATS, to which the log is published and over which nodes wake each other.
+    pub nats: Option<NatsPlace>,
+}
+
+/// A node at work, and what it stands on beside its desk's own ports.
+pub struct Opened {
+    /// Where writes and reads go.
+    pub desk: Desk,
+    /// Ends when every desk is dropped and what waited is written.
+    pub appender: JoinHandle<()>,
+    /// Whether the log was found restored from a backup, so that a new incarnation began.
+    pub restored: bool,
+    /// Who of the nodes does what only one needs to do.
+    pub leases: Arc<dyn Leases>,
+    /// Who is at work on the log.
+    pub nodes: Arc<dyn Nodes>,
+    /// What goes on in several steps.
+    pub table: Arc<dyn SagaTable>,
+    /// Typing and presence.
+    pub ephemeral: Arc<dyn Ephemeral>,
+    /// NATS, where the installation has it.
+    pub nats: Option<Nats>,
 }
 
 /// Told of every append: microseconds and rows.
@@ -59,38 +88,33 @@ pub async fn open(
     let data = &installation.data;
     std::fs::create_dir_all(data)
         .map_err(|error| format!("cannot make the data directory {}: {error}", data.display()))?;
-    let Backend { log, bus, table, leases, nodes } = backend(installation).await?;
+    let nats = match &installation.nats {
+        Some(place) => Some(Nats::connect(place, &installation.region).await?),
+        None => None,
+    };
+    let Log { log, leases, nodes, table, bus } = log_and_bus(installation, nats.as_ref()).await?;
     let keyring = Arc::new(keyring(installation, &*log).await?);
     let witness = WitnessFile::open(data, process).map_err(|error| {
         format!("cannot write in the data directory {}: {error}", data.display())
     })?;
+    let mut witnesses: Vec<Arc<dyn Witness>> = vec![Arc::new(witness)];
+    witnesses.extend(nats.as_ref().map(Nats::witness));
+    let ephemeral: Arc<dyn Ephemeral> = match &nats {
+        Some(nats) => Arc::new(NatsEphemeral::start(&nats.link, &installation.region)),
+        None => Arc::new(InProcessEphemeral::default()),
+    };
     let ports = Ports {
         log,
         keyring,
         bus,
-        witness: Arc::new(witness),
+        witness: Arc::new(Witnesses(witnesses)),
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
         on_append,
     };
-    let Started { desk, appender, restored } = start(ports, &installation.region).await?;
-    Ok(Opened { desk, appender, restored, table, leases, nodes })
-}
-
-/// An installation at work.
-pub struct Opened {
-    /// Where writes and reads go.
-    pub desk: Desk,
-    /// Ends when every desk is dropped and what waited is written.
-    pub appender: JoinHandle<()>,
-    /// Whether the log was found restored from a backup, so that a new incarnation began.
-    pub restored: bool,
-    /// What goes on in several steps.
-    pub table: Arc<dyn SagaTable>,
-    /// Who does what only one node needs to do.
-    pub leases: Arc<dyn Leases>,
-    /// Which nodes are there.
-    pub nodes: Arc<dyn Nodes>,
+    let started = start(ports, &installation.region).await?;
+    let (desk, appender, restored) = (started.desk, started.appender, started.restored);
+    Ok(Opened { desk, appender, restored, leases, nodes, table, ephemeral, nats })
 }
 
 impl Opened {
@@ -109,33 +133,30 @@ impl Opened {
     }
 }
 
-/// One backend under all that is kept in it.
-struct Backend {
+/// A log with what its nodes share beside it.
+struct Log {
     log: Arc<dyn EventLog>,
-    bus: Arc<dyn Bus>,
-    table: Arc<dyn SagaTable>,
     leases: Arc<dyn Leases>,
     nodes: Arc<dyn Nodes>,
+    table: Arc<dyn SagaTable>,
+    bus: Arc<dyn Bus>,
 }
 
-impl Backend {
-    fn of<L>(log: Arc<L>, bus: Arc<dyn Bus>) -> Self
-    where
-        L: EventLog + SagaTable + Leases + Nodes,
-    {
-        Self { table: log.clone(), leases: log.clone(), nodes: log.clone(), log, bus }
-    }
-}
-
-async fn backend(installation: &Installation) -> Result<Backend, WireError> {
+/// Processes that share a file hear each other by it; nodes that share a database over NATS, or by NOTIFY.
+async fn log_and_bus(installation: &Installation, nats: Option<&Nats>) -> Result<Log, WireError> {
     let Some(url) = &installation.database_url else {
-        let log = SqliteLog::open(installation.data.join("docket.db")).await?;
-        let bus = SqliteBus::open(installation.data.join("docket.db")).await?;
-        return Ok(Backend::of(Arc::new(log), Arc::new(bus)));
+        let path = installation.data.join("docket.db");
+        let log = Arc::new(SqliteLog::open(&path).await?);
+        let bus = Arc::new(SqliteBus::open(&path).await?);
+        return Ok(Log { leases: log.clone(), nodes: log.clone(), table: log.clone(), log, bus });
     };
     let options = PostgresOptions::default();
-    let log = PostgresLog::connect(url, &options).await?;
-    Ok(Backend::of(Arc::new(log), Arc::new(PostgresBus::connect(url, &options).await?)))
+    let log = Arc::new(PostgresLog::connect(url, &options).await?);
+    let bus: Arc<dyn Bus> = match nats {
+        Some(nats) => Arc::new(NatsBus::start(&nats.link, &installation.region)),
+        None => Arc::new(PostgresBus::connect(url, &options).await?),
+    };
+    Ok(Log { leases: log.clone(), nodes: log.clone(), table: log.clone(), log, bus })
 }
 
 /// A log that names a key store is never given a new one: what it sealed could not be opened.

@@ -12,6 +12,26 @@ use serde::{Deserialize, Serialize};
 /// Room for one partition's record; a record never grows beyond it, so the file is rewritten in place.
 const RECORD_BYTES: usize = 192;
 
+/// Several witnesses as one: each remembers what it can.
+pub struct Witnesses(pub Vec<std::sync::Arc<dyn Witness>>);
+
+#[async_trait::async_trait]
+impl Witness for Witnesses {
+    fn record(&self, reached: &[Witnessed]) {
+        for witness in &self.0 {
+            witness.record(reached);
+        }
+    }
+
+    async fn recall(&self) -> Result<Vec<Witnessed>, String> {
+        let mut seen = Vec::new();
+        for witness in &self.0 {
+            seen.extend(witness.recall().await?);
+        }
+        Ok(seen)
+    }
+}
+
 /// What stands in the file for each partition: its last position and the event there.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Record {
@@ -48,6 +68,7 @@ impl WitnessFile {
 const PREFIX: &str = "witness-";
 const SUFFIX: &str = ".json";
 
+#[async_trait::async_trait]
 impl Witness for WitnessFile {
     fn record(&self, reached: &[Witnessed]) {
         let file = self.file.lock();
@@ -68,7 +89,7 @@ impl Witness for WitnessFile {
         }
     }
 
-    fn recall(&self) -> Result<Vec<Witnessed>, String> {
+    async fn recall(&self) -> Result<Vec<Witnessed>, String> {
         let mut seen = Vec::new();
         let failed =
             |error: std::io::Error| format!("cannot read {}: {error}", self.directory.display());

@@ -163,6 +163,15 @@ impl Desk {
         &self.shared.ports
     }
 
+    /// Compares the log with its witnesses, as at the start, and begins a new incarnation where one of them has seen
+    /// what the log no longer has: for somebody who finds such a witness later.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn compare_with_witnesses(&self) -> Result<(), StartError> {
+        start::compare_again(&self.shared).await
+    }
+
     /// Opens a ticket, or answers as the first time when the same command was stored before.
     ///
     /// # Errors

@@ -154,6 +154,49 @@ impl Keyring {
         self.admit(stored)
     }
 
+    /// The person that callers know as `outside_id`, if anybody has ever named them: for those who only ask.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn known_person(
+        &self,
+        tenant: &Tenant,
+        outside_id: &str,
+    ) -> Result<Option<Arc<Person>>, KeyringError> {
+        let name = (tenant.clone(), Arc::<str>::from(outside_id));
+        if let Some(person) = self.cached.lock().by_outside_id.get(&name) {
+            return Ok(Some(Arc::clone(person)));
+        }
+        let lookup = self.lookup(tenant, outside_id);
+        let known = self.store.persons_by_lookup(&[(tenant.clone(), lookup)]).await?;
+        known.into_iter().next().map(|stored| self.admit(stored)).transpose()
+    }
+
+    /// Brings persons into memory, in one read, for those who are about to ask for each of them.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn recall(
+        &self,
+        tenant: &Tenant,
+        ids: impl IntoIterator<Item = PersonId>,
+    ) -> Result<(), KeyringError> {
+        let mut missing: Vec<PersonId> = {
+            let cached = self.cached.lock();
+            ids.into_iter().filter(|id| !cached.by_id.contains(id)).collect()
+        };
+        missing.sort_unstable();
+        missing.dedup();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let asked: Vec<_> = missing.into_iter().map(|id| (tenant.clone(), id)).collect();
+        for stored in self.store.persons_by_id(&asked).await? {
+            self.admit(stored)?;
+        }
+        Ok(())
+    }
+
     /// Makes persons of all whom nobody knows yet, in one durable write: for those who bring many.
     ///
     /// # Errors

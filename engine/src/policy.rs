@@ -34,8 +34,10 @@ pub enum Action {
     Merge,
     /// Read the tenant's event feed.
     ReadFeed,
-    /// Find tickets by their ids elsewhere.
+    /// Find tickets: in lists and counts, by words, by their ids elsewhere.
     LookUp,
+    /// Look at how the projections do.
+    ReadProjections,
 }
 
 /// How a caller stands to a ticket.
@@ -64,9 +66,12 @@ pub const fn may(role: Role, relation: Relation, action: Action) -> Verdict {
     let allowed = match role {
         Role::Customer => return customer(relation, action),
         Role::Admin => !matches!(action, Action::SetStatus(Status::New)),
-        Role::Agent => {
-            !matches!(action, Action::SetStatus(Status::New | Status::Closed) | Action::TakeOver)
-        }
+        Role::Agent => !matches!(
+            action,
+            Action::SetStatus(Status::New | Status::Closed)
+                | Action::TakeOver
+                | Action::ReadProjections
+        ),
         Role::Bot => !matches!(
             action,
             Action::SetStatus(Status::New | Status::Closed)
@@ -74,10 +79,16 @@ pub const fn may(role: Role, relation: Relation, action: Action) -> Verdict {
                 | Action::Claim
                 | Action::TakeOver
                 | Action::Merge
+                | Action::ReadProjections
         ),
-        Role::Auditor => {
-            matches!(action, Action::Read | Action::ReadHistory | Action::ReadFeed | Action::LookUp)
-        }
+        Role::Auditor => matches!(
+            action,
+            Action::Read
+                | Action::ReadHistory
+                | Action::ReadFeed
+                | Action::LookUp
+                | Action::ReadProjections
+        ),
         Role::Integrator => matches!(action, Action::ReadFeed),
     };
     if allowed { Verdict::Allow } else { Verdict::Forbid }
@@ -86,7 +97,9 @@ pub const fn may(role: Role, relation: Relation, action: Action) -> Verdict {
 const fn customer(relation: Relation, action: Action) -> Verdict {
     match action {
         Action::OpenOwn | Action::LookUp => return Verdict::Allow,
-        Action::OpenForAnybody | Action::ReadFeed => return Verdict::Forbid,
+        Action::OpenForAnybody | Action::ReadFeed | Action::ReadProjections => {
+            return Verdict::Forbid;
+        }
         _ => {}
     }
     if matches!(relation, Relation::Other) {

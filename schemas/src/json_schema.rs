@@ -11,6 +11,12 @@ use crate::ticket::payload::{
 };
 use crate::ticket::text::{MessageText, OpeningText, SubjectText};
 
+/// The name of the schema of a published event of this type and schema version: what `ce-dataschema` says.
+#[must_use]
+pub fn message_schema_id(event_type: &str, schema: u16) -> String {
+    format!("urn:docket:event:{event_type}:{schema}")
+}
+
 /// Every published schema with the file name that it is exported under.
 #[must_use]
 pub fn all() -> Vec<(&'static str, Schema)> {

@@ -40,5 +40,6 @@ pub mod saga;
 pub use saga::payload::{SagaEvent, SagaPayload};
 mod payload;
 pub use payload::{EventType, Payload, PayloadError};
+pub mod asyncapi;
 pub mod json_schema;
 pub mod upcast;

@@ -1,6 +1,14 @@
 //! Both backends: the same test runs on SQLite and on PostgreSQL.
 
+use std::time::Duration;
+
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
+
 use crate::{Database, Node, Site};
+
+/// How long a change by hand waits for the node that writes the same file.
+const BUSY_WAIT: Duration = Duration::from_secs(10);
 
 /// A fresh installation on one backend, and the database that goes with it.
 pub struct Backend {
@@ -21,6 +29,38 @@ impl Backend {
         let database = Database::create().await;
         let site = Site::on(&database).with("rate-limit", "off");
         Self { site, database: Some(database) }
+    }
+
+    /// Runs a statement on the tables of the tickets view, as somebody does who changes them by hand.
+    ///
+    /// # Panics
+    /// When the statement fails.
+    pub async fn change_view(&self, statement: &str) {
+        self.change("docket_views", "views.db", statement).await;
+    }
+
+    /// Runs a statement on the tables of the log.
+    ///
+    /// # Panics
+    /// When the statement fails.
+    pub async fn change_log(&self, statement: &str) {
+        self.change("docket", "docket.db", statement).await;
+    }
+
+    async fn change(&self, schema: &str, file: &str, statement: &str) {
+        if let Some(database) = &self.database {
+            let mut connection = database.connect().await;
+            let statement = format!("SET search_path = {schema}; {statement}");
+            let done = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await;
+            done.expect("a statement on the tables");
+            return;
+        }
+        let file = self.site.data().join(file);
+        let options = SqliteConnectOptions::new().filename(file).busy_timeout(BUSY_WAIT);
+        let mut connection = options.connect().await.expect("the file opens");
+        let statement = statement.to_owned();
+        let done = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await;
+        done.expect("a statement on the tables");
     }
 
     /// Every row of one of the log's PostgreSQL tables as text.

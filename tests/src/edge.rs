@@ -19,6 +19,12 @@ pub fn is_long() -> bool {
     variable("DOCKET_TEST_LONG").is_some()
 }
 
+/// A real incident event log to be imported instead of the made-up one.
+#[must_use]
+pub fn real_incident_log() -> Option<String> {
+    variable("DOCKET_TEST_INCIDENT_LOG")
+}
+
 /// The NATS server of this test run.
 ///
 /// # Panics

@@ -1,7 +1,5 @@
 //! What a socket, a stream and a poll are sent by those who mean no good, or are not what they should be.
 
-#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
-
 use std::time::Duration;
 
 use docket_tests::{EventStream, Node, Site, Socket, Token, on_both_backends};

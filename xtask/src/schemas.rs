@@ -1,4 +1,4 @@
-//! `cargo xtask schemas`: publishes the JSON Schemas; a published one only ever grows.
+//! `cargo xtask schemas`: publishes the JSON Schemas and the AsyncAPI document; a published schema only ever grows.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,6 +11,9 @@ use crate::additive;
 
 /// Where published schemas stand, from the root of the repository.
 const PUBLISHED: &str = "schemas/json";
+
+/// Where the AsyncAPI document stands, from the root of the repository.
+const ASYNCAPI: &str = "schemas/asyncapi.json";
 
 /// What to do.
 #[derive(clap::Args)]
@@ -36,7 +39,11 @@ pub(crate) fn check() -> anyhow::Result<()> {
             "{PUBLISHED} is behind the code: {names:?}. Run `cargo xtask schemas`, commit the result"
         );
     }
-    println!("{} schemas unchanged", current.len());
+    let told = fs::read_to_string(ASYNCAPI).unwrap_or_default();
+    if told != asyncapi()? {
+        bail!("{ASYNCAPI} is behind the code. Run `cargo xtask schemas`, commit the result");
+    }
+    println!("{} schemas and {ASYNCAPI} unchanged", current.len());
     Ok(())
 }
 
@@ -49,8 +56,13 @@ fn export() -> anyhow::Result<()> {
         let text = format!("{}\n", serde_json::to_string_pretty(schema)?);
         fs::write(folder.join(name), text).with_context(|| format!("cannot write {name}"))?;
     }
-    println!("{} schemas in {PUBLISHED}", current.len());
+    fs::write(ASYNCAPI, asyncapi()?).with_context(|| format!("cannot write {ASYNCAPI}"))?;
+    println!("{} schemas in {PUBLISHED}, and {ASYNCAPI}", current.len());
     Ok(())
+}
+
+fn asyncapi() -> anyhow::Result<String> {
+    Ok(format!("{}\n", serde_json::to_string_pretty(&docket_schemas::asyncapi::document())?))
 }
 
 fn current() -> anyhow::Result<BTreeMap<String, Value>> {

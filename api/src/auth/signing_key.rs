@@ -1,10 +1,7 @@
 //! The installation's own Ed25519 key, in a file that is made once.
 
-use std::fs::{self, File, OpenOptions};
-use std::hash::{BuildHasher as _, RandomState};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
@@ -15,6 +12,8 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde::Serialize;
 use zeroize::Zeroizing;
+
+use crate::private_file;
 
 /// Characters of base64 on a line of PEM (RFC 7468).
 const PEM_LINE_CHARS: usize = 64;
@@ -77,7 +76,7 @@ impl SigningKey {
         let failed = |source| SigningKeyError::Io { path: path.to_owned(), source };
         let pem = match fs::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                create(path, &new_pem()?).map_err(failed)?;
+                private_file::create(path, new_pem()?.as_bytes()).map_err(failed)?;
                 fs::read(path).map_err(failed)?
             }
             read => read.map_err(failed)?,
@@ -131,30 +130,6 @@ fn new_pem() -> Result<Zeroizing<String>, SigningKeyError> {
     }
     pem.push_str("-----END PRIVATE KEY-----\n");
     Ok(pem)
-}
-
-/// Makes `path` with `content`, whole and durable, readable by its owner only; one that is there already stays.
-fn create(path: &Path, content: &str) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let directory = directory.unwrap_or(Path::new("."));
-    fs::create_dir_all(directory)?;
-    let draft = directory.join(format!(".signing-key.{}", unguessable()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    let linked = file
-        .write_all(content.as_bytes())
-        .and_then(|()| file.sync_all())
-        // A link, unlike a rename, never replaces the key that another process made meanwhile.
-        .and_then(|()| fs::hard_link(&draft, path));
-    fs::remove_file(&draft)?;
-    match linked {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        linked => linked.and_then(|()| File::open(directory)?.sync_all()),
-    }
-}
-
-/// A name that no other process is using for its own draft.
-fn unguessable() -> u64 {
-    RandomState::new().hash_one(std::process::id())
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 use crate::operations::{Operations, Readiness};
 use crate::server::{Drained, Server};
 use crate::wire::{self, Installation, WireError};
-use crate::{http, limit};
+use crate::{http, limit, views};
 
 /// No limit to the requests of a principal.
 const UNLIMITED: Option<limit::RateLimit> = None;
@@ -32,6 +32,7 @@ pub(super) struct Site {
     drain: watch::Sender<bool>,
     served: JoinHandle<Drained>,
     appender: JoinHandle<()>,
+    keeping: views::Keeping,
     coordinating: Coordinating,
 }
 
@@ -74,6 +75,7 @@ impl Site {
             noted.note(micros, rows);
         });
         let started = wire::open(installation, "bench", on_append).await?;
+        let store = wire::view_store(installation).await?;
         let key = SigningKey::open_or_create(&installation.data.join("signing-key.pem"))?;
         let keys = KeySource::fixed(KeySet::parse(key.jwks().to_string().as_bytes())?);
         let gate = Arc::new(Gate::new(Verifier::new(keys, ISSUER_DEFAULT), UNLIMITED));
@@ -82,22 +84,27 @@ impl Site {
         let (drain, draining) = watch::channel(false);
         let whispers = Arc::new(InProcessEphemeral::default());
         let live = Live::start(&started.desk, whispers, draining.clone(), Vec::new()).await?;
-        let (sagas, coordinating) = crate::sagas::begin(&started, live.tail.clone()).await?;
-        let app = App { desk: started.desk.clone(), gate, live, sagas };
+        let tail = live.tail.clone();
+        let (sagas, coordinating) = crate::sagas::begin(&started, tail.clone()).await?;
+        let (views, keeping) =
+            views::start(store, &started.desk, tail, started.leases, started.nodes);
+        let app = App { desk: started.desk.clone(), gate, live, views, sagas };
         let routes = http::tickets::routes().merge(http::events::routes());
         let router = http::router(routes, app, operations);
         let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), None)?;
         let address = server.address()?;
         let served = tokio::spawn(server.serve(router, draining));
         let (desk, appender) = (started.desk, started.appender);
-        Ok(Self { address, desk, key, appends, drain, served, appender, coordinating })
+        Ok(Self { address, desk, key, appends, drain, served, appender, keeping, coordinating })
     }
 
     /// Stops; the clients are gone already.
     pub(super) async fn stop(self) {
         self.drain.send_replace(true);
         let _ = self.served.await;
-        drop((self.desk, self.coordinating));
+        self.keeping.stop().await;
+        self.coordinating.end().await;
+        drop(self.desk);
         let _ = self.appender.await;
     }
 }

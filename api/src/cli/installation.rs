@@ -7,6 +7,7 @@ use clap::Args;
 use super::keys::KeyArgs;
 use super::region::parse_region;
 use crate::wire::Installation;
+use crate::wire::nats::NatsPlace;
 
 /// The region where no flag says otherwise.
 const REGION_DEFAULT: &str = "local";
@@ -29,6 +30,12 @@ pub(super) struct InstallationArgs {
     /// This region's name
     #[arg(long, env = "DOCKET_REGION", value_name = "NAME", default_value = REGION_DEFAULT, value_parser = parse_region)]
     region: String,
+    /// NATS to which the log is published, such as nats://host:4222; of a cluster several with commas between
+    #[arg(long, env = "DOCKET_NATS_URL", value_name = "URL", hide_env_values = true)]
+    nats_url: Option<String>,
+    /// File of the nkey seed or the credentials by which Docket is known to NATS [default: what the URL says]
+    #[arg(long, env = "DOCKET_NATS_CREDENTIALS", value_name = "FILE", requires = "nats_url")]
+    nats_credentials: Option<PathBuf>,
 }
 
 impl InstallationArgs {
@@ -40,6 +47,10 @@ impl InstallationArgs {
             keys_url: self.keys_url.clone(),
             master_key: self.master_key.clone(),
             region: self.region.clone(),
+            nats: self.nats_url.clone().map(|url| {
+                let credentials = self.nats_credentials.clone();
+                NatsPlace { url, credentials }
+            }),
         }
     }
 }

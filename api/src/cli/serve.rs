@@ -8,7 +8,6 @@ use axum::http::Uri;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use docket_engine::desk::Desk;
-use docket_engine::in_process_ephemeral::InProcessEphemeral;
 use docket_schemas::{Role, Tenant};
 use tracing_subscriber::EnvFilter;
 
@@ -22,7 +21,7 @@ use crate::live::Live;
 use crate::operations::{Operations, Probe, Readiness};
 use crate::server::{Drained, Server, tls_acceptor};
 use crate::telemetry::{self, LOG_FILTER_DEFAULT, LogFormat};
-use crate::{demo, http, signals, wire};
+use crate::{demo, http, signals, views, wire};
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -40,6 +39,15 @@ pub(super) struct ServeArgs {
     /// Requests of one principal: 100/s, 6000/m, 10000/h, or off
     #[arg(long, env = "DOCKET_RATE_LIMIT", default_value = "100/s", value_parser = parse_rate)]
     rate_limit: RateFlag,
+    /// Tenants that may read their events over NATS; for each the relay keeps durable consumers
+    #[arg(
+        long,
+        env = "DOCKET_NATS_TENANTS",
+        value_name = "T,U",
+        value_delimiter = ',',
+        requires = "nats_url"
+    )]
+    nats_tenants: Vec<Tenant>,
     /// Certificate chain (PEM): serve TLS 1.3 only
     #[arg(long, env = "DOCKET_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -96,19 +104,30 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let seconds = metrics.append_seconds.clone();
     let on_append = Box::new(move |micros: u64, _| seconds.observe(micros as f64 / 1e6));
     let installation = args.installation.installation();
-    let opened = wire::open(&installation, &args.listen.to_string(), on_append).await?;
-    if opened.restored {
-        tracing::warn!(incarnation = %opened.desk.incarnation(), "log.restored.found");
+    let started = wire::open(&installation, &args.listen.to_string(), on_append).await?;
+    if started.restored {
+        tracing::warn!(incarnation = %started.desk.incarnation(), "log.restored.found");
     }
-    let desk = opened.desk.clone();
+    let store = wire::view_store(&installation).await?;
+    let desk = started.desk.clone();
+    let gauges = views::gauges::LagGauges::registered(&metrics);
     let operations = Arc::new(Operations { metrics, readiness: Readiness::new(probe(&desk)) });
     let stopping = Arc::clone(&operations);
     let drain = signals::drain(move || stopping.readiness.drain())?;
-    let whispers = Arc::new(InProcessEphemeral::default());
-    let live = Live::start(&desk, whispers, drain.clone(), args.allowed_origins.clone()).await?;
-    let (sagas, coordinating) = crate::sagas::begin(&opened, live.tail.clone()).await?;
+    let origins = args.allowed_origins.clone();
+    let live = Live::start(&desk, started.ephemeral, drain.clone(), origins).await?;
+    let (sagas, coordinating) = crate::sagas::begin(&started, live.tail.clone()).await?;
     operations.metrics.follow_sagas(&sagas);
-    let app = App { desk, gate: Arc::clone(&gate), live, sagas };
+    let leases = started.leases;
+    if let Some(nats) = &started.nats {
+        let (tail, tenants) = (live.tail.clone(), args.nats_tenants.clone());
+        let lag = nats.relay(&desk, tail, Arc::clone(&leases), tenants).await?;
+        operations.metrics.register_relay(lag);
+    }
+    tokio::spawn(fail_with(started.appender));
+    let (views, keeping) = views::start(store, &desk, live.tail.clone(), leases, started.nodes);
+    tokio::spawn(gauges.follow(views.clone(), Arc::clone(&desk.ports().clock)));
+    let app = App { desk, gate: Arc::clone(&gate), live, views, sagas };
     let router = http::router(http::caller_routes(), app.clone(), Arc::clone(&operations));
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => Some(tls_acceptor(certificate, key)?),
@@ -121,7 +140,6 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     if args.demo {
         demo(&args, &app, address).await?;
     }
-    tokio::spawn(fail_with(opened.appender));
     let followed = Arc::clone(&gate);
     tokio::spawn(async move { followed.verifier().follow_keys().await });
     let served = server.serve(router, drain).await;
@@ -131,6 +149,7 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
         Drained::Whole => tracing::info!("stopped"),
         Drained::Cut(open) => tracing::warn!(open, "stopped with connections still open"),
     }
+    keeping.stop().await;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// Makes a write safe to repeat.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -10,6 +10,9 @@ pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key
 pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Where a write stands in the log.
 pub const DOCKET_POSITION: HeaderName = HeaderName::from_static("docket-position");
+
+/// A place that the view has to have reached before it answers.
+pub const DOCKET_AFTER: HeaderName = HeaderName::from_static("docket-after");
 
 /// Longest idempotency key, in characters.
 pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
@@ -74,6 +77,19 @@ pub fn if_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Problem> {
 
 fn not_a_match() -> Problem {
     Problem::invalid("If-Match", "is neither `*` nor a list of at most 16 quoted versions")
+}
+
+/// The `Docket-After` of a request, if it has one; an empty one asks for nothing.
+///
+/// # Errors
+/// 400 when it is given twice, or is no text.
+pub fn docket_after(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut fields = headers.get_all(&DOCKET_AFTER).iter();
+    let Some(field) = fields.next() else { return Ok(None) };
+    match field.to_str() {
+        Ok(after) if fields.next().is_none() => Ok(Some(after).filter(|after| !after.is_empty())),
+        _ => Err(Problem::new(Code::CursorMalformed)),
+    }
 }
 
 /// A version as `ETag`.

@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use docket_schemas::{SagaId, TicketId};
+use docket_schemas::{EventId, SagaId, TicketId};
 
 use crate::problem::Problem;
 
@@ -17,6 +17,10 @@ pub struct SagaPath(pub SagaId);
 /// The definition of sagas that a path names by `{name}`; not checked.
 #[derive(Debug, Clone)]
 pub struct DefinitionPath(pub String);
+
+/// The event that a path names by `{id}`.
+#[derive(Debug, Clone, Copy)]
+pub struct EventPath(pub EventId);
 
 /// The ticket `{id}` and the person `{person}` that a path names; the person is any text, percent-decoded.
 #[derive(Debug, Clone)]
@@ -49,6 +53,15 @@ impl<S: Send + Sync> FromRequestParts<S> for DefinitionPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         Ok(Self(param(&params(parts, state).await?, "name")?.to_owned()))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for EventPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = params(parts, state).await?;
+        param(&params, "id")?.parse().map(Self).map_err(|_| Problem::not_found())
     }
 }
 

@@ -2,13 +2,17 @@
 
 pub(super) mod add_message;
 mod answer;
+mod as_of;
 mod claim;
+mod count;
 pub(super) mod enter;
 mod fields;
+mod filters;
 mod find;
 mod followers;
 mod get;
 mod history;
+mod list;
 mod list_messages;
 mod open;
 pub(super) mod patch;
@@ -30,7 +34,8 @@ pub(super) use refusal::problem;
 pub fn routes() -> Routes<App> {
     Routes::new()
         .on(Method::POST, "/v1/tickets", open::post)
-        .on(Method::GET, "/v1/tickets", find::get)
+        .on(Method::GET, "/v1/tickets", list::get)
+        .on(Method::GET, "/v1/tickets/count", count::get)
         .on(Method::GET, "/v1/tickets/{id}", get::get)
         .on(Method::PATCH, "/v1/tickets/{id}", patch::patch)
         .on(Method::POST, "/v1/tickets/{id}/messages", add_message::post)

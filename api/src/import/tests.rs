@@ -9,14 +9,13 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::wire::Opened;
 use docket_engine::ticket::Resolved;
 use docket_schemas::{Event, PersonId, Stream, Tenant, TicketId};
 use parking_lot::Mutex;
 
 use super::*;
 use crate::testing::TempDir;
-use crate::wire::{self, Installation};
+use crate::wire::{self, Installation, Opened};
 
 /// An installation on SQLite with a file to import.
 struct Office {
@@ -47,6 +46,7 @@ impl Office {
             keys_url: None,
             master_key: None,
             region: "local".to_owned(),
+            nats: None,
         };
         let started = wire::open(&installation, "import", Box::new(|_, _| {})).await.unwrap();
         Self { folder, started }

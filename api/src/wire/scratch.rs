@@ -55,6 +55,7 @@ impl Scratch {
             keys_url: None,
             master_key: None,
             region: like.region.clone(),
+            nats: None,
         };
         Ok(Self { installation, database })
     }

@@ -9,3 +9,19 @@ mod subject;
 pub use bus::{NatsBus, WAKE_EVERY};
 mod whispers;
 pub use whispers::NatsEphemeral;
+mod message;
+mod stream_config;
+mod stream_end;
+pub use stream_config::{
+    DUPLICATE_WINDOW, STREAM_KEEPS_FOR, StreamError, cursor_config, stream_config,
+};
+mod relay;
+pub use relay::{
+    ACK_WITHIN, CompareLog, Relay, RelayOptions, RelayPorts, RelayProgress, WINDOW_MESSAGES_MAX,
+};
+mod consumers;
+mod reset;
+mod witness;
+pub use witness::StreamWitness;
+mod accounts;
+pub use accounts::{Accounts, TENANT_API_PREFIX, UserKey};

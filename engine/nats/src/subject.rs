@@ -55,3 +55,23 @@ fn event_token(event: &Event) -> String {
     let name = event.event_type.as_str();
     name.split_once('.').map_or(name, |(_, rest)| rest).replace('_', "-")
 }
+
+/// The stream of the relay's own cursor.
+pub(crate) fn cursor_stream(region: &str) -> String {
+    format!("docket_{region}_cursor")
+}
+
+/// The subject of the relay's own cursor.
+pub(crate) fn saved_cursor(region: &str) -> String {
+    format!("docket.relay.v1.{region}.cursor")
+}
+
+/// Where a tenant asks to read on from elsewhere: `….{tenant}.{feed|replay}`.
+pub(crate) fn resets(region: &str) -> String {
+    format!("docket.reset.v1.{region}")
+}
+
+/// A tenant's durable consumer on the region's stream.
+pub(crate) fn consumer(tenant: &Tenant, which: &str) -> String {
+    format!("{tenant}_{which}")
+}

@@ -125,7 +125,7 @@ async fn incarnation(ports: &Ports, region: &str) -> Result<(Incarnation, bool),
 /// incarnation than `known` has accounted for.
 async fn lost_incarnation(ports: &Ports, known: u32) -> Result<Option<u32>, StartError> {
     let mut lost = None;
-    for seen in ports.witness.recall().map_err(StartError::Witness)? {
+    for seen in ports.witness.recall().await.map_err(StartError::Witness)? {
         if seen.incarnation < known {
             continue;
         }

@@ -1,5 +1,6 @@
 //! The witness: how far the log had come, remembered outside the database.
 
+use async_trait::async_trait;
 use docket_schemas::{EventId, Partition, Position};
 
 /// The last event of a partition, as it was acknowledged.
@@ -16,6 +17,7 @@ pub struct Witnessed {
 }
 
 /// Remembers acknowledged positions where a restored database does not take them back with it.
+#[async_trait]
 pub trait Witness: Send + Sync + 'static {
     /// Remembers, after the commit and before its acknowledgement.
     fn record(&self, reached: &[Witnessed]);
@@ -24,5 +26,5 @@ pub trait Witness: Send + Sync + 'static {
     ///
     /// # Errors
     /// When a record cannot be read: which, and what to do.
-    fn recall(&self) -> Result<Vec<Witnessed>, String>;
+    async fn recall(&self) -> Result<Vec<Witnessed>, String>;
 }

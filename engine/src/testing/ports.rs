@@ -98,13 +98,14 @@ impl Bus for WatchedBus {
 #[derive(Debug, Default)]
 pub struct NotedWitness(Mutex<BTreeMap<u8, Witnessed>>);
 
+#[async_trait::async_trait]
 impl Witness for NotedWitness {
     fn record(&self, reached: &[Witnessed]) {
         let mut notes = self.0.lock();
         notes.extend(reached.iter().map(|seen| (seen.partition.number(), *seen)));
     }
 
-    fn recall(&self) -> Result<Vec<Witnessed>, String> {
+    async fn recall(&self) -> Result<Vec<Witnessed>, String> {
         Ok(self.0.lock().values().copied().collect())
     }
 }

@@ -35,7 +35,7 @@ async fn a_write_whose_answer_is_lost_is_found_again_and_not_doubled() {
     let events = office.events(opened.ticket.id).await;
     assert_eq!(events.len(), 3);
     assert_eq!(first.placed.position, events[2].position);
-    let noted = office.witness.recall().unwrap();
+    let noted = office.witness.recall().await.unwrap();
     assert!(noted.iter().any(|seen| seen.event_id == events[2].event_id), "witnessed");
     for desk in [&desk, &office.desk().await] {
         let again = desk.execute(intent.clone()).await.unwrap();

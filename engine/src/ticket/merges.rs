@@ -66,7 +66,8 @@ pub struct Attachment {
 }
 
 /// How far a merge of a ticket has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum MergeState {
     /// A saga merges it.
     Merging,
@@ -77,7 +78,7 @@ pub enum MergeState {
 }
 
 /// The mark that a ticket carries in every answer while it has to do with a merge.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergeMark {
     /// How far.
     pub state: MergeState,

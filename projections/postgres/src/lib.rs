@@ -1,3 +1,17 @@
 //! Owns: the tickets view on PostgreSQL.
 //! Imports: `docket-projections` for the port, `docket-engine`, `docket-schemas`.
 //! Never: folds a ticket; reads the log.
+
+mod connect;
+pub use connect::{CONNECTIONS_MAX, ConnectError};
+mod store;
+pub use store::PostgresViews;
+mod dump;
+mod failure;
+mod list;
+mod mend;
+mod requests;
+mod row;
+mod slot;
+mod versions;
+mod write;

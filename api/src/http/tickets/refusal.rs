@@ -13,7 +13,7 @@ use crate::present::Names;
 use crate::problem::{Code, FieldError, Problem};
 
 /// When to come back after the log did not answer.
-const UNAVAILABLE_RETRY_AFTER: Duration = Duration::from_secs(2);
+pub(super) const UNAVAILABLE_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// A failure that needs nothing looked up.
 pub(in crate::http) fn problem(error: DeskError) -> Problem {

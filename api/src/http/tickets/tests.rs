@@ -7,9 +7,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use docket_engine::command::{Caller, MergeMove, MergeWrite, Urgency};
+use docket_engine::in_process_ephemeral::InProcessEphemeral;
 use docket_schemas::{CommandId, MergeGoal, Role, Tenant, TicketId};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use super::routes;
@@ -18,9 +20,11 @@ use crate::auth::{AUDIENCE, Claims, KeySet, KeySource, SigningKey, Verifier};
 use crate::clock;
 use crate::gate::Gate;
 use crate::http::router;
+use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::operations::{Operations, Readiness};
 use crate::testing::TempDir;
+use crate::views::{self, Keeping};
 use crate::wire::{self, Installation, Opened};
 
 const ISSUER: &str = "docket";
@@ -32,8 +36,10 @@ const UNMERGE: [MergeMove; 3] =
 /// An installation on SQLite, and its door without a socket.
 struct House {
     _folder: TempDir,
-    started: Opened,
+    _drain: watch::Sender<bool>,
+    _keeping: Keeping,
     _coordinating: docket_sagas::Coordinating,
+    started: Opened,
     key: SigningKey,
     router: Router,
 }
@@ -47,6 +53,7 @@ impl House {
             keys_url: None,
             master_key: None,
             region: "local".to_owned(),
+            nats: None,
         };
         let started = wire::open(&installation, "tickets", Box::new(|_, _| {})).await.unwrap();
         let key = SigningKey::open_or_create(&folder.path().join("signing-key.pem")).unwrap();
@@ -54,14 +61,25 @@ impl House {
         let gate = Gate::new(Verifier::new(KeySource::fixed(keys), ISSUER), None);
         let readiness = Readiness::new(Box::new(|| Box::pin(async { Ok(()) })));
         let operations = Arc::new(Operations { metrics: Metrics::default(), readiness });
-        let (_drain, draining) = tokio::sync::watch::channel(false);
-        let whispers = Arc::new(docket_engine::in_process_ephemeral::InProcessEphemeral::default());
-        let live = crate::live::Live::start(&started.desk, whispers, draining, Vec::new());
-        let live = live.await.unwrap();
-        let (sagas, coordinating) = crate::sagas::begin(&started, live.tail.clone()).await.unwrap();
-        let app = App { desk: started.desk.clone(), gate: Arc::new(gate), live, sagas };
+        let (drain, draining) = watch::channel(false);
+        let whispers = Arc::new(InProcessEphemeral::default());
+        let live = Live::start(&started.desk, whispers, draining, Vec::new()).await.unwrap();
+        let store = wire::view_store(&installation).await.unwrap();
+        let (leases, nodes) = (Arc::clone(&started.leases), Arc::clone(&started.nodes));
+        let tail = live.tail.clone();
+        let (sagas, coordinating) = crate::sagas::begin(&started, tail.clone()).await.unwrap();
+        let (views, keeping) = views::start(store, &started.desk, tail, leases, nodes);
+        let app = App { desk: started.desk.clone(), gate: Arc::new(gate), live, views, sagas };
         let router = router(routes(), app, operations);
-        Self { _folder: folder, started, _coordinating: coordinating, key, router }
+        Self {
+            _folder: folder,
+            _drain: drain,
+            _keeping: keeping,
+            _coordinating: coordinating,
+            started,
+            key,
+            router,
+        }
     }
 
     fn token(&self, role: Role, sub: &str) -> String {

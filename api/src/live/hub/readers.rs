@@ -15,7 +15,7 @@ use super::registry::Registry;
 use super::ticket_of;
 
 /// Tickets whose requester and followers are remembered.
-const TICKETS_MAX: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
+const TICKETS_MAX: NonZeroUsize = NonZeroUsize::new(65_536).expect("more than none");
 
 /// Events that may change who a ticket's followers are.
 const CHANGES_READERS: [TicketEvent; 5] = [

@@ -1,0 +1,68 @@
+//! How the tickets view does: its versions, its lag by partition, what it cannot fold.
+
+use docket_engine::cursor::Positions;
+use docket_engine::ports::log::EventLog;
+use docket_projections::PartitionSet;
+use docket_projections::store::{Parked, Phase, Version, ViewStore};
+use docket_schemas::{Partition, Timestamp};
+
+/// The view as operators see it.
+pub struct Status {
+    /// Oldest first.
+    pub versions: Vec<Version>,
+    /// How far the active one has come.
+    pub positions: Positions,
+    /// Every partition.
+    pub lags: Vec<PartitionLag>,
+    /// Of the active version.
+    pub parked: Vec<Parked>,
+}
+
+/// How far a partition is behind the log.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PartitionLag {
+    /// Which.
+    pub partition: Partition,
+    /// Events that are not in the view.
+    pub events: u64,
+    /// Since when the oldest of them waits, in seconds.
+    pub seconds: f64,
+}
+
+/// Seconds between two times; none before the first.
+#[must_use]
+pub fn seconds_since(since: Timestamp, now: Timestamp) -> f64 {
+    let micros = now.micros().saturating_sub(since.micros()).max(0);
+    micros as f64 / 1e6
+}
+
+/// Looks at the view and at the log.
+///
+/// # Errors
+/// When one of them does not answer.
+pub async fn status(
+    store: &dyn ViewStore,
+    log: &dyn EventLog,
+    now: Timestamp,
+) -> Result<Status, Box<dyn std::error::Error + Send + Sync>> {
+    let positions = store.reached().await?;
+    let heads = log.heads().await?;
+    let mut lags = Vec::new();
+    for (partition, head) in heads.iter() {
+        let at = positions.get(partition);
+        let events = head.saturating_sub(at);
+        let mut seconds = 0.0;
+        if events > 0 {
+            let next = log.partition_events(partition, at, 1).await?;
+            seconds = next.first().map_or(0.0, |event| seconds_since(event.recorded_at, now));
+        }
+        lags.push(PartitionLag { partition, events, seconds });
+    }
+    let versions = store.versions().await?;
+    let active = versions.iter().find(|version| version.phase == Phase::Active);
+    let parked = match active {
+        Some(active) => store.parked(active.number, PartitionSet::ALL).await?,
+        None => Vec::new(),
+    };
+    Ok(Status { versions, positions, lags, parked })
+}

@@ -1,0 +1,231 @@
+//! A stretch of publishing: a window of messages, each in its place or not at all.
+
+use std::collections::{HashSet, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::publish::PublishAck;
+use docket_engine::cursor::{Cursor, Positions};
+use docket_schemas::{Event, EventId};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::saved::{SAVE_EVERY, Saver};
+use super::source::Source;
+use super::start::Start;
+use super::{ACK_WITHIN, Trouble, WINDOW_MESSAGES_MAX};
+use crate::message::Outgoing;
+use crate::subject;
+
+/// Ids that JetStream called duplicates and that the relay therefore passes over. Beyond so many they are forgotten,
+/// and found again.
+const KNOWN_MAX: usize = 100_000;
+
+/// Events that the stream holds already, although its end does not say so.
+#[derive(Debug, Default)]
+pub(super) struct SkippedEvents(HashSet<EventId>);
+
+impl SkippedEvents {
+    fn add(&mut self, id: EventId) {
+        if self.0.len() >= KNOWN_MAX {
+            self.0.clear();
+        }
+        self.0.insert(id);
+    }
+}
+
+type Ack = Pin<Box<dyn Future<Output = Result<PublishAck, PublishError>> + Send>>;
+
+/// A message whose acknowledgement is awaited.
+struct Flying {
+    event_id: EventId,
+    /// How far the relay has come with it.
+    positions: Positions,
+    ack: Ack,
+}
+
+/// What the next message expects of the stream.
+enum Expected {
+    LastSequence(u64),
+    Predecessor(EventId),
+}
+
+/// Publishes in order from one start.
+pub(super) struct Publisher<'a> {
+    context: &'a Context,
+    stream: String,
+    known: &'a mut SkippedEvents,
+    cursor: Cursor,
+    expected: Expected,
+    acknowledged: Positions,
+    flying: VecDeque<Flying>,
+    saver: Saver,
+    has_published: bool,
+}
+
+impl<'a> Publisher<'a> {
+    pub(super) fn new(
+        context: &'a Context,
+        region: &str,
+        start: Start,
+        known: &'a mut SkippedEvents,
+    ) -> Self {
+        let cursor = Cursor { incarnation: start.incarnation, positions: start.positions };
+        Self {
+            context,
+            stream: subject::stream(region),
+            known,
+            acknowledged: cursor.positions,
+            saver: Saver::new(context.client(), region),
+            cursor,
+            expected: Expected::LastSequence(start.last_sequence),
+            flying: VecDeque::new(),
+            has_published: false,
+        }
+    }
+
+    /// Whether anything was acknowledged.
+    pub(super) fn has_published(&self) -> bool {
+        self.has_published
+    }
+
+    /// Publishes until something goes wrong, and lets what flies come down before it says what.
+    pub(super) async fn run(
+        &mut self,
+        mut source: Source<'_>,
+        mut turns: watch::Receiver<u64>,
+        published: &watch::Sender<Option<Positions>>,
+    ) -> Trouble {
+        let trouble = tokio::select! {
+            _ = turns.changed() => Trouble::Disconnected,
+            Err(trouble) = self.publish(&mut source, published) => trouble,
+        };
+        if !matches!(trouble, Trouble::Disconnected) {
+            self.drain().await;
+        }
+        published.send_replace(Some(self.acknowledged));
+        trouble
+    }
+
+    async fn publish(
+        &mut self,
+        source: &mut Source<'_>,
+        published: &watch::Sender<Option<Positions>>,
+    ) -> Result<std::convert::Infallible, Trouble> {
+        let mut heads = source.heads();
+        published.send_replace(Some(self.acknowledged));
+        loop {
+            let mut at_head = false;
+            while !at_head && self.flying.len() < WINDOW_MESSAGES_MAX {
+                match source.next(&self.cursor.positions).await? {
+                    Some(event) => self.send(&event).await?,
+                    None => at_head = true,
+                }
+            }
+            if !heads.borrow_and_update().covers(&self.acknowledged) {
+                return Err(Trouble::LogChanged);
+            }
+            let Some(next) = self.flying.front_mut() else {
+                // Also what was passed over because the stream has it.
+                self.acknowledged = self.cursor.positions;
+                published.send_replace(Some(self.acknowledged));
+                self.saver.save(&self.saved()).await;
+                // Also when nothing is written any more, the last cursor gets saved.
+                let _ = timeout(SAVE_EVERY, heads.changed()).await;
+                continue;
+            };
+            tokio::select! {
+                biased;
+                ack = &mut next.ack => {
+                    let landed = self.flying.pop_front();
+                    self.land(landed.map(|landed| (landed.event_id, landed.positions)), ack)?;
+                    published.send_replace(Some(self.acknowledged));
+                    self.saver.save(&self.saved()).await;
+                }
+                _ = heads.changed(), if at_head => {}
+            }
+        }
+    }
+
+    fn saved(&self) -> Cursor {
+        Cursor { incarnation: self.cursor.incarnation.clone(), positions: self.acknowledged }
+    }
+
+    async fn send(&mut self, event: &Event) -> Result<(), Trouble> {
+        self.check(event)?;
+        self.cursor.positions.set(event.partition, event.position);
+        if self.known.0.contains(&event.event_id) {
+            return Ok(());
+        }
+        let payload_max = self.context.client().max_payload();
+        let outgoing = Outgoing::of(event, &self.cursor).within(payload_max);
+        let message = PublishMessage::build()
+            .payload(outgoing.payload)
+            .headers(outgoing.headers)
+            .expected_stream(&self.stream);
+        let message = match self.expected {
+            Expected::LastSequence(sequence) => message.expected_last_sequence(sequence),
+            Expected::Predecessor(id) => message.expected_last_message_id(id.to_string()),
+        };
+        let sent = self.context.send_publish(outgoing.subject, message).await;
+        let ack = sent.map_err(|error| Trouble::Publish(error.into()))?.into_future();
+        let flying = Flying { event_id: event.event_id, positions: self.cursor.positions, ack };
+        self.flying.push_back(flying);
+        self.expected = Expected::Predecessor(event.event_id);
+        Ok(())
+    }
+
+    /// An event that does not follow, or that a newer incarnation wrote, shows that the log is another than before.
+    fn check(&self, event: &Event) -> Result<(), Trouble> {
+        let ours = &self.cursor.incarnation;
+        let origin = &event.origin.region;
+        let newer = origin.region() == ours.region() && origin.number() > ours.number();
+        let follows = event.position == self.cursor.positions.get(event.partition) + 1;
+        if newer || !follows { Err(Trouble::LogChanged) } else { Ok(()) }
+    }
+
+    /// Takes note of an acknowledgement: of a refusal, too.
+    fn land(
+        &mut self,
+        landed: Option<(EventId, Positions)>,
+        ack: Result<PublishAck, PublishError>,
+    ) -> Result<(), Trouble> {
+        let Some((event_id, positions)) = landed else { return Ok(()) };
+        let ack = ack.map_err(|error| Trouble::Publish(error.into()))?;
+        if ack.stream != self.stream {
+            return Err(Trouble::OtherStream(ack.stream));
+        }
+        if ack.duplicate {
+            self.known.add(event_id);
+            return Err(Trouble::Known);
+        }
+        self.acknowledged = positions;
+        self.has_published = true;
+        Ok(())
+    }
+
+    /// Waits for what still flies. Some of it may be known to the stream: that is remembered.
+    async fn drain(&mut self) {
+        let until = deadline();
+        for flying in std::mem::take(&mut self.flying) {
+            match timeout_at(until, flying.ack).await {
+                Ok(Ok(ack)) if ack.duplicate => self.known.add(flying.event_id),
+                Ok(Err(error)) if error.kind() == PublishErrorKind::TimedOut => return,
+                Ok(_) => {}
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+/// Longer than any message that flies may take.
+fn deadline() -> Instant {
+    const MARGIN: Duration = Duration::from_secs(1);
+    #[expect(clippy::disallowed_methods, reason = "the edge: how long a server may take")]
+    let now = Instant::now();
+    now + ACK_WITHIN + MARGIN
+}

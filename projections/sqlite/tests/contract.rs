@@ -1,0 +1,44 @@
+//! The suite of stores, held against files.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use docket_projections::contract::ViewHarness;
+use docket_projections::store::ViewStore;
+use docket_views_sqlite::SqliteViews;
+
+static MADE: AtomicU32 = AtomicU32::new(0);
+
+/// A directory of one case's own, removed with it.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("docket-views-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).expect("a directory can be made");
+        Self(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[async_trait]
+impl ViewHarness for Directory {
+    async fn fresh(&self) -> Arc<dyn ViewStore> {
+        self.second_connection().await
+    }
+
+    async fn second_connection(&self) -> Arc<dyn ViewStore> {
+        Arc::new(SqliteViews::open(self.0.join("views.db")).await.expect("a store"))
+    }
+}
+
+docket_projections::view_contract!(Directory::new());

@@ -1,0 +1,115 @@
+//! The runner: keeps a sink fed, at the pace that the machine allows, for as long as it is wanted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use docket_engine::cursor::Positions;
+use docket_engine::ports::clock::Clock;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::PartitionSet;
+use crate::feeder::{Fed, FeedError, Feeder};
+use crate::progress::Progress;
+
+/// Longest pause between two batches of a feeder that is behind.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// A batch of so few events is what following looks like: no pause after it.
+const FOLLOWED_EVENTS: usize = 32;
+
+/// First pause after a failure; each further one is twice as long.
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(50);
+/// Longest pause after failures.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// Pause after another feeder was met: it may be about to stop.
+const FENCED_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a runner stands on.
+pub struct Runner {
+    /// Reads, folds, hands over.
+    pub feeder: Feeder,
+    /// How far the log can be read.
+    pub heads: watch::Receiver<Positions>,
+    /// The partitions that are this node's to feed.
+    pub share: watch::Receiver<PartitionSet>,
+    /// Told of every batch taken; says who waits.
+    pub progress: Arc<Progress>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Runner {
+    /// Feeds until nobody says any more how far the log can be read, or whose the partitions are.
+    pub async fn run(mut self) {
+        let mut failures = Failures::default();
+        loop {
+            let heads = *self.heads.borrow_and_update();
+            let share = *self.share.borrow_and_update();
+            let began = self.clock.now();
+            match self.turn(share, &heads).await {
+                Ok(Fed::Events(events)) => {
+                    failures = Failures::default();
+                    self.progress.raise(&self.owned_positions());
+                    let took = self.clock.now().micros().saturating_sub(began.micros());
+                    self.pause(events, Duration::from_micros(took.unsigned_abs())).await;
+                }
+                Ok(Fed::Fenced) => sleep(FENCED_PAUSE).await,
+                Ok(Fed::Nothing) => {
+                    failures = Failures::default();
+                    self.progress.raise(&self.owned_positions());
+                    tokio::select! {
+                        more = self.heads.changed() => if more.is_err() { return },
+                        other = self.share.changed() => if other.is_err() { return },
+                    }
+                }
+                Err(error) => failures.pause(&error).await,
+            }
+            if self.heads.has_changed().is_err() || self.share.has_changed().is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn turn(&mut self, share: PartitionSet, heads: &Positions) -> Result<Fed, FeedError> {
+        if share != self.feeder.owned() {
+            self.feeder.own(share).await?;
+        }
+        self.feeder.feed(heads).await
+    }
+
+    /// How far it has come in what it owns; nothing is said of the rest.
+    fn owned_positions(&self) -> Positions {
+        let mut positions = Positions::START;
+        for partition in self.feeder.owned().iter() {
+            positions.set(partition, self.feeder.positions().get(partition));
+        }
+        positions
+    }
+
+    /// The longer a batch takes, the more of the next one is let come together: a hot ticket is then written once for
+    /// many events. Somebody who waits ends the pause.
+    async fn pause(&self, events: usize, took: Duration) {
+        if events <= FOLLOWED_EVENTS {
+            return;
+        }
+        tokio::select! {
+            () = sleep((took / 2).min(PAUSE_MAX)) => {}
+            () = self.progress.hurried() => {}
+        }
+    }
+}
+
+/// Failures in a row.
+#[derive(Default)]
+struct Failures(u32);
+
+impl Failures {
+    async fn pause(&mut self, error: &FeedError) {
+        tracing::warn!(error = error as &dyn std::error::Error, "projection.feed.retried");
+        let pause = RETRY_PAUSE_MIN * 2_u32.saturating_pow(self.0.min(16));
+        self.0 += 1;
+        sleep(pause.min(RETRY_PAUSE_MAX)).await;
+    }
+}

@@ -1,0 +1,63 @@
+//! The tickets view as a sink: each ticket's news becomes its row.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use docket_engine::cursor::Positions;
+
+use crate::PartitionSet;
+use crate::row::TicketRow;
+use crate::sink::{Batch, Sink, SinkError, Span, Taken};
+use crate::store::{SpanRows, StoreError, VersionNumber, ViewStore};
+
+/// What the view is called.
+pub const TICKETS_VIEW: &str = "tickets";
+
+/// One version of the tickets view.
+pub struct TicketsView {
+    store: Arc<dyn ViewStore>,
+    version: VersionNumber,
+}
+
+impl TicketsView {
+    /// A version of a store.
+    #[must_use]
+    pub const fn new(store: Arc<dyn ViewStore>, version: VersionNumber) -> Self {
+        Self { store, version }
+    }
+}
+
+impl From<StoreError> for SinkError {
+    fn from(error: StoreError) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<&Span> for SpanRows {
+    fn from(span: &Span) -> Self {
+        Self {
+            partition: span.partition,
+            after: span.after,
+            upto: span.upto,
+            recorded_at: span.recorded_at,
+            rows: span.tickets.iter().map(TicketRow::from).collect(),
+            parked: span.parked.clone(),
+        }
+    }
+}
+
+#[async_trait]
+impl Sink for TicketsView {
+    fn name(&self) -> &str {
+        TICKETS_VIEW
+    }
+
+    async fn checkpoints(&self, _: PartitionSet) -> Result<Positions, SinkError> {
+        Ok(self.store.checkpoints(self.version).await?)
+    }
+
+    async fn take(&self, batch: &Batch) -> Result<Taken, SinkError> {
+        let spans = batch.spans.iter().map(SpanRows::from).collect();
+        Ok(self.store.write(self.version, spans).await?)
+    }
+}
