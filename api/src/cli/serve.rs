@@ -115,7 +115,7 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let stopping = Arc::clone(&operations);
     let drain = signals::drain(move || stopping.readiness.drain())?;
     let origins = args.allowed_origins.clone();
-    let live = Live::start(&desk, started.ephemeral, drain.clone(), origins).await?;
+    let live = Live::start(&desk, Arc::clone(&started.ephemeral), drain.clone(), origins).await?;
     let (sagas, coordinating) = crate::sagas::begin(&started, live.tail.clone()).await?;
     operations.metrics.follow_sagas(&sagas);
     let leases = started.leases;
