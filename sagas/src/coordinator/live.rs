@@ -20,6 +20,8 @@ pub(super) struct Signal {
     /// The stream may hold more than that.
     poked: AtomicBool,
     poke: Notify,
+    /// The log was read to where the saga rests, while the task was still at work.
+    read_to_rest: AtomicBool,
     /// How the task left the saga; none while it is at work.
     over: watch::Sender<Option<Standing>>,
 }
@@ -92,6 +94,7 @@ impl Live {
         if let Some(handle) = handles.get(&key)
             && handle.signal.over.borrow().is_none()
         {
+            handle.signal.read_to_rest.store(false, Ordering::Release);
             if seen > handle.signal.known.load(Ordering::Acquire) {
                 handle.signal.poked.store(true, Ordering::Release);
                 handle.signal.poke.notify_one();
@@ -106,12 +109,15 @@ impl Live {
     }
 
     /// The task is done with its saga, unless somebody has poked it meanwhile.
-    pub(super) fn leave(&self, signal: &Signal, standing: Standing) -> bool {
-        let _handles = self.handles.lock();
+    pub(super) fn leave(&self, key: &Key, signal: &Signal, standing: Standing) -> bool {
+        let mut handles = self.handles.lock();
         if signal.poked.swap(false, Ordering::AcqRel) {
             return false;
         }
         signal.over.send_replace(Some(standing));
+        if signal.read_to_rest.load(Ordering::Acquire) {
+            handles.remove(key);
+        }
         true
     }
 
@@ -129,11 +135,14 @@ impl Live {
         }
     }
 
-    /// Forgets a saga that is over; one that is carried again stays.
+    /// Forgets a saga that is over, now or as soon as its task is; one that is carried again stays.
     pub(super) fn forget(&self, key: &Key) {
         let mut handles = self.handles.lock();
-        if handles.get(key).is_some_and(|handle| handle.signal.over.borrow().is_some()) {
+        let Some(handle) = handles.get(key) else { return };
+        if handle.signal.over.borrow().is_some() {
             handles.remove(key);
+        } else {
+            handle.signal.read_to_rest.store(true, Ordering::Release);
         }
     }
 }
@@ -149,6 +158,7 @@ impl Signal {
             known: AtomicU64::new(known),
             poked: AtomicBool::new(false),
             poke: Notify::new(),
+            read_to_rest: AtomicBool::new(false),
             over: watch::Sender::new(None),
         }
     }

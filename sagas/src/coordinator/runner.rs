@@ -113,7 +113,8 @@ impl Runner {
             match self.go_on().await {
                 Ok(true) => {}
                 Ok(false) => {
-                    if self.shared.live.leave(&self.signal, self.standing()) {
+                    let key = (self.state.tenant.clone(), self.state.id);
+                    if self.shared.live.leave(&key, &self.signal, self.standing()) {
                         return;
                     }
                     let _ = self.look_again().await;
