@@ -54,7 +54,11 @@ where
 #[must_use]
 pub fn caller_routes() -> Routes<App> {
     let events = events::routes().merge(event::routes()).merge(feed::routes());
-    tickets::routes().merge(events).merge(live::routes()).merge(projections::routes()).merge(search::routes())
+    tickets::routes()
+        .merge(events)
+        .merge(live::routes())
+        .merge(projections::routes())
+        .merge(search::routes())
 }
 
 fn operator_routes() -> Routes<Arc<Operations>> {

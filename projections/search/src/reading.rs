@@ -1,5 +1,7 @@
 //! From the log to documents: the texts of a ticket opened, its messages told from its other events.
 
+mod merged;
+
 use std::sync::Arc;
 
 use docket_engine::keyring::{Keyring, KeyringError};
@@ -10,6 +12,8 @@ use docket_schemas::{
     Event, EventId, EventType, KeyId, MessageText, Position, Sealed, Stream, SubjectText, Tenant,
 };
 use serde::de::DeserializeOwned;
+
+use merged::moves_messages;
 
 use crate::document::{Extent, MessageDocument, Place, TicketDocument, TicketWrite};
 
@@ -47,6 +51,12 @@ impl Reading {
     }
 
     async fn one(&self, news: &News) -> Result<TicketWrite, ReadError> {
+        if moves_messages(news) {
+            let key = (news.tenant.clone(), news.ticket);
+            if let Ok(Some(write)) = self.whole(&key, news.position).await? {
+                return Ok(write);
+            }
+        }
         let first = news.events.first().map_or(0, |event| event.position);
         let places = [news.opened, news.position, news.public_position];
         let ticket = self.ticket(&news.tenant, &news.state, places).await?;
@@ -69,7 +79,8 @@ impl Reading {
         let events = self.events(key, position).await?;
         let opened = events.first().map_or(0, |event| event.position);
         let ticket = self.ticket(&key.0, &state, [opened, position, public]).await?;
-        let messages = self.messages(events.iter()).await?;
+        let shown = if state.merge.is_some() { self.shown(key, events).await? } else { events };
+        let messages = self.messages(shown.iter()).await?;
         Ok(Ok(Some(TicketWrite { ticket, messages, extent: Extent::Whole })))
     }
 

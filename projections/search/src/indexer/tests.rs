@@ -141,6 +141,33 @@ async fn what_is_written_is_found_once_it_is_committed() {
 }
 
 #[tokio::test]
+async fn a_merged_ticket_is_found_by_its_target_until_it_is_taken_out() {
+    let mut world = Following::new().await;
+    let target = world.opens("target", "first words").await;
+    let source = world.opens("source", "second words").await;
+    let agent = world.office.caller(Role::Agent, "ann").await;
+    world.does(Role::Agent, "ann", source, Command::note("inner words")).await;
+    world.catch_up().await;
+    assert_eq!(world.finds(STAFF, "second words").await, [source]);
+    world.office.merge(&world.desk, &agent, source, target).await.expect("merged");
+    world.catch_up().await;
+    assert_eq!(world.finds(STAFF, "second words").await, [target]);
+    assert_eq!(world.finds(STAFF, "inner words").await, [target]);
+    assert_eq!(world.finds(STAFF, "source status:closed").await, [source]);
+    assert_eq!(world.differs().await, []);
+    world.does(Role::Agent, "ann", source, Command::reply("third words")).await;
+    world.catch_up().await;
+    assert_eq!(world.finds(STAFF, "third words").await, [target]);
+    world.office.unmerge(&world.desk, &agent, source, target).await.expect("unmerged");
+    world.catch_up().await;
+    assert_eq!(world.finds(STAFF, "second words").await, [source]);
+    assert_eq!(world.finds(STAFF, "inner words").await, [source]);
+    assert_eq!(world.finds(STAFF, "first words").await, [target]);
+    assert_eq!(world.finds(STAFF, "third words").await, [target]);
+    assert_eq!(world.differs().await, []);
+}
+
+#[tokio::test]
 async fn after_a_crash_it_goes_on_from_its_last_commit() {
     let mut world = Following::new().await;
     let first = world.opens("one", "first").await;
