@@ -11,6 +11,7 @@ use docket_schemas::{Principal, Timestamp};
 use crate::auth::Token;
 use crate::gate::Gate;
 use crate::live::Live;
+use crate::search::Search;
 use crate::views::Views;
 
 /// A node's desk behind its gate. Cheap to clone.
@@ -24,6 +25,8 @@ pub struct App {
     pub live: Arc<Live>,
     /// What lists and counts are answered from.
     pub views: Views,
+    /// What searches are answered from.
+    pub search: Search,
 }
 
 impl FromRef<App> for Arc<Gate> {

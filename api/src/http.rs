@@ -21,6 +21,7 @@ pub mod query;
 mod readyz;
 pub(crate) mod request_id;
 mod routes;
+pub mod search;
 pub mod tickets;
 mod wait;
 
@@ -53,7 +54,11 @@ where
 #[must_use]
 pub fn caller_routes() -> Routes<App> {
     let events = events::routes().merge(event::routes()).merge(feed::routes());
-    tickets::routes().merge(events).merge(live::routes()).merge(projections::routes())
+    tickets::routes()
+        .merge(events)
+        .merge(live::routes())
+        .merge(projections::routes())
+        .merge(search::routes())
 }
 
 fn operator_routes() -> Routes<Arc<Operations>> {

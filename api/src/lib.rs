@@ -23,6 +23,7 @@ pub mod operations;
 pub mod present;
 mod private_file;
 pub mod problem;
+pub mod search;
 pub mod server;
 pub mod signals;
 pub mod telemetry;

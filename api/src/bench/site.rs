@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::operations::{Operations, Readiness};
 use crate::server::{Drained, Server};
 use crate::wire::{self, Installation, WireError};
-use crate::{http, limit, views};
+use crate::{http, limit, search, views};
 
 /// No limit to the requests of a principal.
 const UNLIMITED: Option<limit::RateLimit> = None;
@@ -32,6 +32,7 @@ pub(super) struct Site {
     served: JoinHandle<Drained>,
     appender: JoinHandle<()>,
     keeping: views::Keeping,
+    indexing: search::Indexing,
 }
 
 /// What the log was asked to append.
@@ -74,6 +75,7 @@ impl Site {
         });
         let started = wire::open(installation, "bench", on_append).await?;
         let store = wire::view_store(installation).await?;
+        let index = wire::search_index(installation, "bench").await?;
         let key = SigningKey::open_or_create(&installation.data.join("signing-key.pem"))?;
         let keys = KeySource::fixed(KeySet::parse(key.jwks().to_string().as_bytes())?);
         let gate = Arc::new(Gate::new(Verifier::new(keys, ISSUER_DEFAULT), UNLIMITED));
@@ -82,17 +84,18 @@ impl Site {
         let (drain, draining) = watch::channel(false);
         let whispers = Arc::new(InProcessEphemeral::default());
         let live = Live::start(&started.desk, whispers, draining.clone(), Vec::new()).await?;
-        let tail = live.tail.clone();
+        let (search, indexing) = search::start(index, &started.desk, &live.tail);
+        let followed = (live.tail.clone(), search.reached());
         let (views, keeping) =
-            views::start(store, &started.desk, tail, started.leases, started.nodes);
-        let app = App { desk: started.desk.clone(), gate, live, views };
+            views::start(store, &started.desk, followed, started.leases, started.nodes);
+        let app = App { desk: started.desk.clone(), gate, live, views, search };
         let routes = http::tickets::routes().merge(http::events::routes());
         let router = http::router(routes, app, operations);
         let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), None)?;
         let address = server.address()?;
         let served = tokio::spawn(server.serve(router, draining));
         let (desk, appender) = (started.desk, started.appender);
-        Ok(Self { address, desk, key, appends, drain, served, appender, keeping })
+        Ok(Self { address, desk, key, appends, drain, served, appender, keeping, indexing })
     }
 
     /// Stops; the clients are gone already.
@@ -100,6 +103,7 @@ impl Site {
         self.drain.send_replace(true);
         let _ = self.served.await;
         self.keeping.stop().await;
+        self.indexing.stop().await;
         drop(self.desk);
         let _ = self.appender.await;
     }

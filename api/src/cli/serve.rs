@@ -21,7 +21,7 @@ use crate::live::Live;
 use crate::operations::{Operations, Probe, Readiness};
 use crate::server::{Drained, Server, tls_acceptor};
 use crate::telemetry::{self, LOG_FILTER_DEFAULT, LogFormat};
-use crate::{demo, http, signals, views, wire};
+use crate::{demo, http, search, signals, views, wire};
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -109,6 +109,7 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
         tracing::warn!(incarnation = %started.desk.incarnation(), "log.restored.found");
     }
     let store = wire::view_store(&installation).await?;
+    let index = wire::search_index(&installation, &args.listen.to_string()).await?;
     tokio::spawn(fail_with(started.appender));
     let desk = started.desk;
     let gauges = views::gauges::LagGauges::registered(&metrics);
@@ -123,9 +124,11 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
         let lag = nats.relay(&desk, tail, Arc::clone(&leases), tenants).await?;
         operations.metrics.register_relay(lag);
     }
-    let (views, keeping) = views::start(store, &desk, live.tail.clone(), leases, started.nodes);
+    let (search, indexing) = search::start(index, &desk, &live.tail);
+    let followed = (live.tail.clone(), search.reached());
+    let (views, keeping) = views::start(store, &desk, followed, leases, started.nodes);
     tokio::spawn(gauges.follow(views.clone(), Arc::clone(&desk.ports().clock)));
-    let app = App { desk, gate: Arc::clone(&gate), live, views };
+    let app = App { desk, gate: Arc::clone(&gate), live, views, search };
     let router = http::router(http::caller_routes(), app.clone(), Arc::clone(&operations));
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => Some(tls_acceptor(certificate, key)?),
@@ -147,6 +150,7 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
         Drained::Cut(open) => tracing::warn!(open, "stopped with connections still open"),
     }
     keeping.stop().await;
+    indexing.stop().await;
     Ok(())
 }
 
