@@ -10,8 +10,10 @@ use docket_sagas::Coordinator;
 use docket_schemas::{Principal, Timestamp};
 
 use crate::auth::Token;
+use crate::cores::Cores;
 use crate::gate::Gate;
 use crate::live::Live;
+use crate::search::Search;
 use crate::views::Views;
 
 /// A node's desk behind its gate. Cheap to clone.
@@ -27,6 +29,8 @@ pub struct App {
     pub live: Arc<Live>,
     /// What lists and counts are answered from.
     pub views: Views,
+    /// What searches are answered from.
+    pub search: Search,
 }
 
 impl FromRef<App> for Arc<Gate> {
@@ -36,6 +40,13 @@ impl FromRef<App> for Arc<Gate> {
 }
 
 impl App {
+    /// A node's application.
+    #[must_use]
+    pub fn new(desk: Desk, gate: Arc<Gate>, live: Arc<Live>, cores: Cores) -> Self {
+        let Cores { views, search, sagas } = cores;
+        Self { desk, gate, sagas, live, views, search }
+    }
+
     /// Persons and keys.
     #[must_use]
     pub fn keyring(&self) -> &Keyring {

@@ -22,6 +22,7 @@ mod readyz;
 pub(crate) mod request_id;
 mod routes;
 pub mod sagas;
+pub mod search;
 pub mod tickets;
 mod wait;
 
@@ -59,6 +60,7 @@ pub fn caller_routes() -> Routes<App> {
         .merge(live::routes())
         .merge(projections::routes())
         .merge(sagas::routes())
+        .merge(search::routes())
 }
 
 fn operator_routes() -> Routes<Arc<Operations>> {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use docket_engine::cursor::Positions;
 use docket_engine::ports::log::LogError;
+use docket_engine::ports::nodes::{NODE_GONE_AFTER, Nodes};
 use docket_engine::tail::Tail;
+use docket_projections::store::ViewStore;
 use docket_sagas::{Coordinating, Coordinator, Registry, SagaError, Shown, four};
 
 use crate::wire::Opened;
@@ -19,11 +21,29 @@ pub fn registry() -> Registry {
     Registry::new([four()]).expect("the definitions of this release are good")
 }
 
-/// Nothing is derived from the log yet: whatever was written is shown.
-struct Everything;
+/// What the tickets view, and the index of every node that lives, have all reached.
+pub struct ViewsAndIndexes {
+    /// The tickets view, which all nodes share.
+    pub views: Arc<dyn ViewStore>,
+    /// The nodes with how far each one's index has come.
+    pub nodes: Arc<dyn Nodes>,
+}
 
 #[async_trait]
-impl Shown for Everything {
+impl Shown for ViewsAndIndexes {
+    async fn reached(&self) -> Result<Positions, LogError> {
+        let unavailable = |error| LogError::Unavailable(Box::new(error));
+        let view = self.views.reached().await.map_err(unavailable)?;
+        let nodes = self.nodes.seen(NODE_GONE_AFTER).await?;
+        Ok(nodes.iter().fold(view, |reached, node| reached.min(&node.index)))
+    }
+}
+
+/// Where nothing is derived from the log, whatever was written is shown.
+pub struct NothingDerived;
+
+#[async_trait]
+impl Shown for NothingDerived {
     async fn reached(&self) -> Result<Positions, LogError> {
         let mut all = Positions::START;
         for partition in docket_schemas::Partition::all() {
@@ -37,8 +57,12 @@ impl Shown for Everything {
 ///
 /// # Errors
 /// When a saga is under way under a version that this release does not know, or the log fails.
-pub async fn begin(opened: &Opened, tail: Tail) -> Result<(Coordinator, Coordinating), SagaError> {
-    Coordinator::begin(opened.coordinator_ports(tail, Arc::new(Everything)), registry()).await
+pub async fn begin(
+    opened: &Opened,
+    tail: Tail,
+    shown: impl Shown,
+) -> Result<(Coordinator, Coordinating), SagaError> {
+    Coordinator::begin(opened.coordinator_ports(tail, Arc::new(shown)), registry()).await
 }
 
 /// Operates beside the nodes that carry them.
@@ -48,7 +72,7 @@ pub async fn begin(opened: &Opened, tail: Tail) -> Result<(Coordinator, Coordina
 pub async fn beside(opened: &Opened) -> Result<(Coordinator, Coordinating), SagaError> {
     let ports = opened.desk.ports();
     let tail = Tail::follow(Arc::clone(&ports.log), &*ports.bus).await?;
-    Ok(Coordinator::beside(opened.coordinator_ports(tail, Arc::new(Everything)), registry()))
+    Ok(Coordinator::beside(opened.coordinator_ports(tail, Arc::new(NothingDerived)), registry()))
 }
 
 #[cfg(test)]

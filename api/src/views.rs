@@ -37,12 +37,13 @@ pub struct Keeping {
     reporting: JoinHandle<()>,
 }
 
-/// Begins to keep the views up to date behind what the node newly reads of the log.
+/// Begins to keep the views up to date behind what the node newly reads of the log; beside it stands how far the node's
+/// index has come.
 #[must_use]
 pub fn start(
     store: Arc<dyn ViewStore>,
     desk: &Desk,
-    tail: Tail,
+    (tail, indexed): (Tail, watch::Receiver<Positions>),
     leases: Arc<dyn Leases>,
     nodes: Arc<dyn Nodes>,
 ) -> (Views, Keeping) {
@@ -69,7 +70,7 @@ pub fn start(
     let keeping = Keeping {
         keeper: tokio::spawn(keeper.run()),
         sharing: tokio::spawn(sharing.run(give)),
-        reporting: tokio::spawn(report(nodes, node)),
+        reporting: tokio::spawn(report(nodes, node, indexed)),
     };
     let freshness = Arc::new(Freshness::new(Arc::clone(&store), tail, progress));
     (Views { store, freshness }, keeping)
@@ -86,10 +87,11 @@ impl Keeping {
     }
 }
 
-/// Says that this node lives.
-async fn report(nodes: Arc<dyn Nodes>, node: Uuid) {
+/// Says that this node lives, and how far its index has come.
+async fn report(nodes: Arc<dyn Nodes>, node: Uuid, indexed: watch::Receiver<Positions>) {
     loop {
-        if let Err(error) = nodes.report(node, &Positions::START).await {
+        let positions = *indexed.borrow();
+        if let Err(error) = nodes.report(node, &positions).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "node.report.failed");
         }
         sleep(NODE_REPORT_EVERY).await;

@@ -2,6 +2,8 @@
 
 pub mod nats;
 pub mod scratch;
+mod search;
+pub use search::search_index;
 mod views;
 pub use views::view_store;
 
@@ -47,6 +49,8 @@ pub struct Installation {
     pub keys_url: Option<String>,
     /// The master key's file, instead of the one in the data directory.
     pub master_key: Option<PathBuf>,
+    /// Where nodes keep their indexes, instead of the data directory.
+    pub index: Option<PathBuf>,
     /// The region's name.
     pub region: String,
     /// NATS, to which the log is published and over which nodes wake each other.

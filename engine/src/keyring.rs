@@ -1,5 +1,6 @@
 //! The keyring: persons and their data keys in clear, in memory, in front of the key store.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -18,6 +19,9 @@ use crate::seal::{DataKey, KEY_BYTES, SealError, aead, open_bytes, seal_bytes};
 
 /// Most persons held in memory.
 pub const PERSONS_CACHED_MAX: usize = 20_000;
+
+/// Keys that are read in one query.
+const WARM_KEYS_MAX: usize = 500;
 
 /// Why the keyring cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -240,6 +244,24 @@ impl Keyring {
         let found = self.store.persons_by_key(&[key]).await?;
         let person = found.into_iter().next().map(|stored| self.admit(stored)).transpose()?;
         Ok(person.and_then(|person| person.key.clone()))
+    }
+
+    /// Reads keys that are about to be used, those that are not in memory in one query.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn warm(&self, keys: &[KeyId]) -> Result<(), KeyringError> {
+        let missing: BTreeSet<KeyId> = {
+            let cached = self.cached.lock();
+            keys.iter().copied().filter(|key| !cached.by_key.contains(key)).collect()
+        };
+        let missing: Vec<KeyId> = missing.into_iter().take(PERSONS_CACHED_MAX / 2).collect();
+        for keys in missing.chunks(WARM_KEYS_MAX) {
+            for stored in self.store.persons_by_key(keys).await? {
+                self.admit(stored)?;
+            }
+        }
+        Ok(())
     }
 
     /// Forgets every key held in memory, as after an erasure on another node.

@@ -254,11 +254,18 @@ fn news(group: &Group, ticket: &Ticket, state: Resolved) -> News {
     News {
         tenant: group.key.0.clone(),
         ticket: group.key.1,
+        opened: opened(ticket),
         events: group.events.clone(),
         state: Arc::new(state),
         position: ticket.last_position(),
         public_position: public_position(ticket),
     }
+}
+
+/// The position of a ticket's opening.
+#[must_use]
+pub fn opened(ticket: &Ticket) -> Position {
+    ticket.graph.nodes().first().map_or(0, |node| node.position)
 }
 
 pub(crate) fn public_position(ticket: &Ticket) -> Position {

@@ -45,6 +45,8 @@ pub struct News {
     pub tenant: Tenant,
     /// Which.
     pub ticket: TicketId,
+    /// Where its opening stands in its partition: it never changes, and names the ticket in an index.
+    pub opened: Position,
     /// Its events in the span, as the log holds them, in order. Never empty.
     pub events: Vec<Arc<Event>>,
     /// The ticket after the last of them, and after no other.

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 use super::requests::TENANT;
 use crate::clock;
+use crate::sagas::{NothingDerived, begin};
 use crate::wire::scratch::Scratch;
 use crate::wire::{self, Installation, Opened as Node, WireError};
 
@@ -110,7 +111,7 @@ async fn measure(
     let node = wire::open(&scratch.installation, "bench", Box::new(|_, _| {})).await?;
     let ports = node.desk.ports();
     let tail = Tail::follow(Arc::clone(&ports.log), &*ports.bus).await?;
-    let (coordinator, coordinating) = crate::sagas::begin(&node, tail).await?;
+    let (coordinator, coordinating) = begin(&node, tail, NothingDerived).await?;
     leads(&coordinator).await?;
     progress("opening tickets");
     let tickets = Arc::new(open_tickets(&node, plan.tickets).await?);

@@ -6,19 +6,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use docket_engine::desk::Desk;
 use docket_engine::in_process_ephemeral::InProcessEphemeral;
-use docket_sagas::Coordinating;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::auth::{ISSUER_DEFAULT, KeySet, KeySource, SigningKey, Verifier};
+use crate::cores::{self, CoreTasks};
 use crate::gate::Gate;
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::operations::{Operations, Readiness};
 use crate::server::{Drained, Server};
 use crate::wire::{self, Installation, WireError};
-use crate::{http, limit, views};
+use crate::{http, limit};
 
 /// No limit to the requests of a principal.
 const UNLIMITED: Option<limit::RateLimit> = None;
@@ -32,8 +32,7 @@ pub(super) struct Site {
     drain: watch::Sender<bool>,
     served: JoinHandle<Drained>,
     appender: JoinHandle<()>,
-    keeping: views::Keeping,
-    coordinating: Coordinating,
+    kept: CoreTasks,
 }
 
 /// What the log was asked to append.
@@ -75,7 +74,6 @@ impl Site {
             noted.note(micros, rows);
         });
         let started = wire::open(installation, "bench", on_append).await?;
-        let store = wire::view_store(installation).await?;
         let key = SigningKey::open_or_create(&installation.data.join("signing-key.pem"))?;
         let keys = KeySource::fixed(KeySet::parse(key.jwks().to_string().as_bytes())?);
         let gate = Arc::new(Gate::new(Verifier::new(keys, ISSUER_DEFAULT), UNLIMITED));
@@ -84,26 +82,22 @@ impl Site {
         let (drain, draining) = watch::channel(false);
         let whispers = Arc::new(InProcessEphemeral::default());
         let live = Live::start(&started.desk, whispers, draining.clone(), Vec::new()).await?;
-        let tail = live.tail.clone();
-        let (sagas, coordinating) = crate::sagas::begin(&started, tail.clone()).await?;
-        let (views, keeping) =
-            views::start(store, &started.desk, tail, started.leases, started.nodes);
-        let app = App { desk: started.desk.clone(), gate, live, views, sagas };
+        let (cores, kept) = cores::start(&started, installation, "bench", &live.tail).await?;
+        let app = App::new(started.desk.clone(), gate, live, cores);
         let routes = http::tickets::routes().merge(http::events::routes());
         let router = http::router(routes, app, operations);
         let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), None)?;
         let address = server.address()?;
         let served = tokio::spawn(server.serve(router, draining));
         let (desk, appender) = (started.desk, started.appender);
-        Ok(Self { address, desk, key, appends, drain, served, appender, keeping, coordinating })
+        Ok(Self { address, desk, key, appends, drain, served, appender, kept })
     }
 
     /// Stops; the clients are gone already.
     pub(super) async fn stop(self) {
         self.drain.send_replace(true);
         let _ = self.served.await;
-        self.keeping.stop().await;
-        self.coordinating.end().await;
+        self.kept.stop().await;
         drop(self.desk);
         let _ = self.appender.await;
     }

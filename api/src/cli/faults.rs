@@ -14,7 +14,7 @@ use serde_json::json;
 use super::Failure;
 use super::installation::InstallationArgs;
 use crate::bench::sagas::{leads, open_tickets};
-use crate::sagas::{begin, registry};
+use crate::sagas::{NothingDerived, begin, registry};
 use crate::wire::{self, Opened};
 
 /// Whose the rehearsed sagas are.
@@ -69,7 +69,7 @@ async fn rehearse(args: &FaultsArgs, count: usize) -> Result<(), Failure> {
     let opened = wire::open(&installation, "rehearsal", Box::new(|_, _| {})).await?;
     let ports = opened.desk.ports();
     let tail = Tail::follow(Arc::clone(&ports.log), &*ports.bus).await?;
-    let (sagas, coordinating) = begin(&opened, tail).await?;
+    let (sagas, coordinating) = begin(&opened, tail, NothingDerived).await?;
     leads(&sagas).await?;
     let tickets = open_tickets(&opened, count).await?;
     for ticket in tickets {

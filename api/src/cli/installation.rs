@@ -27,6 +27,10 @@ pub(super) struct InstallationArgs {
     /// environment only [default: in the data directory]
     #[arg(long, env = "DOCKET_MASTER_KEY", value_name = "FILE", hide_env_values = true)]
     master_key: Option<PathBuf>,
+    /// Directory in which each node keeps its search index, by the address at which it listens [default: `index` in the
+    /// data directory]
+    #[arg(long, env = "DOCKET_INDEX", value_name = "DIR")]
+    index: Option<PathBuf>,
     /// This region's name
     #[arg(long, env = "DOCKET_REGION", value_name = "NAME", default_value = REGION_DEFAULT, value_parser = parse_region)]
     region: String,
@@ -46,6 +50,7 @@ impl InstallationArgs {
             database_url: self.database_url.clone(),
             keys_url: self.keys_url.clone(),
             master_key: self.master_key.clone(),
+            index: self.index.clone(),
             region: self.region.clone(),
             nats: self.nats_url.clone().map(|url| {
                 let credentials = self.nats_credentials.clone();

@@ -21,7 +21,7 @@ use crate::live::Live;
 use crate::operations::{Operations, Probe, Readiness};
 use crate::server::{Drained, Server, tls_acceptor};
 use crate::telemetry::{self, LOG_FILTER_DEFAULT, LogFormat};
-use crate::{demo, http, signals, views, wire};
+use crate::{cores, demo, http, signals, views, wire};
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -108,7 +108,6 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     if started.restored {
         tracing::warn!(incarnation = %started.desk.incarnation(), "log.restored.found");
     }
-    let store = wire::view_store(&installation).await?;
     let desk = started.desk.clone();
     let gauges = views::gauges::LagGauges::registered(&metrics);
     let operations = Arc::new(Operations { metrics, readiness: Readiness::new(probe(&desk)) });
@@ -116,18 +115,17 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let drain = signals::drain(move || stopping.readiness.drain())?;
     let origins = args.allowed_origins.clone();
     let live = Live::start(&desk, Arc::clone(&started.ephemeral), drain.clone(), origins).await?;
-    let (sagas, coordinating) = crate::sagas::begin(&started, live.tail.clone()).await?;
-    operations.metrics.follow_sagas(&sagas);
-    let leases = started.leases;
+    let process = args.listen.to_string();
+    let (cores, kept) = cores::start(&started, &installation, &process, &live.tail).await?;
+    operations.metrics.follow_sagas(&cores.sagas);
+    tokio::spawn(gauges.follow(cores.views.clone(), Arc::clone(&desk.ports().clock)));
     if let Some(nats) = &started.nats {
         let (tail, tenants) = (live.tail.clone(), args.nats_tenants.clone());
-        let lag = nats.relay(&desk, tail, Arc::clone(&leases), tenants).await?;
+        let lag = nats.relay(&desk, tail, started.leases, tenants).await?;
         operations.metrics.register_relay(lag);
     }
     tokio::spawn(fail_with(started.appender));
-    let (views, keeping) = views::start(store, &desk, live.tail.clone(), leases, started.nodes);
-    tokio::spawn(gauges.follow(views.clone(), Arc::clone(&desk.ports().clock)));
-    let app = App { desk, gate: Arc::clone(&gate), live, views, sagas };
+    let app = App::new(desk, Arc::clone(&gate), live, cores);
     let router = http::router(http::caller_routes(), app.clone(), Arc::clone(&operations));
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => Some(tls_acceptor(certificate, key)?),
@@ -144,12 +142,11 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     tokio::spawn(async move { followed.verifier().follow_keys().await });
     let served = server.serve(router, drain).await;
     app.live.closed().await;
-    coordinating.end().await;
     match served {
         Drained::Whole => tracing::info!("stopped"),
         Drained::Cut(open) => tracing::warn!(open, "stopped with connections still open"),
     }
-    keeping.stop().await;
+    kept.stop().await;
     Ok(())
 }
 

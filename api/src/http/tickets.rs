@@ -26,7 +26,9 @@ use axum::http::Method;
 
 use super::Routes;
 use crate::app::App;
+pub(super) use as_of::{Waited, as_of, store_problem};
 pub(super) use enter::{Envelope, Head, check_feed};
+pub(super) use list::{check_find, present_all};
 pub(super) use refusal::problem;
 
 /// Every route of tickets.

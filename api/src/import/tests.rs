@@ -45,6 +45,7 @@ impl Office {
             database_url: None,
             keys_url: None,
             master_key: None,
+            index: None,
             region: "local".to_owned(),
             nats: None,
         };

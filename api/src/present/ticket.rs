@@ -40,6 +40,14 @@ pub struct TicketView {
     unseen_messages: Option<Vec<UnseenView>>,
 }
 
+impl TicketView {
+    /// The subject line; none once its key was destroyed.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+}
+
 /// What a customer never gets.
 #[derive(Debug, Serialize)]
 struct StaffPart {

@@ -54,6 +54,7 @@ impl Scratch {
             database_url: database.as_ref().map(BenchDatabase::url),
             keys_url: None,
             master_key: None,
+            index: None,
             region: like.region.clone(),
             nats: None,
         };

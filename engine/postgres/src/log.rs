@@ -78,6 +78,10 @@ impl EventLog for PostgresLog {
         read::partition_events(&self.sessions, partition, after, limit).await
     }
 
+    async fn events_at(&self, places: &[(Partition, Position)]) -> Result<Vec<Event>, LogError> {
+        read::events_at(&self.sessions, places).await
+    }
+
     async fn events(&self, after: &Positions, limit: usize) -> Result<Page, LogError> {
         read::all_events(&self.sessions, after, limit).await
     }

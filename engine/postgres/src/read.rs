@@ -85,6 +85,29 @@ pub(crate) async fn partition_events(
     events(&rows.map_err(failed)?)
 }
 
+/// The events at these places, in one query.
+pub(crate) async fn events_at(
+    sessions: &Sessions,
+    places: &[(Partition, Position)],
+) -> Result<Vec<Event>, LogError> {
+    const QUERY: &str = concat!(
+        "SELECT ",
+        event_columns!(),
+        " FROM unnest($1::smallint[], $2::bigint[]) AS r (partition, position)",
+        " JOIN docket.event e ON e.partition = r.partition AND e.position = r.position"
+    );
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
+    let question = || {
+        sqlx::query(QUERY)
+            .bind(places.iter().map(|(one, _)| i16::from(one.number())).collect::<Vec<_>>())
+            .bind(places.iter().map(|(_, at)| stored_position(*at)).collect::<Vec<_>>())
+    };
+    let rows = sessions.ask(question).await;
+    events(&rows.map_err(failed)?)
+}
+
 /// A page with the heads of its own snapshot, which bound it. The places are found first, by `$of` and in the order of
 /// `$by`, and the events fetched for the page alone. `$1` are the positions, `$2` is the limit.
 macro_rules! page_query {

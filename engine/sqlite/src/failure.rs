@@ -83,10 +83,9 @@ impl Failure {
     fn damage(&self) -> Option<String> {
         match self {
             Self::Row(what) | Self::Log(LogError::Damaged { what }) => Some(what.clone()),
-            Self::Sql(sqlx::Error::Database(error)) => {
-                let code: u32 = error.code()?.parse().ok()?;
-                let damaged = matches!(code & 0xff, SQLITE_CORRUPT | SQLITE_NOTADB);
-                damaged.then(|| error.message().to_owned())
+            Self::Sql(error @ sqlx::Error::Database(says)) => {
+                let damaged = matches!(result_code(error)?, SQLITE_CORRUPT | SQLITE_NOTADB);
+                damaged.then(|| says.message().to_owned())
             }
             Self::Sql(
                 error @ (sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_)),
@@ -106,6 +105,19 @@ impl Failure {
     }
 }
 
+/// Whether another connection stood in the way: the same may go through in a moment.
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+    result_code(error).is_some_and(|code| matches!(code, SQLITE_BUSY | SQLITE_LOCKED))
+}
+
+/// The low byte of what SQLite answered.
+fn result_code(error: &sqlx::Error) -> Option<u32> {
+    let code: u32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(code & 0xff)
+}
+
 /// <https://www.sqlite.org/rescode.html>: the low byte of a result code.
+const SQLITE_BUSY: u32 = 5;
+const SQLITE_LOCKED: u32 = 6;
 const SQLITE_CORRUPT: u32 = 11;
 const SQLITE_NOTADB: u32 = 26;

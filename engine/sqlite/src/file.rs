@@ -12,11 +12,15 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
 
-use crate::failure::{Failure, OpenError};
+use crate::failure::{Failure, OpenError, is_busy};
 
 /// How long a write waits for another process that writes the same file.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a connection that was refused at once rests before it comes again.
+const BUSY_AGAIN: Duration = Duration::from_millis(10);
 
 /// How long a read waits for a free connection.
 const READER_WAIT: Duration = Duration::from_secs(5);
@@ -47,7 +51,7 @@ impl File {
     pub(crate) async fn open(path: &Path, migrations: &Migrator) -> Result<Self, OpenError> {
         let failed = |source| OpenError::Open { path: path.to_owned(), source };
         let options = options(path);
-        let mut writer = options.connect().await.map_err(failed)?;
+        let mut writer = connect(&options).await.map_err(failed)?;
         // In one transaction that begins as a write: two processes may open a new file at the same time.
         let mut migrating = writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
         let migrated = migrations.run_direct(None, &mut *migrating, false).await;
@@ -84,7 +88,7 @@ impl File {
             let mut kept = writer.lock_owned().await;
             let mut connection = match kept.take() {
                 Some(connection) => connection,
-                None => options.connect().await?,
+                None => connect(&options).await?,
             };
             // After a failure the connection is closed, which rolls back whatever state it was in.
             let answer = transact(&mut connection, work).await?;
@@ -103,6 +107,21 @@ where
     let answer = work(&mut *connection).await?;
     sqlx::query("COMMIT").execute(&mut *connection).await?;
     Ok(answer)
+}
+
+/// A connection that writes. Two that turn one new file to a write-ahead log at once would wait for each other; SQLite
+/// refuses one of them at once, whatever its busy timeout says, and that one comes again.
+async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+    let mut answer = options.connect().await;
+    let again = async {
+        while answer.as_ref().is_err_and(is_busy) {
+            sleep(BUSY_AGAIN).await;
+            answer = options.connect().await;
+        }
+    };
+    // Whatever the last attempt said is the answer.
+    let _ = timeout(BUSY_WAIT, again).await;
+    answer
 }
 
 /// A connection that reads, for whoever watches the file.

@@ -68,6 +68,12 @@ pub async fn a_partition_is_read_over_all_tenants(harness: &impl LogHarness) {
     assert_eq!(numbers(&page), (most - 1..=most + 3).collect::<Vec<_>>());
     let beyond = log.partition_events(partition, most * 2, 5).await.expect("a page");
     assert!(beyond.is_empty());
+    let wanted = [(partition, most + 7), (partition, 3), (partition, most * 2), (partition, 0)];
+    let mut found = log.events_at(&wanted).await.expect("events");
+    found.sort_by_key(|event| event.position);
+    assert_eq!(numbers(&found), [3, most + 7]);
+    assert_eq!(found[0], log.partition_events(partition, 2, 1).await.expect("a page")[0]);
+    assert!(log.events_at(&[]).await.expect("none").is_empty());
 }
 
 /// Whatever the page's size, each event comes once, in order, and another tenant's never.

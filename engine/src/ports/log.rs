@@ -236,6 +236,16 @@ pub trait EventLog: Send + Sync + 'static {
         position: Position,
     ) -> Result<Option<EventId>, LogError>;
 
+    /// The events at these places, in any order; those that are not there are left out.
+    async fn events_at(&self, places: &[(Partition, Position)]) -> Result<Vec<Event>, LogError> {
+        let mut events = Vec::with_capacity(places.len());
+        for (partition, position) in places {
+            let found = self.partition_events(*partition, position.saturating_sub(1), 1).await?;
+            events.extend(found.into_iter().filter(|event| event.position == *position));
+        }
+        Ok(events)
+    }
+
     /// The tickets of a tenant that were opened with this `external_id`, oldest first, at most `limit`.
     async fn tickets_by_external_id(
         &self,

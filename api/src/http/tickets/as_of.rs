@@ -18,7 +18,7 @@ const CUSTOMER_LAG_STEP_MS: u64 = 1_000;
 
 /// Whether the view has what its caller had asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Waited {
+pub(in crate::http) enum Waited {
     /// It has.
     Reached,
     /// It has not yet.
@@ -47,7 +47,7 @@ where
 }
 
 /// The member `as_of` of an answer.
-pub(super) async fn as_of(
+pub(in crate::http) async fn as_of(
     app: &App,
     audience: Audience,
     basis: &Basis,
@@ -69,7 +69,7 @@ pub(super) async fn as_of(
 }
 
 /// The view failed: the log goes on.
-fn store_problem(error: StoreError) -> Problem {
+pub(in crate::http) fn store_problem(error: StoreError) -> Problem {
     tracing::error!(error = &error as &dyn std::error::Error, "http.view.failed");
     match error {
         StoreError::Unavailable(_) => Problem::new(Code::Unavailable)

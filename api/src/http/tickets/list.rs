@@ -75,7 +75,7 @@ pub(super) async fn get(
 }
 
 /// Refuses who may not find tickets at all.
-pub(super) fn check_find(token: &Token) -> Result<(), Problem> {
+pub(in crate::http) fn check_find(token: &Token) -> Result<(), Problem> {
     match may(token.role, Relation::Other, Action::LookUp) {
         Verdict::Allow => Ok(()),
         _ => Err(forbidden("read tickets")),

@@ -18,13 +18,13 @@ use super::routes;
 use crate::app::App;
 use crate::auth::{AUDIENCE, Claims, KeySet, KeySource, SigningKey, Verifier};
 use crate::clock;
+use crate::cores::{self, CoreTasks};
 use crate::gate::Gate;
 use crate::http::router;
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::operations::{Operations, Readiness};
 use crate::testing::TempDir;
-use crate::views::{self, Keeping};
 use crate::wire::{self, Installation, Opened};
 
 const ISSUER: &str = "docket";
@@ -37,8 +37,7 @@ const UNMERGE: [MergeMove; 3] =
 struct House {
     _folder: TempDir,
     _drain: watch::Sender<bool>,
-    _keeping: Keeping,
-    _coordinating: docket_sagas::Coordinating,
+    _kept: CoreTasks,
     started: Opened,
     key: SigningKey,
     router: Router,
@@ -52,6 +51,7 @@ impl House {
             database_url: None,
             keys_url: None,
             master_key: None,
+            index: None,
             region: "local".to_owned(),
             nats: None,
         };
@@ -64,22 +64,11 @@ impl House {
         let (drain, draining) = watch::channel(false);
         let whispers = Arc::new(InProcessEphemeral::default());
         let live = Live::start(&started.desk, whispers, draining, Vec::new()).await.unwrap();
-        let store = wire::view_store(&installation).await.unwrap();
-        let (leases, nodes) = (Arc::clone(&started.leases), Arc::clone(&started.nodes));
-        let tail = live.tail.clone();
-        let (sagas, coordinating) = crate::sagas::begin(&started, tail.clone()).await.unwrap();
-        let (views, keeping) = views::start(store, &started.desk, tail, leases, nodes);
-        let app = App { desk: started.desk.clone(), gate: Arc::new(gate), live, views, sagas };
+        let (cores, kept) =
+            cores::start(&started, &installation, "tickets", &live.tail).await.unwrap();
+        let app = App::new(started.desk.clone(), Arc::new(gate), live, cores);
         let router = router(routes(), app, operations);
-        Self {
-            _folder: folder,
-            _drain: drain,
-            _keeping: keeping,
-            _coordinating: coordinating,
-            started,
-            key,
-            router,
-        }
+        Self { _folder: folder, _drain: drain, _kept: kept, started, key, router }
     }
 
     fn token(&self, role: Role, sub: &str) -> String {

@@ -1,0 +1,162 @@
+//! The parameters of a search beside its query: order, facets, and the cursors of its pages.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use docket_schemas::canonical::Fields;
+use docket_schemas::{PersonId, Tenant};
+use docket_search::document::Place;
+use docket_search::port::{Direction, Facet, Rank, Reader, Sort, SortKey};
+use docket_search::query::Query as Asked;
+
+use crate::problem::{Code, Problem};
+
+/// The order that `sort` names. Where there is none: the best first, or what changed last for a query without words.
+pub(super) fn sort(text: Option<&str>, asked: &Asked) -> Result<Sort, Problem> {
+    let Some(text) = text else {
+        let worded = asked.wanted_texts().next().is_some();
+        return Ok(if worded {
+            Sort::Relevance
+        } else {
+            Sort::By(SortKey::Updated, Direction::Descending)
+        });
+    };
+    let (name, direction) = match text.strip_prefix('-') {
+        Some(name) => (name, Direction::Descending),
+        None => (text, Direction::Ascending),
+    };
+    match name {
+        "relevance" if direction == Direction::Ascending => Ok(Sort::Relevance),
+        "created_at" => Ok(Sort::By(SortKey::Created, direction)),
+        "updated_at" => Ok(Sort::By(SortKey::Updated, direction)),
+        "priority" => Ok(Sort::By(SortKey::Priority, direction)),
+        _ => Err(Problem::invalid(
+            "sort",
+            "is not relevance, nor created_at, updated_at or priority, each with or without `-`",
+        )),
+    }
+}
+
+/// The facets that are named, with commas between them.
+pub(super) fn facets(text: Option<&str>) -> Result<Vec<Facet>, Problem> {
+    let names = text.unwrap_or_default().split(',').filter(|name| !name.is_empty());
+    let mut facets = Vec::new();
+    for name in names {
+        let known = Facet::ALL.into_iter().find(|facet| facet.as_str() == name);
+        let Some(facet) = known else {
+            let known = Facet::ALL.map(Facet::as_str).join(", ");
+            return Err(Problem::invalid(
+                "facets",
+                format!("names a facet that is none of {known}"),
+            ));
+        };
+        if !facets.contains(&facet) {
+            facets.push(facet);
+        }
+    }
+    Ok(facets)
+}
+
+const FORMAT: u8 = 3;
+const BINDING_BYTES: usize = 8;
+const CURSOR_BYTES: usize = 1 + BINDING_BYTES + 8 + 8;
+
+/// What a cursor of one search is good for: the same search, nothing else.
+pub(super) struct PageCursor([u8; BINDING_BYTES]);
+
+impl PageCursor {
+    /// The cursors of a search.
+    pub(super) fn of(tenant: &Tenant, reader: Reader, query: &str, sort: Sort) -> Self {
+        let who = match reader {
+            Reader::Staff(_) => None,
+            Reader::Customer(person) => Some(person),
+        };
+        let order = match sort {
+            Sort::Relevance => [u8::MAX; 2],
+            Sort::By(key, direction) => [key as u8, direction as u8],
+        };
+        let hash = Fields::new("docket/search/1")
+            .field(tenant.as_str())
+            .optional(who.as_ref().map(PersonId::as_bytes))
+            .field(query)
+            .field(order)
+            .finish();
+        let mut binding = [0; BINDING_BYTES];
+        binding.copy_from_slice(&hash[..BINDING_BYTES]);
+        Self(binding)
+    }
+
+    /// The cursor behind a result.
+    pub(super) fn write(&self, rank: Rank) -> String {
+        let mut bytes = Vec::with_capacity(CURSOR_BYTES);
+        bytes.push(FORMAT);
+        bytes.extend_from_slice(&self.0);
+        bytes.extend_from_slice(&rank.key.to_be_bytes());
+        bytes.extend_from_slice(&rank.ticket.number().to_be_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// The place of a cursor: 400 where it is none of this search's.
+    pub(super) fn read(&self, text: &str) -> Result<Rank, Problem> {
+        self.rank(text).ok_or_else(|| {
+            Problem::new(Code::CursorMalformed)
+                .detail("a page's cursor goes on with the query and the order of its page")
+        })
+    }
+
+    fn rank(&self, text: &str) -> Option<Rank> {
+        let bytes: [u8; CURSOR_BYTES] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
+        let (head, rest) = bytes.split_at(1 + BINDING_BYTES);
+        if head[0] != FORMAT || head[1..] != self.0 {
+            return None;
+        }
+        let (key, ticket) = rest.split_at(8);
+        let key = i64::from_be_bytes(key.try_into().ok()?);
+        let ticket = Place::from_number(u64::from_be_bytes(ticket.try_into().ok()?));
+        let rank = Rank { key, ticket };
+        // One place has one spelling.
+        (self.write(rank) == text).then_some(rank)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use docket_search::query::parse;
+
+    use super::*;
+
+    #[test]
+    fn a_cursor_goes_on_with_its_own_search_alone() {
+        let tenant: Tenant = "default".parse().unwrap();
+        let of = |query, sort| PageCursor::of(&tenant, Reader::Staff(None), query, sort);
+        let rank = Rank { key: -7, ticket: Place::from_number(42) };
+        let text = of("fire", Sort::Relevance).write(rank);
+        assert_eq!(of("fire", Sort::Relevance).read(&text).unwrap(), rank);
+        let by = Sort::By(SortKey::Updated, Direction::Descending);
+        for other in [of("smoke", Sort::Relevance), of("fire", by)] {
+            assert_eq!(other.read(&text).unwrap_err().code(), Code::CursorMalformed);
+        }
+        for wrong in ["", "Aw", &text[1..], &format!("{text}AA"), "💥"] {
+            let refused = of("fire", Sort::Relevance).read(wrong).unwrap_err();
+            assert_eq!(refused.code(), Code::CursorMalformed, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_order_without_words_is_by_time() {
+        let by_time = Sort::By(SortKey::Updated, Direction::Descending);
+        let (words, filters) = (parse("fire -smoke").unwrap(), parse("status:open -fire").unwrap());
+        assert_eq!(sort(None, &words).unwrap(), Sort::Relevance);
+        assert_eq!(sort(None, &filters).unwrap(), by_time);
+        assert_eq!(sort(Some("-updated_at"), &words).unwrap(), by_time);
+        for wrong in ["", "subject", "-relevance", "--updated_at"] {
+            assert_eq!(sort(Some(wrong), &words).unwrap_err().code(), Code::Invalid, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn facets_are_known_names_between_commas() {
+        assert_eq!(facets(None).unwrap(), []);
+        assert_eq!(facets(Some("tag,status,tag")).unwrap(), [Facet::Tag, Facet::Status]);
+        assert_eq!(facets(Some("subject")).unwrap_err().code(), Code::Invalid);
+    }
+}

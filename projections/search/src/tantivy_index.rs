@@ -1,0 +1,224 @@
+//! The search index on Tantivy, in a directory of one node.
+
+mod answer;
+mod coded;
+mod directory;
+mod documents;
+mod evaluate;
+mod facts;
+mod heads;
+mod matched;
+mod pass;
+mod relevance;
+mod schema;
+mod shard;
+mod standing;
+mod statistics;
+#[cfg(test)]
+mod tests;
+pub(crate) mod text_query;
+mod ticket_set;
+mod tokenizer;
+mod top;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use docket_engine::cursor::{Cursor, Positions};
+use parking_lot::{Mutex, RwLock};
+use tantivy::{Executor, IndexReader, ReloadPolicy};
+use tokio::sync::Semaphore;
+
+use crate::document::TicketWrite;
+use crate::port::{Digest, Found, IndexError, Question, SearchIndex, Standing, Writes};
+use directory::failed;
+use heads::HeadTables;
+use schema::Fields;
+pub use writer::WRITER_MEMORY_BYTES;
+use writer::Writer;
+
+/// Questions that are answered at once; each may use every core.
+const QUESTIONS_AT_ONCE_MAX: usize = 4;
+/// Questions that wait for their turn; beyond it callers are told to come back.
+const QUESTIONS_WAITING_MAX: usize = 256;
+
+/// A search index in a directory.
+#[derive(Clone)]
+pub struct TantivyIndex {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    writer: Mutex<Writer>,
+    readable: RwLock<Readable>,
+    executor: Executor,
+    heads: HeadTables,
+    turns: Semaphore,
+    waiting: Semaphore,
+}
+
+/// What questions are answered from.
+#[derive(Clone)]
+struct Readable {
+    reader: IndexReader,
+    fields: Fields,
+    cursor: Option<Cursor>,
+}
+
+impl Readable {
+    fn of(writer: &Writer) -> Result<Self, IndexError> {
+        let opened = writer.opened();
+        let reader = opened.index.reader_builder().reload_policy(ReloadPolicy::Manual);
+        let reader = reader.try_into().map_err(failed)?;
+        Ok(Self { reader, fields: opened.fields, cursor: opened.cursor.clone() })
+    }
+
+    fn positions(&self) -> Positions {
+        self.cursor.as_ref().map_or(Positions::START, |cursor| cursor.positions)
+    }
+}
+
+impl std::fmt::Debug for TantivyIndex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TantivyIndex")
+    }
+}
+
+impl TantivyIndex {
+    /// Opens the index in a directory, or begins one; what is damaged or of another format is begun anew. `threads`
+    /// answer large questions. Blocks while files are checked.
+    ///
+    /// # Errors
+    /// When the directory cannot be written, or another process has it open.
+    pub fn open(directory: &Path, threads: usize) -> Result<Self, IndexError> {
+        Self::of(Writer::open(directory.to_path_buf())?, threads)
+    }
+
+    /// Opens the index in a directory as it is, also while another process writes it: for those who compare it with the
+    /// log. Nothing is made or mended, and a write fails while the other process is there.
+    ///
+    /// # Errors
+    /// When there is no index that can be used.
+    pub fn look(directory: &Path) -> Result<Self, IndexError> {
+        Self::of(Writer::look(directory.to_path_buf())?, 1)
+    }
+
+    fn of(writer: Writer, threads: usize) -> Result<Self, IndexError> {
+        let readable = Readable::of(&writer)?;
+        let executor = if threads > 1 {
+            Executor::multi_thread(threads, "docket-search-").map_err(failed)?
+        } else {
+            Executor::single_thread()
+        };
+        let shared = Shared {
+            writer: Mutex::new(writer),
+            readable: RwLock::new(readable),
+            executor,
+            heads: HeadTables::default(),
+            turns: Semaphore::new(QUESTIONS_AT_ONCE_MAX),
+            waiting: Semaphore::new(QUESTIONS_WAITING_MAX),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Does something that takes a while, off the threads that serve connections.
+    async fn block<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<R, IndexError> + Send + 'static,
+    ) -> Result<R, IndexError> {
+        let shared = Arc::clone(&self.shared);
+        match tokio::task::spawn_blocking(move || work(&shared)).await {
+            Ok(done) => done,
+            // Tantivy panics on files whose content contradicts itself.
+            Err(error) => Err(IndexError::Damaged(error.to_string())),
+        }
+    }
+}
+
+impl Shared {
+    fn commit(&self, writer: &mut Writer) -> Result<Positions, IndexError> {
+        let (cursor, written) = writer.commit()?;
+        if written {
+            let mut readable = self.readable.write();
+            readable.reader.reload().map_err(failed)?;
+            readable.cursor = cursor;
+            self.heads.keep(&readable.reader.searcher());
+        }
+        Ok(self.readable.read().positions())
+    }
+
+    fn reopen(&self, writer: &Writer) -> Result<(), IndexError> {
+        let readable = Readable::of(writer)?;
+        *self.readable.write() = readable;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl SearchIndex for TantivyIndex {
+    async fn search(&self, question: Question) -> Result<Found, IndexError> {
+        let Ok(_waiting) = self.shared.waiting.try_acquire() else {
+            return Err(IndexError::Overloaded);
+        };
+        let _turn = self.shared.turns.acquire().await;
+        self.block(move |shared| {
+            let (searcher, fields, positions) = {
+                let readable = shared.readable.read();
+                (readable.reader.searcher(), readable.fields, readable.positions())
+            };
+            let (executor, heads) = (&shared.executor, &shared.heads);
+            answer::answer((&searcher, executor, heads), fields, &question, positions)
+                .map_err(failed)
+        })
+        .await
+    }
+
+    async fn write(&self, writes: Writes) -> Result<(), IndexError> {
+        self.block(move |shared| shared.writer.lock().write(&writes)).await
+    }
+
+    async fn commit(&self) -> Result<Positions, IndexError> {
+        self.block(|shared| shared.commit(&mut shared.writer.lock())).await
+    }
+
+    fn standing(&self) -> Option<Cursor> {
+        self.shared.readable.read().cursor.clone()
+    }
+
+    async fn standings(&self) -> Result<(Positions, Vec<Standing>), IndexError> {
+        self.block(|shared| {
+            let (searcher, positions) = {
+                let readable = shared.readable.read();
+                (readable.reader.searcher(), readable.positions())
+            };
+            Ok((positions, standing::standings(&searcher).map_err(failed)?))
+        })
+        .await
+    }
+
+    fn digest(&self, write: &TicketWrite) -> Digest {
+        standing::digest(write)
+    }
+
+    async fn clear(&self) -> Result<(), IndexError> {
+        self.block(|shared| {
+            let mut writer = shared.writer.lock();
+            writer.clear()?;
+            shared.reopen(&writer)
+        })
+        .await
+    }
+
+    async fn purge(&self) -> Result<(), IndexError> {
+        self.block(|shared| {
+            let mut writer = shared.writer.lock();
+            shared.commit(&mut writer)?;
+            writer.merge_deleted()?;
+            shared.readable.read().reader.reload().map_err(failed)?;
+            writer.collect_garbage()
+        })
+        .await
+    }
+}

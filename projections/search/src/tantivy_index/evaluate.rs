@@ -1,0 +1,185 @@
+//! A query as sets of tickets: texts give one, filters another, and the answer is algebra on them.
+
+use tantivy::query::{AllQuery, BooleanQuery, Occur, Query};
+
+use super::facts::Asking;
+use super::shard::{Shards, Shown};
+use super::text_query::{self, TextGroups, joined};
+use super::ticket_set::TicketSet;
+use crate::port::Reader;
+use crate::query::{Clause, Filter, Group, Literal, Text};
+
+/// What a question may look at.
+pub(super) struct Scope<'a> {
+    pub(super) shards: &'a Shards<'a>,
+    pub(super) asking: Asking<'a>,
+    /// The tickets that a customer may know of; none for staff, who may know of all.
+    pub(super) own: Option<TicketSet>,
+}
+
+/// One way to satisfy a query: its text within one document, everything else on the ticket.
+pub(super) struct Branch {
+    /// What its text looks for; none where it has none.
+    pub(super) text: Option<Box<dyn Query>>,
+    /// The tickets that satisfy it.
+    pub(super) tickets: TicketSet,
+}
+
+/// The clauses of a branch, sorted by how they are answered.
+#[derive(Default, Clone)]
+struct Parts<'q> {
+    texts: TextGroups<'q>,
+    tickets: Vec<&'q [Clause]>,
+}
+
+impl<'a> Scope<'a> {
+    /// The scope of a question.
+    pub(super) fn open(shards: &'a Shards<'a>, asking: Asking<'a>) -> tantivy::Result<Self> {
+        let own = match asking.reader {
+            Reader::Staff(_) => None,
+            Reader::Customer(_) => Some(shards.tickets(&*asking.all(), |_| true)?),
+        };
+        Ok(Self { shards, asking, own })
+    }
+
+    /// Whether the answer may come from a document.
+    pub(super) fn covers(&self, shown: Shown) -> bool {
+        self.own.as_ref().is_none_or(|own| shown.public && own.has(shown.ticket))
+    }
+
+    /// Every way to satisfy the groups, with the tickets that do.
+    pub(super) fn branches(&self, groups: &[Group]) -> tantivy::Result<Vec<Branch>> {
+        let mut branches = vec![Parts::default()];
+        for group in groups {
+            if group.is_mixed() {
+                let ways = branches.iter().flat_map(|branch| {
+                    group.any.iter().map(|clause| {
+                        let mut way = branch.clone();
+                        way.require(std::slice::from_ref(clause));
+                        way
+                    })
+                });
+                branches = ways.collect();
+            } else {
+                branches.iter_mut().for_each(|branch| branch.require(&group.any));
+            }
+        }
+        branches.iter().map(|parts| self.branch(parts)).collect()
+    }
+
+    fn branch(&self, parts: &Parts<'_>) -> tantivy::Result<Branch> {
+        let Asking { fields, tenant, .. } = self.asking;
+        let text =
+            (!parts.texts.is_empty()).then(|| text_query::groups(fields, tenant, &parts.texts));
+        let mut tickets = match &text {
+            Some(query) => Some(self.shards.tickets(&**query, |shown| self.covers(shown))?),
+            None => None,
+        };
+        let (simple, other): (Vec<_>, Vec<_>) =
+            parts.tickets.iter().partition(|clauses| clauses.iter().all(|c| filter(c).is_some()));
+        // What is known to be required first, so that what must be missing is taken from few.
+        if !simple.is_empty() || tickets.is_none() {
+            let passed = self.shards.tickets(&*self.filters(&simple), |_| true)?;
+            tickets = Some(both(tickets, passed));
+        }
+        for clauses in other {
+            let mut any = TicketSet::default();
+            for clause in *clauses {
+                any.add(self.clause(clause)?);
+            }
+            tickets = Some(both(tickets, any));
+        }
+        Ok(Branch { text, tickets: tickets.unwrap_or_default() })
+    }
+
+    /// The tickets that satisfy one clause.
+    fn clause(&self, clause: &Clause) -> tantivy::Result<TicketSet> {
+        let fitting = match &clause.literal {
+            Literal::Filter(filter) => {
+                let query: Vec<(Occur, Box<dyn Query>)> = vec![
+                    (Occur::Must, self.asking.all()),
+                    (Occur::Must, self.asking.filter(filter)),
+                ];
+                self.shards.tickets(&BooleanQuery::new(query), |_| true)?
+            }
+            Literal::Text(texts) => self.texts(texts)?,
+        };
+        if !clause.negated {
+            return Ok(fitting);
+        }
+        let mut rest = match &self.own {
+            Some(own) => own.clone(),
+            None => self.shards.tickets(&*self.asking.all(), |_| true)?,
+        };
+        rest.remove(&fitting);
+        Ok(rest)
+    }
+
+    fn texts(&self, texts: &[Text]) -> tantivy::Result<TicketSet> {
+        let query = text_query::all(self.asking.fields, self.asking.tenant, texts);
+        self.shards.tickets(&*query, |shown| self.covers(shown))
+    }
+
+    /// Groups of filters, all of which hold, as one query on tickets.
+    fn filters(&self, groups: &[&&[Clause]]) -> Box<dyn Query> {
+        // A filter by value names the tenant itself; what is left out, or compared with a date, does not.
+        let by_value = |group: &&&[Clause]| match group {
+            [clause] => {
+                let dated = matches!(filter(clause), Some(Filter::Created(_) | Filter::Updated(_)));
+                !clause.negated && !dated
+            }
+            _ => false,
+        };
+        let scoped = self.own.is_none() && groups.iter().copied().any(|group| by_value(&group));
+        let mut all = Vec::new();
+        if !scoped {
+            all.push((Occur::Must, self.asking.all()));
+        }
+        for group in groups {
+            let any: Vec<_> =
+                group.iter().filter_map(|clause| Some((clause, filter(clause)?))).collect();
+            match any.as_slice() {
+                [(clause, filter)] if clause.negated => {
+                    all.push((Occur::MustNot, self.asking.filter(filter)));
+                }
+                any => {
+                    let any = any.iter().map(|(clause, filter)| {
+                        let query = self.asking.filter(filter);
+                        if clause.negated { except(query) } else { query }
+                    });
+                    all.push((Occur::Must, joined(Occur::Should, any.collect())));
+                }
+            }
+        }
+        Box::new(BooleanQuery::new(all))
+    }
+}
+
+impl<'q> Parts<'q> {
+    fn require(&mut self, any: &'q [Clause]) {
+        let texts: Vec<_> = any.iter().filter_map(Clause::wanted_text).collect();
+        if texts.is_empty() { self.tickets.push(any) } else { self.texts.push(texts) }
+    }
+}
+
+fn filter(clause: &Clause) -> Option<&Filter> {
+    match &clause.literal {
+        Literal::Filter(filter) => Some(filter),
+        Literal::Text(_) => None,
+    }
+}
+
+fn except(query: Box<dyn Query>) -> Box<dyn Query> {
+    let all: Box<dyn Query> = Box::new(AllQuery);
+    Box::new(BooleanQuery::new(vec![(Occur::Must, all), (Occur::MustNot, query)]))
+}
+
+fn both(tickets: Option<TicketSet>, other: TicketSet) -> TicketSet {
+    match tickets {
+        Some(mut tickets) => {
+            tickets.keep(&other);
+            tickets
+        }
+        None => other,
+    }
+}

@@ -1,0 +1,78 @@
+//! What of each result fits: its subject, its best messages.
+
+use std::collections::HashMap;
+
+use tantivy::Term;
+use tantivy::query::{BooleanQuery, ConstScoreQuery, EnableScoring, Occur, Query, TermQuery};
+use tantivy::schema::IndexRecordOption;
+
+use super::evaluate::{Branch, Scope};
+use super::schema::column;
+use super::statistics::Statistics;
+use super::text_query::joined;
+use crate::document::Place;
+use crate::port::{MATCHED_MESSAGES_MAX, Question};
+
+/// The fitting parts of one ticket.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Matched {
+    /// Of the best.
+    pub(super) score: f32,
+    pub(super) subject: bool,
+    /// The best first.
+    pub(super) messages: Vec<(f32, Place)>,
+}
+
+/// The fitting parts of these tickets.
+pub(super) fn matched(
+    scope: &Scope<'_>,
+    branches: &[Branch],
+    tickets: &[Place],
+    question: &Question,
+) -> tantivy::Result<HashMap<Place, Matched>> {
+    let texts = branches.iter().filter_map(|branch| branch.text.as_ref());
+    let texts: Vec<_> = texts.map(|text| text.box_clone()).collect();
+    if texts.is_empty() || tickets.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let of_page = tickets.iter().map(|ticket| -> Box<dyn Query> {
+        let term = Term::from_field_u64(scope.asking.fields.ticket, ticket.number());
+        Box::new(TermQuery::new(term, IndexRecordOption::Basic))
+    });
+    let of_page = Box::new(ConstScoreQuery::new(joined(Occur::Should, of_page.collect()), 0.0));
+    let query = BooleanQuery::new(vec![
+        (Occur::Must, joined(Occur::Should, texts)),
+        (Occur::Must, of_page),
+    ]);
+    let searcher = scope.shards.searcher;
+    let statistics = Statistics::of(searcher, scope.asking.fields, question)?;
+    let weight =
+        query.weight(EnableScoring::enabled_from_statistics_provider(&statistics, searcher))?;
+    let parts = scope.shards.map(|_, shard| {
+        let messages = shard.column::<u64>(column::MESSAGE)?;
+        let mut found: Vec<(Place, f32, Option<Place>)> = Vec::new();
+        weight.for_each(shard.reader, &mut |document, score| {
+            let shown = shard.shown(document);
+            if scope.covers(shown) && shard.lives(document) {
+                let message = messages.first(document).map(Place::from_number);
+                found.push((shown.ticket, score, message));
+            }
+        })?;
+        Ok(found)
+    })?;
+    let mut matched: HashMap<Place, Matched> = HashMap::new();
+    for (ticket, score, message) in parts.into_iter().flatten() {
+        let matched = matched.entry(ticket).or_default();
+        matched.score = matched.score.max(score);
+        match message {
+            Some(message) => matched.messages.push((score, message)),
+            None => matched.subject = true,
+        }
+    }
+    for matched in matched.values_mut() {
+        matched.messages.sort_by(|(a, first), (b, second)| b.total_cmp(a).then(first.cmp(second)));
+        matched.messages.dedup_by_key(|(_, place)| *place);
+        matched.messages.truncate(MATCHED_MESSAGES_MAX);
+    }
+    Ok(matched)
+}

@@ -1,0 +1,143 @@
+//! Results by how well they fit: a ticket counts as its best document does.
+
+use tantivy::Score;
+use tantivy::query::{EnableScoring, Weight};
+
+use super::evaluate::{Branch, Scope};
+use super::shard::Shard;
+use super::statistics::Statistics;
+use super::ticket_set::TicketSet;
+use super::top::{Ranked, Top};
+use crate::document::Place;
+use crate::port::{Question, Rank};
+
+/// Scores are multiples of this. The last bits of a sum depend on the order in which words are looked up, that is on how
+/// frequent they are: nothing that a customer may learn, and nothing that pages should depend on.
+const STEP: Score = 1.0 / 1_024.0;
+
+/// A score without its last bits; never 0, which stands for no score.
+pub(super) fn rounded(score: Score) -> Score {
+    (score / STEP).round().max(1.0) * STEP
+}
+
+/// A score as a sort key: of positive numbers the bits rise with the value.
+fn key(score: Score) -> i64 {
+    i64::from(rounded(score).to_bits())
+}
+
+/// Below every score that is rounded to this key.
+fn below(key: i64) -> Score {
+    score(key) - STEP
+}
+
+/// The score behind a key.
+pub(super) fn score(key: i64) -> Score {
+    u32::try_from(key).map_or(0.0, Score::from_bits)
+}
+
+/// The first results. What fits without any text comes last, the newest first.
+pub(super) fn best(
+    scope: &Scope<'_>,
+    branches: &[Branch],
+    all: &TicketSet,
+    question: &Question,
+) -> tantivy::Result<Vec<Ranked<()>>> {
+    let size = question.size + 1;
+    let statistics = Statistics::of(scope.shards.searcher, scope.asking.fields, question)?;
+    let mut weights = Vec::new();
+    for branch in branches {
+        if let Some(query) = &branch.text {
+            let searcher = scope.shards.searcher;
+            let scoring = EnableScoring::enabled_from_statistics_provider(&statistics, searcher);
+            weights.push((query.weight(scoring)?, &branch.tickets));
+        }
+    }
+    let scoring = Scoring { scope, weights };
+    let mut top = scoring.behind(question.after, size)?;
+    if top.len() < size && branches.iter().any(|branch| branch.text.is_none()) {
+        let mut rest = all.clone();
+        scoring.weights.iter().for_each(|(_, tickets)| rest.remove(tickets));
+        let after = question.after.filter(|after| after.key == 0).map(|after| after.ticket);
+        let behind = |ticket: &Place| after.is_none_or(|after| *ticket < after);
+        let missing = size - top.len();
+        top.extend(
+            rest.descending()
+                .filter(behind)
+                .take(missing)
+                .map(|ticket| Ranked { rank: Rank { key: 0, ticket }, of: () }),
+        );
+    }
+    Ok(top)
+}
+
+/// The texts of a query, each with the tickets that may be found by it.
+struct Scoring<'a> {
+    scope: &'a Scope<'a>,
+    weights: Vec<(Box<dyn Weight>, &'a TicketSet)>,
+}
+
+impl Scoring<'_> {
+    /// The best tickets that come behind a rank. One of which any document ranks before it was on an earlier page.
+    fn behind(&self, after: Option<Rank>, size: usize) -> tantivy::Result<Vec<Ranked<()>>> {
+        let seen = match after {
+            Some(after) => self.seen(after)?,
+            None => TicketSet::default(),
+        };
+        let mut top = Top::new(size, None);
+        for (weight, tickets) in &self.weights {
+            let tops = self.scope.shards.map(|_, shard| {
+                let mut top = Top::new(size, None);
+                self.each(&**weight, tickets, shard, Score::MIN, &mut |rank| {
+                    if !seen.has(rank.ticket) {
+                        top.offer(rank, ());
+                    }
+                    // Equal scores still count: the newer ticket comes first.
+                    top.threshold().map_or(Score::MIN, below)
+                })?;
+                Ok(top)
+            })?;
+            tops.into_iter().for_each(|found| top.add(found));
+        }
+        Ok(top.finish())
+    }
+
+    /// The tickets of the pages up to a rank.
+    fn seen(&self, after: Rank) -> tantivy::Result<TicketSet> {
+        let least = below(after.key);
+        let mut seen = TicketSet::default();
+        for (weight, tickets) in &self.weights {
+            let sets = self.scope.shards.map(|_, shard| {
+                let mut seen = TicketSet::default();
+                self.each(&**weight, tickets, shard, least, &mut |rank| {
+                    if (rank.key, rank.ticket) >= (after.key, after.ticket) {
+                        seen.insert(rank.ticket);
+                    }
+                    least
+                })?;
+                Ok(seen)
+            })?;
+            sets.into_iter().for_each(|found| seen.add(found));
+        }
+        Ok(seen)
+    }
+
+    /// The documents that score more than a threshold; `found` says what to go on with.
+    fn each(
+        &self,
+        weight: &dyn Weight,
+        tickets: &TicketSet,
+        shard: &Shard<'_>,
+        least: Score,
+        found: &mut dyn FnMut(Rank) -> Score,
+    ) -> tantivy::Result<()> {
+        let mut threshold = least;
+        weight.for_each_pruning(least, shard.reader, &mut |document, score| {
+            let shown = shard.shown(document);
+            let counts = tickets.has(shown.ticket) && self.scope.covers(shown);
+            if counts && shard.lives(document) {
+                threshold = found(Rank { key: key(score), ticket: shown.ticket });
+            }
+            threshold
+        })
+    }
+}

@@ -1,0 +1,74 @@
+//! A character in the form by which it is found: lower case, of ordinary width, without its accents.
+
+use unicode_normalization::char::{compose, decompose_compatible};
+
+use super::script::{Script, script};
+
+/// Letters that no decomposition takes apart.
+const LETTERS: [(char, &str); 12] = [
+    ('ß', "ss"),
+    ('æ', "ae"),
+    ('œ', "oe"),
+    ('ø', "o"),
+    ('đ', "d"),
+    ('ð', "d"),
+    ('ħ', "h"),
+    ('ı', "i"),
+    ('ł', "l"),
+    ('ŋ', "n"),
+    ('þ', "th"),
+    ('ŧ', "t"),
+];
+
+/// Marks that are left out, first and last: accents, Hebrew points, Arabic vowel signs.
+const MARKS: [(char, char); 4] = [
+    ('\u{300}', '\u{36F}'),
+    ('\u{591}', '\u{5C7}'),
+    ('\u{64B}', '\u{65F}'),
+    ('\u{670}', '\u{670}'),
+];
+
+/// Appends the folded form of one character, which may be empty or longer than one.
+pub(super) fn fold(character: char, out: &mut String) {
+    if character.is_ascii() {
+        out.push(character.to_ascii_lowercase());
+        return;
+    }
+    if is_composed(character) {
+        out.push(character);
+        return;
+    }
+    decompose_compatible(character, |part| part.to_lowercase().for_each(|part| put(part, out)));
+}
+
+/// Characters that a decomposition would take apart although readers see one: hangul syllables and voiced kana.
+const fn is_composed(character: char) -> bool {
+    matches!(character, '\u{AC00}'..='\u{D7A3}' | '\u{3041}'..='\u{30FF}')
+}
+
+fn put(part: char, out: &mut String) {
+    if MARKS.iter().any(|(first, last)| (*first..=*last).contains(&part)) {
+        return;
+    }
+    if let Some((_, plain)) = LETTERS.iter().find(|(letter, _)| *letter == part) {
+        out.push_str(plain);
+    } else if matches!(script(part), Script::Word | Script::Single) {
+        out.push(part);
+    }
+}
+
+/// The combining form of a mark that voices the kana before it.
+pub(super) const fn voicing_mark(character: char) -> Option<char> {
+    match character {
+        '\u{FF9E}' | '\u{3099}' => Some('\u{3099}'),
+        '\u{FF9F}' | '\u{309A}' => Some('\u{309A}'),
+        _ => None,
+    }
+}
+
+/// A kana with its mark, as one character.
+pub(super) fn voiced(kana: char, mark: char) -> Option<char> {
+    let mut wide = kana;
+    decompose_compatible(kana, |part| wide = part);
+    compose(wide, mark)
+}
