@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use docket_engine::cursor::Positions;
+use docket_schemas::Incarnation;
 
 use crate::PartitionSet;
 use crate::row::TicketRow;
@@ -17,13 +18,18 @@ pub const TICKETS_VIEW: &str = "tickets";
 pub struct TicketsView {
     store: Arc<dyn ViewStore>,
     version: VersionNumber,
+    incarnation: Option<Incarnation>,
 }
 
 impl TicketsView {
-    /// A version of a store.
+    /// A version of a store, fed with the log as it is under an incarnation.
     #[must_use]
-    pub const fn new(store: Arc<dyn ViewStore>, version: VersionNumber) -> Self {
-        Self { store, version }
+    pub const fn new(
+        store: Arc<dyn ViewStore>,
+        version: VersionNumber,
+        incarnation: Option<Incarnation>,
+    ) -> Self {
+        Self { store, version, incarnation }
     }
 }
 
@@ -58,6 +64,6 @@ impl Sink for TicketsView {
 
     async fn take(&self, batch: &Batch) -> Result<Taken, SinkError> {
         let spans = batch.spans.iter().map(SpanRows::from).collect();
-        Ok(self.store.write(self.version, spans).await?)
+        Ok(self.store.write(self.version, self.incarnation.as_ref(), spans).await?)
     }
 }

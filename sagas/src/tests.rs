@@ -3,4 +3,5 @@
 mod course;
 mod crew;
 mod running;
+mod shapes;
 mod takeover;
