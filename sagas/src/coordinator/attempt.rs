@@ -280,6 +280,7 @@ impl Runner {
             tenant: self.state.tenant.clone(),
             saga: self.state.id,
             start: self.start_command(),
+            request_mac: self.pending.as_ref().and_then(|pending| pending.request_mac),
             caller: self.caller.clone(),
             input: begun.map_or(Value::Null, |begun| begun.what.input.clone()),
             step: step.name,

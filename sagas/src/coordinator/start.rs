@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use docket_engine::command::Caller;
+use docket_engine::cursor::Positions;
 use docket_engine::desk::DeskError;
 use docket_engine::ports::sagas::Standing;
 use docket_schemas::saga::payload::Started;
-use docket_schemas::{CommandId, Event, Mac, SagaId, Stream, Tenant, Timestamp, derivation};
+use docket_schemas::{CommandId, Mac, Stream, Tenant, Timestamp, derivation};
 use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 
@@ -46,6 +47,8 @@ pub struct StartedSaga {
     pub state: State,
     /// Whether the command had started it before.
     pub replayed: bool,
+    /// How far the log was written when it was.
+    pub written: Positions,
     over: Option<watch::Receiver<Option<Standing>>>,
 }
 
@@ -65,11 +68,8 @@ impl Coordinator {
         let id = derivation::saga_of(start.command_id);
         let tenant = start.caller.tenant.clone();
         let partition = Stream::saga(id).partition(&tenant);
-        // Only what came with a request can come again.
-        if start.request_mac.is_some()
-            && let Some(stored) = self.stored(&tenant, id, &start).await?
-        {
-            return replayed(start, id, &stored);
+        if let Some(started) = self.started(&tenant, start.command_id, start.request_mac).await? {
+            return Ok(started);
         }
         let what = started(&start, &definition);
         let mut state = State::new(tenant.clone(), id);
@@ -96,24 +96,44 @@ impl Coordinator {
             Some(signal.subscribe())
         };
         match first_row.await.map_err(|_| DeskError::Stopping)? {
-            Ok(state) => Ok(StartedSaga { state, replayed: false, over }),
+            Ok((state, written)) => Ok(StartedSaga { state, replayed: false, written, over }),
             Err(Unbegun::Failed(error)) => Err(error),
-            Err(Unbegun::Stored) => {
-                let stored = self.stored(&tenant, id, &start).await?.ok_or(SagaError::NotFound)?;
-                replayed(start, id, &stored)
-            }
+            // What is stored without a saga was stored beside none: the key had named something else.
+            Err(Unbegun::Stored) => self
+                .started(&tenant, start.command_id, start.request_mac)
+                .await?
+                .ok_or(SagaError::KeyReused),
         }
     }
 
-    async fn stored(
+    /// The saga that a request has started before, as its first row left it. Only what came with a request can come
+    /// again.
+    ///
+    /// # Errors
+    /// [`SagaError::KeyReused`] where another request did; else see [`SagaError`].
+    pub async fn started(
         &self,
         tenant: &Tenant,
-        id: SagaId,
-        start: &Start,
-    ) -> Result<Option<Event>, SagaError> {
-        let partition = Stream::saga(id).partition(tenant);
+        command: CommandId,
+        request_mac: Option<Mac>,
+    ) -> Result<Option<StartedSaga>, SagaError> {
+        if request_mac.is_none() {
+            return Ok(None);
+        }
+        let id = derivation::saga_of(command);
         let log = &self.shared.ports.desk.ports().log;
-        Ok(log.event_of_command(tenant, partition, start.command_id).await?)
+        let partition = Stream::saga(id).partition(tenant);
+        let Some(stored) = log.event_of_command(tenant, partition, command).await? else {
+            return Ok(None);
+        };
+        if stored.request_mac != request_mac {
+            return Err(SagaError::KeyReused);
+        }
+        let mut state = State::new(tenant.clone(), id);
+        state.fold([&stored])?;
+        // Its unit's other rows are not beyond the present heads.
+        let written = log.heads().await?;
+        Ok(Some(StartedSaga { state, replayed: true, written, over: None }))
     }
 
     /// Waits until a saga has ended or is parked.
@@ -138,16 +158,6 @@ impl Coordinator {
             tokio::time::sleep(SETTLED_RESTS_FOR).await;
         }
     }
-}
-
-/// The saga as its first row left it.
-fn replayed(start: Start, id: SagaId, stored: &Event) -> Result<StartedSaga, SagaError> {
-    if stored.request_mac != start.request_mac {
-        return Err(SagaError::KeyReused);
-    }
-    let mut state = State::new(start.caller.tenant, id);
-    state.fold([stored])?;
-    Ok(StartedSaga { state, replayed: true, over: None })
 }
 
 fn started(start: &Start, definition: &Definition) -> Started {
