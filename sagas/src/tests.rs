@@ -2,5 +2,6 @@
 
 mod course;
 mod crew;
+mod last;
 mod running;
 mod takeover;

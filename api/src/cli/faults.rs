@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use docket_engine::faults::POINTS;
 use docket_engine::ports::sagas::{SagaFilter, SagaRow, Standing};
-use docket_sagas::{Coordinator, FOUR, MERGE, UNMERGE};
+use docket_sagas::{Act, Coordinator, FOUR, MERGE, UNMERGE};
 use docket_schemas::Tenant;
 
 use super::Failure;
@@ -62,7 +62,8 @@ fn list() {
     }
     for definition in registry().all() {
         for step in definition.steps() {
-            let ways: &[&str] = if step.has_undo() { &["run", "undo"] } else { &["run"] };
+            let goes_back = step.has_undo() || matches!(step.act, Act::Shown);
+            let ways: &[&str] = if goes_back { &["run", "undo"] } else { &["run"] };
             for way in ways {
                 for when in ["before", "after"] {
                     println!("saga.{}.{}.{way}.{when}", definition.name, step.name);

@@ -46,8 +46,13 @@ impl Runner {
                     let heads = self.shared.ports.desk.ports().log.heads().await;
                     self.effects = heads.map_err(|error| Trouble::Log(error.into()))?;
                 }
-                let watch = shown(Arc::clone(&self.shared), self.effects);
-                self.fly(index, direction, watch.boxed());
+                let watch = match self.fault(index, direction, "before") {
+                    None | Some(Fault::Twice) => {
+                        shown(Arc::clone(&self.shared), self.effects).boxed()
+                    }
+                    Some(fault) => std::future::ready(Err(injected(fault))).boxed(),
+                };
+                self.fly(index, direction, watch);
                 Ok(false)
             }
             (Act::Wait { event, .. }, Direction::Run) => {
