@@ -21,7 +21,8 @@ use crate::wire::Opened;
 /// When one of them is wrong, which a test excludes.
 #[must_use]
 pub fn registry() -> Registry {
-    Registry::new([four(), merge_tickets(), unmerge_tickets()]).expect("the definitions of this release are good")
+    Registry::new([four(), merge_tickets(), unmerge_tickets()])
+        .expect("the definitions of this release are good")
 }
 
 /// What the tickets view, and the index of every node that lives, have all reached.

@@ -72,7 +72,10 @@ fn check(kind: Kind, fault: &str, saga: &Value) -> String {
             assert!(saga["step"].is_string(), "{fault}: it says where: {saga:#}");
             for seen in [source, into] {
                 let state = seen.0["ticket"]["merge"]["state"].as_str();
-                assert!(matches!(state, Some("merging" | "unmerging")), "{fault}: a mark: {saga:#}");
+                assert!(
+                    matches!(state, Some("merging" | "unmerging")),
+                    "{fault}: a mark: {saga:#}"
+                );
             }
         }
         other => panic!("{fault}: it ends {other}"),
@@ -100,7 +103,11 @@ fn apart(fault: &str, saga: &Value, source: Seen<'_>, into: Seen<'_>) {
     for seen in [source, into] {
         let ticket = &seen.0["ticket"];
         assert_eq!(ticket["merge"], Value::Null, "{fault}: {saga:#}");
-        assert_eq!((&ticket["status"], &ticket["message_count"]), (&json!("new"), &json!(2)), "{fault}");
+        assert_eq!(
+            (&ticket["status"], &ticket["message_count"]),
+            (&json!("new"), &json!(2)),
+            "{fault}"
+        );
         assert_eq!(ticket["tags"], json!([ticket["subject"]]), "{fault}");
         assert_eq!(seen.messages().len(), 2, "{fault}: {saga:#}");
         assert_eq!(seen.found(), [seen.id()], "{fault}: {saga:#}");
@@ -150,7 +157,8 @@ impl<'a> Seen<'a> {
         let ticket = &self.0["ticket"];
         assert_eq!(self.0["listed"], json!([ticket]), "{fault}");
         assert_eq!(self.0["messages"].as_array().unwrap().len(), self.messages().len(), "{fault}");
-        let itself = self.0["found"].as_array().unwrap().iter().filter(|one| one["id"] == ticket["id"]);
+        let itself =
+            self.0["found"].as_array().unwrap().iter().filter(|one| one["id"] == ticket["id"]);
         for found in itself {
             assert_eq!(found, ticket, "{fault}");
         }

@@ -112,7 +112,10 @@ async fn merges_and_unmerges(site: &Site, node: &Node) {
 
     // A reply to the source goes to the target, and stays there.
     let said = says(&cast.customer, &source, "Is anybody there, asks Ottilie?").await;
-    assert_eq!((&said["ticket"]["id"], &said["message"]["ticket_id"]), (&json!(into), &json!(into)));
+    assert_eq!(
+        (&said["ticket"]["id"], &said["message"]["ticket_id"]),
+        (&json!(into), &json!(into))
+    );
     let _ = says(&cast.agent, &into, "Yes, says Leocadia.").await;
     let _ = sets(&cast.agent, &into, json!({"add_tags": ["hot"], "status": "pending"})).await;
 
@@ -184,7 +187,11 @@ async fn refuses(site: &Site, node: &Node) {
     ];
     let _ = sets(&cast.admin, &closed, json!({"status": "closed"})).await;
     let foreign = site.sign(&docket_tests::Token {
-        role: "agent", subject: "eve", tenant: Some("other"), device: None, ttl: None,
+        role: "customer",
+        subject: "eve",
+        tenant: Some("other"),
+        device: None,
+        ttl: None,
     });
     let foreign = opens(&node.client(&foreign), "E", "e").await;
     let agent = &cast.agent;
@@ -215,7 +222,8 @@ async fn refuses(site: &Site, node: &Node) {
     roles(site, node, &cast, &c, &b).await;
     // A target may be merged on; then the last in is the first out.
     assert_eq!(agent.ended(&agent.merge(&b, &c).await).await["state"], "done");
-    is_refused(&cast, agent.unmerge(&a).await, "not_mergeable", "unmerge that one first", &[]).await;
+    is_refused(&cast, agent.unmerge(&a).await, "not_mergeable", "unmerge that one first", &[])
+        .await;
     assert_eq!(agent.messages(&a).await.len(), 3);
     assert_eq!(agent.ended(&agent.unmerge(&b).await).await["state"], "done");
     assert_eq!(agent.ended(&agent.unmerge(&a).await).await["state"], "done");
@@ -223,7 +231,8 @@ async fn refuses(site: &Site, node: &Node) {
 
 async fn bad_bodies(cast: &Cast, source: &str, into: &str) {
     let path = format!("/v1/tickets/{source}/merge");
-    for body in [json!({}), json!({"into": 7}), json!({"into": "x"}), json!({"into": into, "x": 1})] {
+    for body in [json!({}), json!({"into": 7}), json!({"into": "x"}), json!({"into": into, "x": 1})]
+    {
         let _ = cast.agent.post(&path).json(&body).send().await.expect_problem(422, "invalid");
     }
     let _ = cast.agent.post(&path).send().await.expect_status(415);
@@ -259,7 +268,11 @@ async fn sagas_have_owners(site: &Site, node: &Node) {
     let bob = node.client(&site.token("agent", "bob"));
     let auditor = node.client(&site.token("auditor", "aud"));
     for (client, status) in [
-        (&cast.agent, 200), (&cast.admin, 200), (&auditor, 200), (&bob, 404), (&cast.customer, 403),
+        (&cast.agent, 200),
+        (&cast.admin, 200),
+        (&auditor, 200),
+        (&bob, 404),
+        (&cast.customer, 403),
     ] {
         let _ = client.get(&path).send().await.expect_status(status);
     }
@@ -288,7 +301,8 @@ async fn retries(site: &Site, node: &Node) {
     let b = opens(&cast.customer, "B", "b").await;
     let c = opens(&cast.customer, "C", "c").await;
     let send = async |client: &Client, what: &str, key: &str, body: Option<Value>| {
-        let request = client.post(&format!("/v1/tickets/{a}/{what}")).header("idempotency-key", key);
+        let request =
+            client.post(&format!("/v1/tickets/{a}/{what}")).header("idempotency-key", key);
         match body {
             Some(body) => request.json(&body).send().await,
             None => request.send().await,
@@ -310,9 +324,12 @@ async fn retries(site: &Site, node: &Node) {
     let other = send(agent, "merge", "k1", Some(json!({ "into": c }))).await;
     let _ = other.expect_problem(422, reused);
     let _ = send(agent, "unmerge", "k1", None).await.expect_problem(422, reused);
-    let _ = send(agent, "messages", "k1", Some(json!({"body": "x"}))).await.expect_problem(422, reused);
+    let _ =
+        send(agent, "messages", "k1", Some(json!({"body": "x"}))).await.expect_problem(422, reused);
     // Another's key of the same name is another key; and what is refused uses none up.
-    let _ = send(&cast.admin, "merge", "k1", Some(into.clone())).await.expect_problem(409, "not_mergeable");
+    let _ = send(&cast.admin, "merge", "k1", Some(into.clone()))
+        .await
+        .expect_problem(409, "not_mergeable");
     let done = send(agent, "unmerge", "k2", None).await.expect_status(202);
     assert_eq!(agent.ended(&done).await["state"], "done");
     let again = send(agent, "unmerge", "k2", None).await.expect_status(202);
@@ -347,7 +364,10 @@ async fn survives(backend: Backend) {
         assert_eq!(cast.agent.ended(&begun).await["state"], "done");
         let (gone, whole) = (cast.agent.ticket(&source).await, cast.agent.ticket(&into).await);
         assert_eq!((&gone["status"], &gone["merge"]["into"]), (&json!("closed"), &json!(into)));
-        assert_eq!((&whole["message_count"], &whole["merge"]["from"]), (&json!(2), &json!([source])));
+        assert_eq!(
+            (&whole["message_count"], &whole["merge"]["from"]),
+            (&json!(2), &json!([source]))
+        );
         assert_eq!(cast.agent.messages(&into).await.len(), 2);
     }
     assert!(states.contains("\"merging\""), "killed in the middle: {states:?}");

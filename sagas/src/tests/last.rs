@@ -2,9 +2,7 @@
 
 use async_trait::async_trait;
 use docket_engine::command::Caller;
-use docket_schemas::saga::payload::{
-    SagaPayload, Started, StepFailed, StepSucceeded,
-};
+use docket_schemas::saga::payload::{SagaPayload, Started, StepFailed, StepSucceeded};
 use docket_schemas::saga::{Failure, Outcome};
 use docket_schemas::{CommandId, Principal, Role, SagaId, Timestamp};
 use serde_json::Value;

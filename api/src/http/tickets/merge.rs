@@ -117,7 +117,16 @@ impl Wish {
     ) -> MergeRequest {
         let Self { caller, command_id, request_mac, source } = self;
         let (precondition, occurred_at) = (envelope.precondition().cloned(), app.now());
-        MergeRequest { caller, command_id, request_mac, precondition, goal, source, into, occurred_at }
+        MergeRequest {
+            caller,
+            command_id,
+            request_mac,
+            precondition,
+            goal,
+            source,
+            into,
+            occurred_at,
+        }
     }
 }
 
