@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use docket_engine::cursor::Positions;
+use docket_engine::faults;
 use docket_engine::ports::log::LogError;
 use docket_engine::ports::nodes::{NODE_GONE_AFTER, Nodes};
 use docket_engine::tail::Tail;
 use docket_projections::store::ViewStore;
-use docket_sagas::{Coordinating, Coordinator, Registry, SagaError, Shown, four};
+use docket_sagas::{
+    Coordinating, Coordinator, Registry, SagaError, Shown, four, merge_tickets, unmerge_tickets,
+};
 
 use crate::wire::Opened;
 
@@ -18,7 +21,8 @@ use crate::wire::Opened;
 /// When one of them is wrong, which a test excludes.
 #[must_use]
 pub fn registry() -> Registry {
-    Registry::new([four()]).expect("the definitions of this release are good")
+    Registry::new([four(), merge_tickets(), unmerge_tickets()])
+        .expect("the definitions of this release are good")
 }
 
 /// What the tickets view, and the index of every node that lives, have all reached.
@@ -32,6 +36,9 @@ pub struct ViewsAndIndexes {
 #[async_trait]
 impl Shown for ViewsAndIndexes {
     async fn reached(&self) -> Result<Positions, LogError> {
+        if faults::fails_at("index.read") {
+            return Err(LogError::Unavailable("a fault on purpose".into()));
+        }
         let unavailable = |error| LogError::Unavailable(Box::new(error));
         let view = self.views.reached().await.map_err(unavailable)?;
         let nodes = self.nodes.seen(NODE_GONE_AFTER).await?;

@@ -36,3 +36,10 @@ pub fn at(point: impl FnOnce() -> String) -> Option<Fault> {
 pub fn at(_: impl FnOnce() -> String) -> Option<Fault> {
     None
 }
+
+/// Whether what is done here is to fail now, as if whoever does it had given no answer.
+#[inline]
+#[must_use]
+pub fn fails_at(point: &'static str) -> bool {
+    matches!(at(|| point.to_owned()), Some(Fault::Transient | Fault::Unavailable))
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use docket_engine::cursor::Positions;
+use docket_engine::faults;
 use docket_schemas::Incarnation;
 
 use crate::PartitionSet;
@@ -63,7 +64,18 @@ impl Sink for TicketsView {
     }
 
     async fn take(&self, batch: &Batch) -> Result<Taken, SinkError> {
+        fault("projection.before")?;
         let spans = batch.spans.iter().map(SpanRows::from).collect();
-        Ok(self.store.write(self.version, self.incarnation.as_ref(), spans).await?)
+        let taken = self.store.write(self.version, self.incarnation.as_ref(), spans).await?;
+        fault("projection.after")?;
+        Ok(taken)
+    }
+}
+
+/// A rehearsal may have the store not answer, before it was asked or after it has written.
+fn fault(point: &'static str) -> Result<(), SinkError> {
+    match faults::fails_at(point) {
+        true => Err(SinkError("a fault on purpose".into())),
+        false => Ok(()),
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use docket_engine::command::{Caller, Intent, JointWrite, Refusal};
 use docket_engine::desk::{Desk, DeskError};
 use docket_schemas::saga::Direction;
-use docket_schemas::{CommandId, Event, SagaId, SlotOp, Stream, Tenant, TicketId, derivation};
+use docket_schemas::{CommandId, Event, Mac, SagaId, SlotOp, Stream, Tenant, TicketId, derivation};
 use serde_json::Value;
 
 /// Why a try of a step failed. What it says is stored: nothing personal.
@@ -46,6 +46,8 @@ pub struct Scene {
     pub saga: SagaId,
     /// The command that started it.
     pub start: CommandId,
+    /// Over the request that did, while its first row is still to be written.
+    pub request_mac: Option<Mac>,
     /// As whom it acts: whoever started it.
     pub caller: Caller,
     /// What it was started with.

@@ -101,6 +101,8 @@ pub struct Step {
     pub timeout: Duration,
     /// After it there is no way back.
     pub is_pivot: bool,
+    /// Its undo waits until view and index show all other undos.
+    pub is_undone_last: bool,
 }
 
 /// The longest that a try takes, unless its step says otherwise.
@@ -129,7 +131,7 @@ impl Step {
     #[must_use]
     pub const fn new(name: &'static str, act: Act) -> Self {
         let retry = Retry { tries_max: 20, pause_min: Duration::from_millis(100) };
-        Self { name, act, retry, timeout: TIMEOUT, is_pivot: false }
+        Self { name, act, retry, timeout: TIMEOUT, is_pivot: false, is_undone_last: false }
     }
 
     /// With an undo of the log alone.
@@ -148,6 +150,12 @@ impl Step {
             *undo = Some(Arc::new(by));
         }
         self
+    }
+
+    /// Undone after everything else, and not before view and index show that: it holds what the saga holds on to.
+    #[must_use]
+    pub fn undone_last(self) -> Self {
+        Self { is_undone_last: true, ..self }
     }
 
     /// With another retry policy.

@@ -193,7 +193,7 @@ impl<'a> View<'a> {
         vec![Action::Park { step, direction: Direction::Run, reason }]
     }
 
-    /// One undo at a time, the last done first; then whatever has to show it.
+    /// One undo at a time, the last done first; then whatever has to show it; then what is to be undone last.
     fn back(&self) -> Vec<Action> {
         // What is tried comes to its end first; a watch has none, and whoever carries the saga drops it.
         let steps = self.definition.steps();
@@ -204,7 +204,8 @@ impl<'a> View<'a> {
         if self.under_way.iter().any(tried) {
             return Vec::new();
         }
-        let touched = self.touched();
+        let (last, touched): (Vec<usize>, Vec<usize>) =
+            self.touched().into_iter().partition(|step| steps[*step].is_undone_last);
         let over = |step: &usize| self.is_over(*step, Direction::Undo);
         let undone: Vec<Timestamp> =
             touched.iter().filter_map(|step| self.track(*step, Direction::Undo)?.done_at).collect();
@@ -218,6 +219,9 @@ impl<'a> View<'a> {
             if let Some((step, _)) = shown.find(|(step, _)| !over(step)) {
                 return self.one(step, Direction::Undo, since).into_iter().collect();
             }
+        }
+        if let Some(step) = last.into_iter().find(|step| !over(step)) {
+            return self.one(step, Direction::Undo, since).into_iter().collect();
         }
         let cancelled = self.state.cause == Some(Cause::Cancelled);
         vec![Action::End(if cancelled { Outcome::Cancelled } else { Outcome::Undone })]

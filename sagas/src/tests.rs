@@ -2,6 +2,7 @@
 
 mod course;
 mod crew;
+mod last;
 mod running;
 mod shapes;
 mod takeover;

@@ -30,3 +30,6 @@ mod backend;
 mod binary;
 pub use backend::{Backend, on_both_backends};
 pub use binary::faults_binary;
+mod rehearsal;
+pub use rehearsal::Rehearsal;
+mod merging;

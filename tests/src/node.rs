@@ -19,7 +19,8 @@ pub const STOP_WITHIN: Duration = Duration::from_secs(30);
 pub struct Node {
     address: SocketAddr,
     log: PathBuf,
-    settings: Vec<(String, String)>,
+    /// The binary, and its settings.
+    build: (PathBuf, Vec<(String, String)>),
     arguments: Vec<String>,
     child: Child,
 }
@@ -28,11 +29,11 @@ impl Node {
     pub(crate) async fn start(
         address: SocketAddr,
         log: PathBuf,
-        settings: Vec<(String, String)>,
+        build: (PathBuf, Vec<(String, String)>),
         arguments: Vec<String>,
     ) -> Self {
-        let child = spawn(&log, &settings, &arguments);
-        let mut node = Self { address, log, settings, arguments, child };
+        let child = spawn(&log, &build, &arguments);
+        let mut node = Self { address, log, build, arguments, child };
         node.ready().await;
         node
     }
@@ -113,7 +114,7 @@ impl Node {
     /// When it does not get ready; shows its log.
     pub async fn restart(&mut self) {
         self.kill();
-        self.child = spawn(&self.log, &self.settings, &self.arguments);
+        self.child = spawn(&self.log, &self.build, &self.arguments);
         self.ready().await;
     }
 
@@ -149,11 +150,15 @@ impl Drop for Node {
     }
 }
 
-fn spawn(log: &PathBuf, settings: &[(String, String)], arguments: &[String]) -> Child {
+fn spawn(
+    log: &PathBuf,
+    (binary, settings): &(PathBuf, Vec<(String, String)>),
+    arguments: &[String],
+) -> Child {
     let file = OpenOptions::new().create(true).append(true).open(log);
     let file = file.expect("the log of a node can be written");
     let other = file.try_clone().expect("a file can be opened twice");
-    let mut command = docket(settings);
+    let mut command = docket(binary, settings);
     command.args(arguments).stdout(file).stderr(other);
     command.spawn().expect("docket can be started")
 }

@@ -1,6 +1,6 @@
 //! One installation: a data directory, the settings that its nodes share, and commands run on it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::{Database, Folder, Node, binary, edge};
@@ -16,6 +16,7 @@ const INHERITED: [&str; 6] =
 /// command that does not know one ignores it.
 #[derive(Debug)]
 pub struct Site {
+    binary: PathBuf,
     data: Folder,
     settings: Vec<(String, String)>,
 }
@@ -24,7 +25,7 @@ impl Site {
     /// SQLite and the in-process bus in a new data directory.
     #[must_use]
     pub fn embedded() -> Self {
-        Self { data: Folder::new(), settings: Vec::new() }
+        Self { binary: binary::docket(), data: Folder::new(), settings: Vec::new() }
     }
 
     /// The same on a PostgreSQL database; keys stay in the new data directory.
@@ -39,6 +40,12 @@ impl Site {
         let name = format!("DOCKET_{}", flag.to_uppercase().replace('-', "_"));
         self.settings.push((name, value.to_owned()));
         self
+    }
+
+    /// From now on with the build that fails on purpose, as `fault` says: `point:kind[:nth|seconds]`.
+    #[must_use]
+    pub fn failing(self, fault: &str) -> Self {
+        Self { binary: binary::faults_binary(), ..self.with("fault", fault) }
     }
 
     /// The data directory.
@@ -66,7 +73,7 @@ impl Site {
         let mut arguments = vec!["serve".to_owned(), "--listen".to_owned(), address.to_string()];
         arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
         let log = self.data().join(format!("serve-{}.log", address.port()));
-        Node::start(address, log, self.environment(), arguments).await
+        Node::start(address, log, (self.binary.clone(), self.environment()), arguments).await
     }
 
     /// A token of a role and a subject in the tenant `default`.
@@ -103,7 +110,7 @@ impl Site {
     /// When it cannot be started.
     #[must_use]
     pub fn run(&self, arguments: &[&str]) -> Run {
-        let mut command = docket(&self.environment());
+        let mut command = docket(&self.binary, &self.environment());
         let output = command.args(arguments).output().expect("docket can be started");
         Run {
             code: output.status.code(),
@@ -115,7 +122,7 @@ impl Site {
     /// A `docket` command on this site that the test starts itself.
     #[must_use]
     pub fn command(&self) -> Command {
-        docket(&self.environment())
+        docket(&self.binary, &self.environment())
     }
 
     fn environment(&self) -> Vec<(String, String)> {
@@ -125,8 +132,8 @@ impl Site {
 }
 
 /// `docket` with these settings, those inherited, and no standard input.
-pub(crate) fn docket(settings: &[(String, String)]) -> Command {
-    let mut command = Command::new(binary::docket());
+pub(crate) fn docket(binary: &Path, settings: &[(String, String)]) -> Command {
+    let mut command = Command::new(binary);
     let inherited = INHERITED.iter().filter_map(|name| Some((*name, edge::variable(name)?)));
     command.env_clear().envs(inherited).envs(settings.iter().cloned()).stdin(Stdio::null());
     command

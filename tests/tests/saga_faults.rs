@@ -1,49 +1,14 @@
 //! Faults on purpose at every boundary of every step and undo: each saga ends done, undone or parked, done has all its
 //! effects once, undone has none left.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-use docket_tests::{Database, Folder, faults_binary};
+use docket_tests::Rehearsal;
 use serde_json::Value;
 
+const DEFINITION: &str = "bench-four";
 const STEPS: [&str; 4] = ["a", "b", "c", "d"];
 /// Cases that run at the same time: each waits most of the time.
 const AT_ONCE: usize = 8;
 const KINDS: [&str; 4] = ["kill", "transient", "business", "twice"];
-
-/// Where a case's log lives.
-enum Place {
-    Sqlite(Folder),
-    Postgres(Folder, Database),
-}
-
-impl Place {
-    fn data(&self) -> PathBuf {
-        match self {
-            Self::Sqlite(folder) | Self::Postgres(folder, _) => folder.path().join("data"),
-        }
-    }
-
-    /// Runs a rehearsal of so many new sagas; none when the process was killed.
-    fn rehearse(&self, binary: &Path, count: usize, fault: &str) -> Option<Vec<Value>> {
-        let mut command = Command::new(binary);
-        command.args(["faults", "--rehearse", &count.to_string(), "--data"]).arg(self.data());
-        if let Self::Postgres(_, database) = self {
-            command.args(["--database-url", &database.url()]);
-        }
-        command.env_remove("DATABASE_URL").env("DOCKET_FAULT", fault);
-        let output = command.output().expect("docket runs");
-        let text = String::from_utf8(output.stdout).expect("a text");
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        if output.status.code().is_none() {
-            assert!(errors.contains("kill"), "{fault}: killed by itself: {errors}");
-            return None;
-        }
-        assert!(output.status.success(), "{fault}: {errors}");
-        Some(text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect())
-    }
-}
 
 /// What came of a case, and whether that is right.
 fn check(fault: &str, saga: &Value) -> String {
@@ -102,16 +67,15 @@ fn expected(fault: &str) -> &'static [&'static str] {
     }
 }
 
-async fn run(place: impl AsyncFn() -> Place) {
-    let binary = faults_binary();
+async fn run(place: impl AsyncFn() -> Rehearsal) {
     let (cases, mut told) = (cases(), std::collections::BTreeMap::<String, usize>::new());
     let mut running = tokio::task::JoinSet::new();
     for fault in &cases {
         if running.len() == AT_ONCE {
             *told.entry(ended(running.join_next().await)).or_default() += 1;
         }
-        let (place, binary, fault) = (place().await, binary.clone(), fault.clone());
-        running.spawn_blocking(move || meet(&place, &binary, &fault));
+        let (place, fault) = (place().await, fault.clone());
+        running.spawn(async move { meet(&place, &fault).await });
     }
     while !running.is_empty() {
         *told.entry(ended(running.join_next().await)).or_default() += 1;
@@ -124,11 +88,11 @@ fn ended(case: Option<Result<String, tokio::task::JoinError>>) -> String {
 }
 
 /// Runs one case, and answers what came of it.
-fn meet(place: &Place, binary: &Path, fault: &str) -> String {
-    let first = place.rehearse(binary, 1, fault);
-    let sagas = first.unwrap_or_else(|| {
-        place.rehearse(binary, 0, "").expect("without a fault it is not killed")
-    });
+async fn meet(place: &Rehearsal, fault: &str) -> String {
+    let sagas = match place.run(DEFINITION, 1, fault).await {
+        Some(sagas) => sagas,
+        None => place.run(DEFINITION, 0, "").await.expect("without a fault it is not killed"),
+    };
     // Killed before its first row was durable, a saga has not begun.
     assert!(sagas.len() <= 1, "{fault}");
     let standing = sagas.first().map_or("unbegun".to_owned(), |saga| check(fault, saga));
@@ -138,10 +102,10 @@ fn meet(place: &Place, binary: &Path, fault: &str) -> String {
 
 #[tokio::test]
 async fn on_sqlite_every_saga_ends_done_undone_or_parked() {
-    run(async || Place::Sqlite(Folder::new())).await;
+    run(async || Rehearsal::sqlite()).await;
 }
 
 #[tokio::test]
 async fn on_postgresql_every_saga_ends_done_undone_or_parked() {
-    run(async || Place::Postgres(Folder::new(), Database::create().await)).await;
+    run(Rehearsal::postgres).await;
 }

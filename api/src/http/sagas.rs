@@ -58,7 +58,8 @@ impl Whose {
     }
 }
 
-async fn view(app: &App, token: &Token, state: &State) -> Result<Value, Problem> {
+/// A saga as JSON.
+pub(super) async fn view(app: &App, token: &Token, state: &State) -> Result<Value, Problem> {
     let names = Names { desk: &app.desk, tenant: &token.tenant };
     present(names, &app.sagas, state, app.now()).await.map_err(problem)
 }

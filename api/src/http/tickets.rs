@@ -14,6 +14,7 @@ mod get;
 mod history;
 mod list;
 mod list_messages;
+mod merge;
 mod open;
 pub(super) mod patch;
 mod refusal;
@@ -44,6 +45,8 @@ pub fn routes() -> Routes<App> {
         .on(Method::GET, "/v1/tickets/{id}/messages", list_messages::get)
         .on(Method::POST, "/v1/tickets/{id}/claim", claim::post)
         .on(Method::DELETE, "/v1/tickets/{id}/claim", claim::delete)
+        .on(Method::POST, "/v1/tickets/{id}/merge", merge::merge)
+        .on(Method::POST, "/v1/tickets/{id}/unmerge", merge::unmerge)
         .on(Method::PUT, "/v1/tickets/{id}/followers/{person}", followers::put)
         .on(Method::DELETE, "/v1/tickets/{id}/followers/{person}", followers::delete)
         .on(Method::GET, "/v1/tickets/{id}/events", history::get)

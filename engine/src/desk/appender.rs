@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::start::{StartError, compare_again};
 use super::{DeskError, Shared};
 use crate::command::{Intent, JointWrite, Prepared, Refusal};
-use crate::faults::{self, Fault};
+use crate::faults;
 use crate::ports::log::{LogError, Placed, StreamRead, Unit, UnitOutcome};
 use crate::ticket::Ticket;
 use batch::{Assembled, assemble};
@@ -182,11 +182,9 @@ async fn send(shared: &Shared, assembled: &Assembled) -> Result<Vec<UnitOutcome>
 
 /// A rehearsal may have the log not answer, before it was asked or after it has written.
 fn fault(point: &'static str) -> Result<(), LogError> {
-    match faults::at(|| point.to_owned()) {
-        Some(Fault::Unavailable | Fault::Transient) => {
-            Err(LogError::Unavailable("a fault on purpose".into()))
-        }
-        _ => Ok(()),
+    match faults::fails_at(point) {
+        true => Err(LogError::Unavailable("a fault on purpose".into())),
+        false => Ok(()),
     }
 }
 

@@ -46,8 +46,13 @@ impl Runner {
                     let heads = self.shared.ports.desk.ports().log.heads().await;
                     self.effects = heads.map_err(|error| Trouble::Log(error.into()))?;
                 }
-                let watch = shown(Arc::clone(&self.shared), self.effects);
-                self.fly(index, direction, watch.boxed());
+                let watch = match self.fault(index, direction, "before") {
+                    None | Some(Fault::Twice) => {
+                        shown(Arc::clone(&self.shared), self.effects).boxed()
+                    }
+                    Some(fault) => std::future::ready(Err(injected(fault))).boxed(),
+                };
+                self.fly(index, direction, watch);
                 Ok(false)
             }
             (Act::Wait { event, .. }, Direction::Run) => {
@@ -280,6 +285,7 @@ impl Runner {
             tenant: self.state.tenant.clone(),
             saga: self.state.id,
             start: self.start_command(),
+            request_mac: self.pending.as_ref().and_then(|pending| pending.request_mac),
             caller: self.caller.clone(),
             input: begun.map_or(Value::Null, |begun| begun.what.input.clone()),
             step: step.name,

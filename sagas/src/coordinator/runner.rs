@@ -9,7 +9,7 @@ use docket_engine::cursor::Positions;
 use docket_engine::desk::DeskError;
 use docket_schemas::saga::Direction;
 use docket_schemas::saga::payload::{Finished, Parked, SagaPayload};
-use docket_schemas::{CommandId, Timestamp};
+use docket_schemas::{CommandId, Stream, Timestamp};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
@@ -27,8 +27,8 @@ use crate::state::State;
 /// How long a runner rests when the log does not answer; twice that at most, by chance.
 const LOG_RESTS_FOR: Duration = Duration::from_millis(250);
 
-/// Tells who started a saga what its first row came to.
-pub(super) type FirstRow = oneshot::Sender<Result<State, Unbegun>>;
+/// Tells who started a saga what its first unit came to: the state, and how far the log was written.
+pub(super) type FirstRow = oneshot::Sender<Result<(State, Positions), Unbegun>>;
 
 /// Why a saga did not begin.
 #[derive(Debug)]
@@ -341,7 +341,10 @@ impl Runner {
     /// The first row stands: whoever started the saga may go.
     pub(super) fn answer_start(&mut self) {
         if let Some(answer) = self.answer.take() {
-            let _ = answer.send(Ok(self.state.clone()));
+            let own = Stream::saga(self.state.id).partition(&self.state.tenant);
+            let mut written = self.effects;
+            written.advance(own, self.state.position);
+            let _ = answer.send(Ok((self.state.clone(), written)));
         }
     }
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use docket_engine::command::Caller;
+use docket_engine::cursor::Positions;
 use docket_engine::desk::DeskError;
 use docket_engine::ports::sagas::Standing;
 use docket_schemas::saga::payload::Started;
-use docket_schemas::{CommandId, Event, Mac, SagaId, Stream, Tenant, Timestamp, derivation};
+use docket_schemas::{CommandId, Mac, Stream, Tenant, Timestamp, derivation};
 use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 
@@ -16,6 +17,12 @@ use super::runner::{self, Beginning, Unbegun};
 use super::{Coordinator, SAGAS_LIVE_MAX, SagaError};
 use crate::definition::Definition;
 use crate::state::{Begun, State};
+
+/// What a saga's first unit came to: its state, how far the log was written, and who will tell how it ends.
+type FirstUnit = Result<(State, Positions, Option<watch::Receiver<Option<Standing>>>), Unbegun>;
+
+/// How often a start looks whether the same request, sent at the same time, has started its saga.
+const START_TRIES_MAX: u32 = 200;
 
 /// How long [`Coordinator::settled`] rests between two looks at a saga that another node carries.
 const SETTLED_RESTS_FOR: std::time::Duration = std::time::Duration::from_millis(50);
@@ -46,6 +53,8 @@ pub struct StartedSaga {
     pub state: State,
     /// Whether the command had started it before.
     pub replayed: bool,
+    /// How far the log was written when it was.
+    pub written: Positions,
     over: Option<watch::Receiver<Option<Standing>>>,
 }
 
@@ -62,16 +71,40 @@ impl Coordinator {
         if shared.live.len() >= SAGAS_LIVE_MAX {
             return Err(DeskError::Overloaded.into());
         }
+        for _ in 0..START_TRIES_MAX {
+            let tenant = &start.caller.tenant;
+            let known = self.started(tenant, start.command_id, start.request_mac).await?;
+            if let Some(started) = known {
+                return Ok(started);
+            }
+            match self.begin_once(&start, &definition).await? {
+                Some(Ok((state, written, over))) => {
+                    return Ok(StartedSaga { state, replayed: false, written, over });
+                }
+                Some(Err(Unbegun::Failed(error))) => return Err(error),
+                // What is stored without a saga was stored beside none: the key had named something else.
+                Some(Err(Unbegun::Stored)) => {
+                    let known = self.started(tenant, start.command_id, start.request_mac).await?;
+                    return known.ok_or(SagaError::KeyReused);
+                }
+                // The same request came twice at once, and the other one's is being written.
+                None => tokio::time::sleep(SETTLED_RESTS_FOR).await,
+            }
+        }
+        Err(DeskError::Overloaded.into())
+    }
+
+    /// Writes a saga's first row; nothing where this node is doing so already.
+    async fn begin_once(
+        &self,
+        start: &Start,
+        definition: &Arc<Definition>,
+    ) -> Result<Option<FirstUnit>, SagaError> {
+        let shared = &self.shared;
         let id = derivation::saga_of(start.command_id);
         let tenant = start.caller.tenant.clone();
         let partition = Stream::saga(id).partition(&tenant);
-        // Only what came with a request can come again.
-        if start.request_mac.is_some()
-            && let Some(stored) = self.stored(&tenant, id, &start).await?
-        {
-            return replayed(start, id, &stored);
-        }
-        let what = started(&start, &definition);
+        let what = started(start, definition);
         let mut state = State::new(tenant.clone(), id);
         state.begun = Some(Begun {
             command_id: start.command_id,
@@ -82,38 +115,54 @@ impl Coordinator {
         let (answer, first_row) = oneshot::channel();
         let is_all = !shared.live.leads(partition);
         let pending = Pending { what, request_mac: start.request_mac };
-        let beginning = Beginning { pending, answer, is_all };
-        let carried = Arc::clone(shared);
+        let mut beginning = Some(Beginning { pending, answer, is_all });
+        let (carried, definition) = (Arc::clone(shared), Arc::clone(definition));
         let over = if is_all {
             // Its first row is all that is written here; its leader sees that and goes on.
             let signal = Arc::new(Signal::absent());
-            runner::spawn(carried, definition, state, signal, Some(beginning));
+            runner::spawn(carried, definition, state, signal, beginning.take());
             None
         } else {
-            let signal = shared.live.carry((tenant.clone(), id), partition, 0, move |signal| {
-                runner::spawn(carried, definition, state, signal, Some(beginning))
+            let signal = shared.live.carry((tenant, id), partition, 0, |signal| {
+                runner::spawn(carried, definition, state, signal, beginning.take())
             });
             Some(signal.subscribe())
         };
-        match first_row.await.map_err(|_| DeskError::Stopping)? {
-            Ok(state) => Ok(StartedSaga { state, replayed: false, over }),
-            Err(Unbegun::Failed(error)) => Err(error),
-            Err(Unbegun::Stored) => {
-                let stored = self.stored(&tenant, id, &start).await?.ok_or(SagaError::NotFound)?;
-                replayed(start, id, &stored)
-            }
+        if beginning.is_some() {
+            return Ok(None);
         }
+        let first_row = first_row.await.map_err(|_| DeskError::Stopping)?;
+        Ok(Some(first_row.map(|(state, written)| (state, written, over))))
     }
 
-    async fn stored(
+    /// The saga that a request has started before, as its first row left it. Only what came with a request can come
+    /// again.
+    ///
+    /// # Errors
+    /// [`SagaError::KeyReused`] where another request did; else see [`SagaError`].
+    pub async fn started(
         &self,
         tenant: &Tenant,
-        id: SagaId,
-        start: &Start,
-    ) -> Result<Option<Event>, SagaError> {
-        let partition = Stream::saga(id).partition(tenant);
+        command: CommandId,
+        request_mac: Option<Mac>,
+    ) -> Result<Option<StartedSaga>, SagaError> {
+        if request_mac.is_none() {
+            return Ok(None);
+        }
+        let id = derivation::saga_of(command);
         let log = &self.shared.ports.desk.ports().log;
-        Ok(log.event_of_command(tenant, partition, start.command_id).await?)
+        let partition = Stream::saga(id).partition(tenant);
+        let Some(stored) = log.event_of_command(tenant, partition, command).await? else {
+            return Ok(None);
+        };
+        if stored.request_mac != request_mac {
+            return Err(SagaError::KeyReused);
+        }
+        let mut state = State::new(tenant.clone(), id);
+        state.fold([&stored])?;
+        // Its unit's other rows are not beyond the present heads.
+        let written = log.heads().await?;
+        Ok(Some(StartedSaga { state, replayed: true, written, over: None }))
     }
 
     /// Waits until a saga has ended or is parked.
@@ -138,16 +187,6 @@ impl Coordinator {
             tokio::time::sleep(SETTLED_RESTS_FOR).await;
         }
     }
-}
-
-/// The saga as its first row left it.
-fn replayed(start: Start, id: SagaId, stored: &Event) -> Result<StartedSaga, SagaError> {
-    if stored.request_mac != start.request_mac {
-        return Err(SagaError::KeyReused);
-    }
-    let mut state = State::new(start.caller.tenant, id);
-    state.fold([stored])?;
-    Ok(StartedSaga { state, replayed: true, over: None })
 }
 
 fn started(start: &Start, definition: &Definition) -> Started {

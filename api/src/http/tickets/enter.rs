@@ -126,6 +126,11 @@ impl<'a> Envelope<'a> {
         Ok(Self { key: idempotency_key(&head.headers)?, precondition, head })
     }
 
+    /// What `If-Match` asks.
+    pub(super) const fn precondition(&self) -> Option<&Precondition> {
+        self.precondition.as_ref()
+    }
+
     /// The command's name: from its key, or new.
     pub(in crate::http) fn command_id(
         &self,

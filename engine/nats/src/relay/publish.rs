@@ -10,6 +10,7 @@ use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
 use docket_engine::cursor::{Cursor, Positions};
+use docket_engine::faults;
 use docket_schemas::{Event, EventId};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -171,6 +172,9 @@ impl<'a> Publisher<'a> {
             Expected::LastSequence(sequence) => message.expected_last_sequence(sequence),
             Expected::Predecessor(id) => message.expected_last_message_id(id.to_string()),
         };
+        if faults::fails_at("relay.before") {
+            return Err(Trouble::Publish("a fault on purpose".into()));
+        }
         let sent = self.context.send_publish(outgoing.subject, message).await;
         let ack = sent.map_err(|error| Trouble::Publish(error.into()))?.into_future();
         let flying = Flying { event_id: event.event_id, positions: self.cursor.positions, ack };

@@ -10,6 +10,7 @@ use super::batch::{Assembled, Pending};
 use super::hold::{Held, Key};
 use super::{Done, Job, Reply, Sent, Shared};
 use crate::desk::{DeskError, snapshots};
+use crate::faults;
 use crate::ports::log::{Expected, LogError, Placed, StreamRead, UnitOutcome};
 use crate::ports::witness::Witnessed;
 
@@ -42,7 +43,7 @@ pub(super) async fn settle(
             back.push_back(job);
         }
     }
-    if appended {
+    if appended && !faults::fails_at("bus.wake") {
         shared.ports.bus.wake();
     }
     for entry in held.values_mut() {

@@ -105,16 +105,21 @@ impl Writer {
             return Ok((self.taken.clone(), false));
         };
         let payload = Payload::of(&taken).to_text();
-        let committed = self.writer()?.prepare_commit().and_then(|mut prepared| {
-            prepared.set_payload(&payload);
-            prepared.commit()
-        });
-        if let Err(error) = committed {
+        if let Err(error) = self.make_durable(&payload) {
             self.forget()?;
-            return Err(failed(error));
+            return Err(error);
         }
         self.dirty = false;
         Ok((Some(taken), true))
+    }
+
+    /// A rehearsal may have it fail before or after.
+    fn make_durable(&mut self, payload: &str) -> Result<(), IndexError> {
+        fault("index.before")?;
+        let mut prepared = self.writer()?.prepare_commit().map_err(failed)?;
+        prepared.set_payload(payload);
+        prepared.commit().map_err(failed)?;
+        fault("index.after")
     }
 
     /// Goes back to the last commit.
@@ -176,4 +181,11 @@ fn take(fields: Fields, writer: &IndexWriter, write: &TicketWrite) -> tantivy::R
         writer.add_document(message_document(fields, &write.ticket, message))?;
     }
     Ok(())
+}
+
+fn fault(point: &'static str) -> Result<(), IndexError> {
+    match docket_engine::faults::fails_at(point) {
+        true => Err(IndexError::Failed("a fault on purpose".into())),
+        false => Ok(()),
+    }
 }
