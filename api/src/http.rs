@@ -9,6 +9,7 @@ mod feed;
 pub(crate) mod head;
 pub mod header;
 mod healthz;
+pub mod jobs;
 pub mod json;
 mod live;
 mod metrics;
@@ -60,6 +61,7 @@ pub fn caller_routes() -> Routes<App> {
         .merge(live::routes())
         .merge(projections::routes())
         .merge(sagas::routes())
+        .merge(jobs::routes())
         .merge(search::routes())
 }
 

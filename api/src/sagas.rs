@@ -10,7 +10,8 @@ use docket_engine::ports::nodes::{NODE_GONE_AFTER, Nodes};
 use docket_engine::tail::Tail;
 use docket_projections::store::ViewStore;
 use docket_sagas::{
-    Coordinating, Coordinator, Registry, SagaError, Shown, four, merge_tickets, unmerge_tickets,
+    Coordinating, Coordinator, Registry, SagaError, Shown, bulk_update, four, merge_tickets,
+    unmerge_tickets,
 };
 
 use crate::wire::Opened;
@@ -21,7 +22,7 @@ use crate::wire::Opened;
 /// When one of them is wrong, which a test excludes.
 #[must_use]
 pub fn registry() -> Registry {
-    Registry::new([four(), merge_tickets(), unmerge_tickets()])
+    Registry::new([four(), merge_tickets(), unmerge_tickets(), bulk_update()])
         .expect("the definitions of this release are good")
 }
 

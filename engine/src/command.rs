@@ -16,8 +16,8 @@ mod status;
 use std::sync::Arc;
 
 use docket_schemas::{
-    CommandId, CustomFields, Incarnation, Mac, Observed, PersonId, Principal, Priority, Role,
-    SlotKey, Status, Tenant, TicketId, TicketPayload, TicketType, Timestamp,
+    Changed, CommandId, CustomFields, Incarnation, Mac, Observed, PersonId, Principal, Priority,
+    Role, SlotKey, Status, Tenant, TicketId, TicketPayload, TicketType, Timestamp,
 };
 
 use crate::ports::ids::Ids;
@@ -141,7 +141,7 @@ pub enum Command {
 }
 
 /// Fields to write; what is absent stays as it is.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct FieldChange {
     /// Where it stands.
     pub status: Option<Status>,
@@ -163,6 +163,24 @@ pub struct FieldChange {
     pub custom_fields: CustomFields,
     /// The row of the file that this comes from.
     pub source_row: Option<u32>,
+}
+
+impl From<&Changed> for FieldChange {
+    /// What a change wrote, without what is sealed.
+    fn from(changed: &Changed) -> Self {
+        Self {
+            status: changed.status,
+            priority: changed.priority,
+            ticket_type: changed.ticket_type,
+            group_id: changed.group_id.clone(),
+            assignee: changed.assignee_id,
+            subject: None,
+            add_tags: changed.add_tags.clone(),
+            remove_tags: changed.remove_tags.clone(),
+            custom_fields: changed.custom_fields.clone(),
+            source_row: changed.source_row,
+        }
+    }
 }
 
 /// Something to say.

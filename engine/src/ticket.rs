@@ -6,7 +6,9 @@ mod messages;
 mod registers;
 mod resolved;
 mod snapshot;
+mod taken_back;
 pub use snapshot::SNAPSHOT_EVERY;
+pub use taken_back::taken_back;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -16,6 +16,8 @@ mod next;
 pub use next::{Action, UnderWay, has_passed_pivot, next};
 mod four;
 pub use four::{FOUR, FOUR_STEPS, four};
+mod bulk;
+pub use bulk::{BULK, BULK_TICKETS_MAX, BulkRequest, Job, TicketResult, bulk_update};
 mod merge;
 pub use merge::{MERGE, MergeRequest, UNMERGE, merge_tickets, start_of, unmerge_tickets};
 mod summary;

@@ -1,5 +1,6 @@
 //! `docket faults`: the points at which this build fails when it is told to, and rehearsals of sagas.
 
+mod bulk;
 mod door;
 mod four;
 mod merging;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use clap::Args;
 use docket_engine::faults::POINTS;
 use docket_engine::ports::sagas::{SagaFilter, SagaRow, Standing};
-use docket_sagas::{Act, Coordinator, FOUR, MERGE, UNMERGE};
+use docket_sagas::{Act, BULK, Coordinator, FOUR, MERGE, UNMERGE};
 use docket_schemas::Tenant;
 
 use super::Failure;
@@ -33,7 +34,7 @@ pub(super) struct FaultsArgs {
     #[arg(long, env = "DOCKET_REHEARSE", value_name = "N")]
     rehearse: Option<usize>,
     /// Of which definition the new ones are; those on merged tickets tell what list, search and the tickets show
-    #[arg(long, env = "DOCKET_DEFINITION", value_name = "NAME", default_value = FOUR, value_parser = [FOUR, MERGE, UNMERGE])]
+    #[arg(long, env = "DOCKET_DEFINITION", value_name = "NAME", default_value = FOUR, value_parser = [FOUR, MERGE, UNMERGE, BULK])]
     definition: String,
     #[command(flatten)]
     installation: InstallationArgs,
@@ -49,6 +50,7 @@ pub(super) fn run(args: &FaultsArgs) -> Result<(), Failure> {
     runtime.block_on(async {
         match args.definition.as_str() {
             FOUR => four::rehearse(args, count).await,
+            BULK => bulk::rehearse(args, count).await,
             name => merging::rehearse(args, name, count).await,
         }
     })

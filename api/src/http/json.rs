@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::problem::{Code, FieldError, Problem};
 
 /// Most values, keys not counted, in one document: so much memory a body may take when read.
-pub const JSON_VALUES_MAX: usize = 10_000;
+pub const JSON_VALUES_MAX: usize = 20_000;
 
 /// Reads a document.
 ///

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::problem::{Code, FieldError, Problem};
 
 /// Most items of a page.
-const PAGE_SIZE_MAX: usize = 100;
+pub(super) const PAGE_SIZE_MAX: usize = 100;
 /// Items of a page where nothing is said.
 const PAGE_SIZE_DEFAULT: usize = 50;
 /// Most events of a page.

@@ -11,6 +11,8 @@ use docket_sagas::{SagaError, State};
 use docket_schemas::Principal;
 use serde_json::Value;
 
+pub(super) use operate::operate_on;
+
 use super::Routes;
 use super::tickets::problem;
 use crate::app::App;
@@ -32,7 +34,7 @@ pub fn routes() -> Routes<App> {
 }
 
 /// Whether the role may do this with sagas at all, and whether with its own alone.
-fn admit(token: &Token, action: SagaAction) -> Result<Whose, Problem> {
+pub(super) fn admit(token: &Token, action: SagaAction) -> Result<Whose, Problem> {
     let may = |own| may_with_saga(token.role, own, action) == Verdict::Allow;
     match (may(true), may(false)) {
         (_, true) => Ok(Whose::Anybodys),
@@ -45,14 +47,14 @@ fn admit(token: &Token, action: SagaAction) -> Result<Whose, Problem> {
 
 /// Whose sagas a caller may look at, or do something to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whose {
+pub(super) enum Whose {
     Own,
     Anybodys,
 }
 
 impl Whose {
     /// What is another's is not there.
-    fn check(self, state: &State, caller: &Principal) -> Result<(), Problem> {
+    pub(super) fn check(self, state: &State, caller: &Principal) -> Result<(), Problem> {
         let own = state.begun.as_ref().is_some_and(|begun| begun.by.principal == *caller);
         if own || self == Self::Anybodys { Ok(()) } else { Err(Problem::not_found()) }
     }

@@ -10,6 +10,7 @@ mod fields;
 mod filters;
 mod find;
 mod followers;
+mod found;
 mod get;
 mod history;
 mod list;
@@ -27,9 +28,11 @@ use axum::http::Method;
 
 use super::Routes;
 use crate::app::App;
-pub(super) use as_of::{Waited, as_of, store_problem};
+pub(super) use as_of::{Waited, as_of, store_problem, wanted};
 pub(super) use enter::{Envelope, Head, check_feed};
+pub(super) use found::found;
 pub(super) use list::{check_find, present_all};
+pub(super) use patch::{PatchTicket, bulk_change};
 pub(super) use refusal::problem;
 
 /// Every route of tickets.

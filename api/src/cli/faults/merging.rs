@@ -98,7 +98,7 @@ async fn merged(door: &Door, source: &str) -> Result<(), Failure> {
 }
 
 /// Waits until view and index show all that stands in the log.
-async fn shown(door: &Door) -> Result<(), Failure> {
+pub(super) async fn shown(door: &Door) -> Result<(), Failure> {
     let heads = door.desk.ports().log.heads().await?;
     let mut indexed = door.search.reached();
     let all = async {

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use docket_engine::cursor::Positions;
+use docket_projections::{PartitionSet, Sink as _};
 use docket_search::errands::{Errand, Outcome, ask};
 use docket_search::home::IndexHome;
 use docket_search::port::SearchIndex as _;
@@ -98,6 +99,9 @@ pub(super) async fn see_to(indexes: &Indexes, errand: Errand) -> Result<ExitCode
 
 async fn do_here(errands: &Errands, errand: Errand, bar: &ProgressBar) -> Result<String, String> {
     let course = Course::default();
+    // Nobody feeds it here: what it holds is what its last commit says.
+    let begun = errands.indexer.checkpoints(PartitionSet::ALL).await;
+    begun.map_err(|error| error.to_string())?;
     let doing = errands.do_one(errand, &course);
     draw(doing, &course, bar).await
 }

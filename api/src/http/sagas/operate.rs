@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use docket_engine::command::Caller;
 use docket_engine::policy::SagaAction;
-use docket_sagas::{Operation, Operator};
+use docket_sagas::{Operation, Operator, State as Saga};
 use docket_schemas::{Stream, derivation};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -24,9 +24,9 @@ const REASON_CHARS_MAX: usize = 1_000;
 /// A body that says why, or nothing.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Because {
+pub(in crate::http) struct Because {
     #[serde(default)]
-    reason: Option<String>,
+    pub(in crate::http) reason: Option<String>,
 }
 
 impl Because {
@@ -51,7 +51,7 @@ pub(super) async fn retry(
     head: Head,
     payload: Payload,
 ) -> Result<Response, Problem> {
-    operate(&app, &token, saga, &head, &payload, SagaAction::Operate, |_| Ok(Operation::Retry))
+    operate(&app, &token, saga, (&head, &payload), SagaAction::Operate, |_| Ok(Operation::Retry))
         .await
 }
 
@@ -71,7 +71,7 @@ pub(super) async fn skip(
             Err(Problem::new(Code::Invalid).error(error))
         }
     };
-    operate(&app, &token, saga, &head, &payload, SagaAction::Operate, skip).await
+    operate(&app, &token, saga, (&head, &payload), SagaAction::Operate, skip).await
 }
 
 /// Has a saga undo what was done.
@@ -84,19 +84,30 @@ pub(super) async fn cancel(
     payload: Payload,
 ) -> Result<Response, Problem> {
     let cancel = |because: &Because| Ok(Operation::Cancel { reason: because.reason.clone() });
-    operate(&app, &token, saga, &head, &payload, SagaAction::Cancel, cancel).await
+    operate(&app, &token, saga, (&head, &payload), SagaAction::Cancel, cancel).await
 }
 
-#[expect(clippy::too_many_arguments, reason = "what three handlers share, as they got it")]
 async fn operate(
     app: &App,
     token: &Token,
     saga: SagaPath,
-    head: &Head,
-    payload: &Payload,
+    sent: (&Head, &Payload),
     action: SagaAction,
     what: impl FnOnce(&Because) -> Result<Operation, Problem>,
 ) -> Result<Response, Problem> {
+    let state = operate_on(app, token, saga, sent, action, what).await?;
+    Ok(Json(json!({"saga": view(app, token, &state).await?})).into_response())
+}
+
+/// Does something to a saga, once the caller is known to be allowed to.
+pub(in crate::http) async fn operate_on(
+    app: &App,
+    token: &Token,
+    saga: SagaPath,
+    (head, payload): (&Head, &Payload),
+    action: SagaAction,
+    what: impl FnOnce(&Because) -> Result<Operation, Problem>,
+) -> Result<Saga, Problem> {
     let whose = admit(token, action)?;
     let (caller, _) = app.caller(token).await.map_err(problem)?;
     let state = app.sagas.load(&token.tenant, saga.0).await.map_err(saga_problem)?;
@@ -104,8 +115,7 @@ async fn operate(
     let because = Because::read(payload)?;
     let what = what(&because)?;
     let by = operator(app, caller, head, &because, Stream::saga(saga.0))?;
-    let state = app.sagas.operate(&by, saga.0, &what).await.map_err(saga_problem)?;
-    Ok(Json(json!({"saga": view(app, token, &state).await?})).into_response())
+    app.sagas.operate(&by, saga.0, &what).await.map_err(saga_problem)
 }
 
 /// Has no saga of a definition go on.

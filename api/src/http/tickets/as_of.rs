@@ -26,7 +26,10 @@ pub(in crate::http) enum Waited {
 }
 
 /// The place in `Docket-After`, if there is one.
-pub(super) async fn wanted(app: &App, headers: &HeaderMap) -> Result<Option<Positions>, Problem> {
+pub(in crate::http) async fn wanted(
+    app: &App,
+    headers: &HeaderMap,
+) -> Result<Option<Positions>, Problem> {
     let Some(after) = docket_after(headers)? else { return Ok(None) };
     Ok(Some(read_cursor(app, after).await?.positions))
 }

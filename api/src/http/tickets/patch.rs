@@ -6,7 +6,9 @@ use axum::response::Response;
 use docket_engine::command::{Command, FieldChange};
 use docket_engine::desk::Answer;
 use docket_engine::policy::{Action, Relation, Verdict, may};
-use docket_schemas::{CommandId, CustomFields, Priority, Status, TicketId, TicketType};
+use docket_schemas::{
+    Changed as Fields, CommandId, CustomFields, Priority, Status, TicketId, TicketType,
+};
 use serde::{Deserialize, Serialize};
 
 use super::answer::written;
@@ -95,28 +97,9 @@ pub(in crate::http) async fn change(
     let entered = enter(app, token, ticket, Action::SetStatus(Status::Open)).await?;
     let envelope = Envelope::read(head)?;
     let body = parse()?;
-    admit(token, &body)?;
-    check(&body)?;
-    let assignee = match &body.assignee_id {
-        None => None,
-        Some(None) => Some(None),
-        Some(Some(id)) => {
-            let person = app.keyring().person(&token.tenant, id).await;
-            Some(Some(person.map_err(|error| problem(error.into()))?.id))
-        }
-    };
-    let change = FieldChange {
-        status: body.status.flatten(),
-        priority: body.priority.flatten(),
-        ticket_type: body.ticket_type,
-        group_id: body.group_id.clone(),
-        assignee,
-        subject: body.subject.clone().flatten(),
-        add_tags: unique(body.add_tags.clone()),
-        remove_tags: unique(body.remove_tags.clone()),
-        custom_fields: body.custom_fields.clone(),
-        source_row: None,
-    };
+    let subject = body.subject.clone().flatten();
+    let changed = fields(app, token, &body).await?;
+    let change = FieldChange { subject, ..FieldChange::from(&changed) };
     let command = Command::Change(Box::new(change));
     let intent = envelope.intent(app, &entered, &body, body.observed(), command).await?;
     let command = intent.command_id;
@@ -124,6 +107,47 @@ pub(in crate::http) async fn change(
         Ok(answer) => Ok(Changed { entered, answer, command }),
         Err(error) => Err(explained(app, &entered, error).await),
     }
+}
+
+/// What a body writes, once it is known to be good, without what is sealed.
+async fn fields(app: &App, token: &Token, body: &PatchTicket) -> Result<Fields, Problem> {
+    admit(token, body)?;
+    check(body)?;
+    let assignee_id = match &body.assignee_id {
+        None => None,
+        Some(None) => Some(None),
+        Some(Some(id)) => {
+            let person = app.keyring().person(&token.tenant, id).await;
+            Some(Some(person.map_err(|error| problem(error.into()))?.id))
+        }
+    };
+    Ok(Fields {
+        status: body.status.flatten(),
+        priority: body.priority.flatten(),
+        ticket_type: body.ticket_type,
+        group_id: body.group_id.clone(),
+        assignee_id,
+        add_tags: unique(body.add_tags.clone()),
+        remove_tags: unique(body.remove_tags.clone()),
+        custom_fields: body.custom_fields.clone(),
+        sealed: Vec::new(),
+        source_row: None,
+    })
+}
+
+/// What a body writes to many tickets.
+pub(in crate::http) async fn bulk_change(
+    app: &App,
+    token: &Token,
+    body: &PatchTicket,
+) -> Result<Fields, Problem> {
+    if body.subject.is_some() {
+        return Err(Problem::invalid("set.subject", "is not changed in bulk"));
+    }
+    if body.observed.is_some() {
+        return Err(Problem::invalid("set.observed", "is one ticket's version, and not for many"));
+    }
+    fields(app, token, body).await
 }
 
 /// Refuses fields that the role never writes.

@@ -1,0 +1,49 @@
+//! `GET /v1/jobs/{id}/results`
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use docket_engine::policy::SagaAction;
+use docket_sagas::TicketResult;
+use serde_json::{Value, json};
+
+use super::find;
+use crate::app::App;
+use crate::auth::Token;
+use crate::http::page::page_size;
+use crate::http::path::SagaPath;
+use crate::http::query::Query;
+use crate::problem::{Code, Problem};
+
+/// What became of each ticket that the job has come to, in the order in which it does.
+#[tracing::instrument(name = "http.job.results", skip_all, fields(saga.id = %job.0))]
+pub(super) async fn get(
+    State(app): State<App>,
+    token: Token,
+    job: SagaPath,
+    query: Query,
+) -> Result<Response, Problem> {
+    let [size, after] = query.params(["page[size]", "page[after]"])?;
+    let size = page_size("page[size]", size.as_deref())?;
+    let from = match after.as_deref().filter(|after| !after.is_empty()) {
+        Some(after) => after.parse::<usize>().map_err(|_| Problem::new(Code::CursorMalformed))?,
+        None => 0,
+    };
+    let (_, found) = find(&app, &token, job, SagaAction::Read).await?;
+    if from > found.total {
+        return Err(Problem::new(Code::CursorMalformed));
+    }
+    let page: Vec<Value> = found.results.iter().skip(from).take(size).map(shown).collect();
+    let upto = from + page.len();
+    let has_more = upto < found.results.len();
+    let meta = json!({"has_more": has_more, "after_cursor": has_more.then(|| upto.to_string())});
+    Ok(Json(json!({"results": page, "meta": meta})).into_response())
+}
+
+fn shown(result: &TicketResult) -> Value {
+    let (state, problem) = match &result.failed {
+        None => ("done", Value::Null),
+        Some((code, why)) => ("failed", json!({"code": code, "detail": why})),
+    };
+    json!({"ticket_id": result.ticket, "state": state, "problem": problem})
+}

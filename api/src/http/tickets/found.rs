@@ -1,0 +1,49 @@
+//! All tickets that a filter names, for work over many.
+
+use axum::http::Uri;
+use docket_engine::cursor::Positions;
+use docket_projections::query::{ListQuery, Viewer};
+use docket_schemas::{Tenant, TicketId};
+
+use super::as_of::ask;
+use super::filters::{FILTERS, filter, sort};
+use crate::app::App;
+use crate::http::page::PAGE_SIZE_MAX;
+use crate::http::query::Query;
+use crate::problem::Problem;
+
+/// The ids of the tickets that pass a filter, written as the query of a list is; by age, `max` at most and one more. They
+/// are read once the view has come to `wanted`.
+pub(in crate::http) async fn found(
+    app: &App,
+    tenant: &Tenant,
+    text: &str,
+    wanted: Option<&Positions>,
+    max: usize,
+) -> Result<Vec<TicketId>, Problem> {
+    let malformed = || Problem::invalid("filter", "is no query such as status=open&tag=vip");
+    let query = Query::of(format!("/?{text}").parse::<Uri>().map_err(|_| malformed())?);
+    let given = query.params(FILTERS)?;
+    if given.iter().all(Option::is_none) {
+        return Err(malformed());
+    }
+    let filter = filter(app, tenant, &given).await?;
+    let (store, mut tickets, mut after) = (&app.views.store, Vec::new(), None);
+    loop {
+        let query = ListQuery {
+            tenant: tenant.clone(),
+            viewer: Viewer::Staff,
+            filter: filter.clone(),
+            sort: sort(None)?,
+            after,
+            limit: PAGE_SIZE_MAX,
+        };
+        let asked = ask(app, wanted, || store.list(&query), |page| &page.basis).await?;
+        let page = asked.0;
+        after = page.tickets.last().map(|last| last.place);
+        tickets.extend(page.tickets.iter().map(|listed| listed.ticket.id));
+        if !page.more || tickets.len() > max {
+            return Ok(tickets);
+        }
+    }
+}
