@@ -1,5 +1,7 @@
 //! The search of a node: its index kept up to date behind the log, asked by handlers.
 
+pub mod errands;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ use docket_search::port::SearchIndex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+
+use errands::Errands;
 
 /// How long a node that stops lets the index make durable what it has taken.
 const COMMIT_WITHIN: Duration = Duration::from_secs(2);
@@ -32,20 +36,27 @@ pub struct Search {
 pub struct Indexing {
     indexer: Arc<Indexer>,
     following: JoinHandle<()>,
+    errands: JoinHandle<()>,
+}
+
+/// The indexer of a node, or of a command, on an installation's log.
+#[must_use]
+pub fn indexer(home: &Arc<IndexHome>, desk: &Desk) -> Arc<Indexer> {
+    let (ports, present) = (desk.ports(), desk.clone());
+    Arc::new(Indexer::new(
+        Arc::clone(home) as Arc<dyn SearchIndex>,
+        Arc::clone(&ports.log),
+        Arc::clone(&ports.keyring),
+        Arc::new(move || present.incarnation()),
+    ))
 }
 
 /// Begins to keep the index up to date.
 #[must_use]
 pub fn start(home: Arc<IndexHome>, desk: &Desk, tail: &Tail) -> (Search, Indexing) {
     let ports = desk.ports();
-    let index = home as Arc<dyn SearchIndex>;
-    let present = desk.clone();
-    let indexer = Arc::new(Indexer::new(
-        Arc::clone(&index),
-        Arc::clone(&ports.log),
-        Arc::clone(&ports.keyring),
-        Arc::new(move || present.incarnation()),
-    ));
+    let index = Arc::clone(&home) as Arc<dyn SearchIndex>;
+    let indexer = indexer(&home, desk);
     let visible = Arc::<Progress>::default();
     let heads = tail.heads();
     let began = *heads.borrow();
@@ -53,11 +64,19 @@ pub fn start(home: Arc<IndexHome>, desk: &Desk, tail: &Tail) -> (Search, Indexin
         indexer: Arc::clone(&indexer),
         source: Arc::new(tail.clone()),
         heads,
+        restores: tail.restores(),
         visible: Arc::clone(&visible),
         clock: Arc::clone(&ports.clock),
     };
     let following = tokio::spawn(following.run());
-    (Search { index, visible, began }, Indexing { indexer, following })
+    let errands = Errands {
+        home,
+        indexer: Arc::clone(&indexer),
+        keyring: Arc::clone(&ports.keyring),
+        log: Arc::clone(&ports.log),
+    };
+    let errands = tokio::spawn(errands.run());
+    (Search { index, visible, began }, Indexing { indexer, following, errands })
 }
 
 impl Search {
@@ -88,6 +107,7 @@ impl Search {
 impl Indexing {
     /// Stops, with what was taken made durable, so that the next start has less to catch up.
     pub async fn stop(self) {
+        self.errands.abort();
         self.following.abort();
         // Aborted or ended: nothing is fed any more.
         let _ = self.following.await;

@@ -36,7 +36,22 @@ impl MemoryLog {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// All that it now holds.
+    #[must_use]
+    pub fn backup(&self) -> MemoryBackup {
+        MemoryBackup(self.0.lock().clone())
+    }
+
+    /// Holds what it held when the backup was made, and nothing else.
+    pub fn restore(&self, backup: MemoryBackup) {
+        *self.0.lock() = backup.0;
+    }
 }
+
+/// What a [`MemoryLog`] held at some time.
+#[derive(Debug, Clone)]
+pub struct MemoryBackup(State);
 
 #[async_trait]
 impl EventLog for MemoryLog {

@@ -2,21 +2,24 @@
 //!
 //! A node reads the log once, however many follow it: caches, subscribers, projections, sagas, the relay. The tail is
 //! woken, never fed: it reads what is committed, whoever wrote it.
+//!
+//! A log that is restored from a backup under a running node goes on under a new incarnation, and gives out positions
+//! anew. The tail forgets what it has read of the lost ones and says so ([`Tail::restores`]).
 
 mod recent;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket_schemas::{Event, Partition, Position};
+use docket_schemas::{Event, Incarnation, Partition, Position};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::cursor::Positions;
 use crate::ports::bus::Bus;
-use crate::ports::log::{EventLog, LogError, READ_EVENTS_MAX};
+use crate::ports::log::{EventLog, IncarnationStart, LogError, READ_EVENTS_MAX};
 use recent::Recent;
 
 /// A wake-up may be lost: so often the tail looks by itself.
@@ -39,6 +42,11 @@ struct Shared {
     log: Arc<dyn EventLog>,
     recent: Vec<Mutex<Recent>>,
     heads: watch::Sender<Positions>,
+    /// The incarnation that what is held belongs to.
+    incarnation: Mutex<Option<Incarnation>>,
+    restores: watch::Sender<u64>,
+    /// Somebody has heard of a newer incarnation.
+    asked: Notify,
 }
 
 /// Ends the task with the last tail.
@@ -63,8 +71,12 @@ impl Tail {
     /// When the log does not say where they are.
     pub async fn follow(log: Arc<dyn EventLog>, bus: &dyn Bus) -> Result<Self, LogError> {
         let heads = log.heads().await?;
+        // After the heads: where another begins between the two, they are gone back from when its first event is read.
+        let incarnation = Mutex::new(newest(&log.incarnations().await?));
         let recent = heads.iter().map(|(_, head)| Mutex::new(Recent::after(head))).collect();
-        let shared = Arc::new(Shared { log, recent, heads: watch::Sender::new(heads) });
+        let (heads, restores) = (watch::Sender::new(heads), watch::Sender::new(0));
+        let asked = Notify::new();
+        let shared = Arc::new(Shared { log, recent, heads, incarnation, restores, asked });
         let task = tokio::spawn(follow(Arc::clone(&shared), bus.woken()));
         Ok(Self { shared, _task: Arc::new(Following(task)) })
     }
@@ -74,6 +86,23 @@ impl Tail {
     #[must_use]
     pub fn heads(&self) -> watch::Receiver<Positions> {
         self.shared.heads.subscribe()
+    }
+
+    /// How often the log turned out to be restored from a backup. It changes before the heads do: whoever sees it
+    /// unchanged after reading has read no event that the log has lost.
+    #[must_use]
+    pub fn restores(&self) -> watch::Receiver<u64> {
+        self.shared.restores.subscribe()
+    }
+
+    /// Whether what the tail holds is of this incarnation, or of a later one; where it is not, the tail looks again.
+    #[must_use]
+    pub fn is_of(&self, incarnation: &Incarnation) -> bool {
+        let is_of = self.shared.known() >= incarnation.number();
+        if !is_of {
+            self.shared.asked.notify_one();
+        }
+        is_of
     }
 
     /// All tenants' events of one partition after a position, in order and without gaps, from memory where it still
@@ -110,12 +139,7 @@ async fn follow(shared: Arc<Shared>, mut woken: watch::Receiver<u64>) {
     loop {
         match shared.read_on().await {
             Ok(true) => {}
-            Ok(false) => {
-                // Waking and looking by itself come to the same; a bus that has gone leaves the second.
-                if let Ok(Err(_)) = timeout(TAIL_LOOKS_EVERY, woken.changed()).await {
-                    sleep(TAIL_LOOKS_EVERY).await;
-                }
-            }
+            Ok(false) => shared.rest(&mut woken).await,
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "log.tail.failed");
                 sleep(TAIL_RETRIES_AFTER).await;
@@ -126,17 +150,45 @@ async fn follow(shared: Arc<Shared>, mut woken: watch::Receiver<u64>) {
 }
 
 impl Shared {
+    /// The number of the incarnation that is known; 0 where none is.
+    fn known(&self) -> u32 {
+        self.incarnation.lock().as_ref().map_or(0, Incarnation::number)
+    }
+
+    /// Until there may be more to read.
+    async fn rest(&self, woken: &mut watch::Receiver<u64>) {
+        tokio::select! {
+            changed = woken.changed() => if changed.is_err() {
+                // A bus that has gone leaves looking by itself.
+                sleep(TAIL_LOOKS_EVERY).await;
+            },
+            () = sleep(TAIL_LOOKS_EVERY) => {}
+            () = self.asked.notified() => {
+                if let Err(error) = self.go_back().await {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "log.tail.failed");
+                }
+            }
+        }
+    }
+
     /// Reads one page and says whether there is more.
     async fn read_on(&self) -> Result<bool, LogError> {
         let reached = *self.heads.borrow();
         let page = self.log.events(&reached, READ_EVENTS_MAX).await?;
+        let held = self.incarnation.lock().clone();
+        // Nothing is written under an older incarnation once a newer has begun.
+        let is_newer = |event: &Event| {
+            let (of, held) = (&event.origin.region, held.as_ref());
+            held.is_none_or(|held| of.region() == held.region() && of.number() > held.number())
+        };
+        if page.events.iter().any(is_newer) || !page.heads.covers(&reached) {
+            self.go_back().await?;
+            return Ok(true);
+        }
         let mut heads = reached;
         for event in page.events {
             heads.set(event.partition, event.position);
             self.recent[event.partition.index()].lock().push(Arc::new(event));
-        }
-        if !page.more && heads != page.heads {
-            self.go_back(&mut heads, &page.heads);
         }
         if heads != reached {
             self.heads.send_replace(heads);
@@ -144,15 +196,29 @@ impl Shared {
         Ok(page.more)
     }
 
-    /// The log ends before what was read of it: it was restored, and what is held is no part of it.
-    fn go_back(&self, heads: &mut Positions, log: &Positions) {
-        for (partition, head) in log.iter() {
-            if head < heads.get(partition) {
-                *self.recent[partition.index()].lock() = Recent::after(head);
-                heads.set(partition, head);
-            }
+    /// The log was restored: what was read beyond the place at which its newest incarnations began is no part of it.
+    async fn go_back(&self) -> Result<(), LogError> {
+        let known = self.known();
+        let incarnations = self.log.incarnations().await?;
+        let kept = self.log.heads().await?.min(&self.heads.borrow());
+        let later = incarnations.iter().filter(|start| start.incarnation.number() > known);
+        let kept = later.fold(kept, |kept, start| kept.min(&start.heads));
+        if kept == *self.heads.borrow() {
+            *self.incarnation.lock() = newest(&incarnations);
+            return Ok(());
         }
+        self.restores.send_modify(|restores| *restores += 1);
+        for (partition, head) in kept.iter() {
+            self.recent[partition.index()].lock().cut_off(head);
+        }
+        *self.incarnation.lock() = newest(&incarnations);
+        self.heads.send_replace(kept);
+        Ok(())
     }
+}
+
+fn newest(incarnations: &[IncarnationStart]) -> Option<Incarnation> {
+    incarnations.last().map(|start| start.incarnation.clone())
 }
 
 #[cfg(test)]

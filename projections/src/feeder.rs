@@ -99,7 +99,7 @@ impl Feeder {
         let gained = partitions.except(self.owned);
         if !gained.is_empty() {
             // Others may have fed these partitions since their tickets were folded here.
-            self.begin_again(gained).await?;
+            self.begin_again_in(gained).await?;
         }
         self.owned = partitions;
         Ok(())
@@ -160,7 +160,7 @@ impl Feeder {
                 Ok(Fed::Events(events))
             }
             Ok(Taken::Fenced) => {
-                self.begin_again(self.owned).await?;
+                self.begin_again().await?;
                 Ok(Fed::Fenced)
             }
             Err(error) => Err(self.failed(error.into())),
@@ -173,7 +173,15 @@ impl Feeder {
         error
     }
 
-    async fn begin_again(&mut self, partitions: PartitionSet) -> Result<(), SinkError> {
+    /// Goes on from where the sink says that it has come, with nothing in memory.
+    ///
+    /// # Errors
+    /// When the sink does not say; the feeder is as it was.
+    pub async fn begin_again(&mut self) -> Result<(), SinkError> {
+        self.begin_again_in(self.owned).await
+    }
+
+    async fn begin_again_in(&mut self, partitions: PartitionSet) -> Result<(), SinkError> {
         self.folder.clear();
         let checkpoints = self.sink.checkpoints(partitions).await?;
         for partition in partitions.iter() {

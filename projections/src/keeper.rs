@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use docket_engine::cursor::Positions;
 use docket_engine::ports::clock::Clock;
 use docket_engine::ports::leases::{LEASE_TTL, Leases};
 use docket_engine::ports::log::{EventLog, IncarnationStart, LogError};
 use docket_engine::tail::Tail;
-use docket_schemas::{Incarnation, Position, Timestamp};
+use docket_schemas::{Incarnation, Partition, Position, Timestamp};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -121,7 +122,11 @@ impl Keeper {
             // The log was restored: what was folded of it, and how far that came, says nothing of what it now holds.
             kept.fed.clear();
             self.progress.set(self.store.reached().await?);
-            kept.incarnation = newest;
+            kept.incarnation = newest.clone();
+        }
+        // What the tail holds in memory may be what the log has lost.
+        if newest.is_some_and(|newest| !self.tail.is_of(&newest)) {
+            return Ok(());
         }
         let active_is_fed = self.look_at(&versions, &incarnations, &mut kept.fed).await?;
         self.look_after_rebuild(kept, active_is_fed).await
@@ -147,7 +152,8 @@ impl Keeper {
                 fed.remove(&version.number);
                 active_is_fed &= version.phase != Phase::Active;
             } else {
-                fed.entry(version.number).or_insert_with(|| self.feed(version));
+                let newest = incarnations.last().map(|start| start.incarnation.clone());
+                fed.entry(version.number).or_insert_with(|| self.feed(version, newest));
             }
             let old =
                 version.since.plus_micros(KEPT_FOR.as_micros().try_into().unwrap_or(i64::MAX));
@@ -228,19 +234,18 @@ impl Keeper {
         if version.incarnation.as_ref() == Some(newest) {
             return Ok(true);
         }
-        let positions = self.store.checkpoints(version.number).await?;
-        if is_beyond(version.incarnation.as_ref(), incarnations, |partition| {
-            positions.get(partition)
-        }) {
-            return Ok(false);
-        }
         // Where another node was quicker it has said the same.
-        self.store.go_on_as(version.number, version.incarnation.as_ref(), newest).await?;
-        Ok(true)
+        let of = version.incarnation.as_ref();
+        let within = left_of(of, incarnations);
+        if self.store.go_on_as(version.number, of, newest, &within).await? {
+            return Ok(true);
+        }
+        let positions = self.store.checkpoints(version.number).await?;
+        Ok(within.covers(&positions))
     }
 
-    fn feed(&self, version: &Version) -> Fed {
-        let sink = Arc::new(TicketsView::new(Arc::clone(&self.store), version.number));
+    fn feed(&self, version: &Version, newest: Option<Incarnation>) -> Fed {
+        let sink = Arc::new(TicketsView::new(Arc::clone(&self.store), version.number, newest));
         let source = Arc::new(self.tail.clone());
         let feeder = Feeder::new(source, Arc::clone(&self.log), sink, Appetite::FOLLOW);
         let progress = match version.phase {
@@ -250,6 +255,7 @@ impl Keeper {
         let runner = Runner {
             feeder,
             heads: self.tail.heads(),
+            restores: self.tail.restores(),
             share: self.share.clone(),
             progress,
             clock: Arc::clone(&self.clock),
@@ -258,14 +264,12 @@ impl Keeper {
     }
 }
 
-/// Whether positions of an incarnation lie beyond what a restore has left of the log.
-pub(crate) fn is_beyond(
-    of: Option<&Incarnation>,
-    incarnations: &[IncarnationStart],
-    position: impl Fn(docket_schemas::Partition) -> Position,
-) -> bool {
+/// How far restores have left the log of an incarnation: what positions of it may go on from.
+pub(crate) fn left_of(of: Option<&Incarnation>, incarnations: &[IncarnationStart]) -> Positions {
+    let mut all = Positions::START;
+    Partition::all().for_each(|partition| all.set(partition, Position::MAX));
     // Positions of nobody's are those of a view that was not begun.
-    let Some(of) = of else { return false };
+    let Some(of) = of else { return all };
     let later = incarnations.iter().filter(|start| start.incarnation.number() > of.number());
-    later.into_iter().any(|start| start.heads.iter().any(|(one, head)| position(one) > head))
+    later.fold(all, |left, start| left.min(&start.heads))
 }

@@ -17,6 +17,7 @@ use tokio::time::sleep;
 use crate::PartitionSet;
 use crate::feeder::{Appetite, Fed, FeedError, Feeder};
 use crate::folder::{TicketKey, fold_ticket};
+use crate::keeper::left_of;
 use crate::row::{ROW_FORMAT, TicketRow};
 use crate::sink::{Batch, Sink, SinkError, Taken};
 use crate::source::FromLog;
@@ -109,8 +110,12 @@ impl Rebuild {
         let incarnations = self.log.incarnations().await?;
         let newest = incarnations.last().ok_or(RebuildError::NoLog)?.incarnation.clone();
         let version = self.store.begin(ROW_FORMAT, self.clock.now()).await?;
-        self.store.go_on_as(version, None, &newest).await?;
-        let sink = Arc::new(Sampled::new(TicketsView::new(Arc::clone(&self.store), version)));
+        self.store.go_on_as(version, None, &newest, &left_of(None, &[])).await?;
+        let sink = Arc::new(Sampled::new(TicketsView::new(
+            Arc::clone(&self.store),
+            version,
+            Some(newest),
+        )));
         let heads = self.log.heads().await?;
         self.fill(&sink, &heads).await?;
         self.tell(RebuildPhase::Indexing, &sink, &heads);

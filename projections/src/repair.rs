@@ -86,7 +86,7 @@ async fn catch_up(
     version: VersionNumber,
     partition: Partition,
 ) -> Result<(), RepairError> {
-    let sink = Arc::new(TicketsView::new(Arc::clone(store), version));
+    let sink = Arc::new(TicketsView::new(Arc::clone(store), version, None));
     let source = Arc::new(FromLog(Arc::clone(log)));
     let mut feeder = Feeder::new(source, Arc::clone(log), sink, Appetite::FOLLOW);
     let heads = log.heads().await.map_err(DiffError::from)?;

@@ -32,6 +32,8 @@ pub struct Runner {
     pub feeder: Feeder,
     /// How far the log can be read.
     pub heads: watch::Receiver<Positions>,
+    /// How often it was restored from a backup.
+    pub restores: watch::Receiver<u64>,
     /// The partitions that are this node's to feed.
     pub share: watch::Receiver<PartitionSet>,
     /// Told of every batch taken; says who waits.
@@ -62,6 +64,10 @@ impl Runner {
                     tokio::select! {
                         more = self.heads.changed() => if more.is_err() { return },
                         other = self.share.changed() => if other.is_err() { return },
+                        back = self.restores.changed() => {
+                            if back.is_err() { return }
+                            self.restores.mark_changed();
+                        }
                     }
                 }
                 Err(error) => failures.pause(&error).await,
@@ -73,6 +79,12 @@ impl Runner {
     }
 
     async fn turn(&mut self, share: PartitionSet, heads: &Positions) -> Result<Fed, FeedError> {
+        if self.restores.has_changed().unwrap_or(false) {
+            self.restores.mark_unchanged();
+            // What was read, and how far the sink was fed, may be what the log has lost.
+            let begun = self.feeder.begin_again().await;
+            begun.inspect_err(|_| self.restores.mark_changed())?;
+        }
         if share != self.feeder.owned() {
             self.feeder.own(share).await?;
         }

@@ -165,22 +165,26 @@ pub trait ViewStore: Send + Sync + 'static {
     /// Drops a version that is not active; its feeders are fenced.
     async fn drop_version(&self, version: VersionNumber) -> Result<(), StoreError>;
 
-    /// Says whose positions the checkpoints of a version are, if they are `from`'s still (compare-and-set).
+    /// Says whose positions the checkpoints of a version are, if they are `from`'s still (compare-and-set) and none lies
+    /// beyond `within`. Whoever writes under `from` is fenced from then on.
     async fn go_on_as(
         &self,
         version: VersionNumber,
         from: Option<&Incarnation>,
         to: &Incarnation,
+        within: &Positions,
     ) -> Result<bool, StoreError>;
 
     /// How far a version has come; all zero for one that is gone.
     async fn checkpoints(&self, version: VersionNumber) -> Result<Positions, StoreError>;
 
     /// Writes rows, counters, what is parked, and the new checkpoints in one transaction, the checkpoints first. A row
-    /// that was folded further stays as it is. A ticket that has a row is parked no more.
+    /// that was folded further stays as it is. A ticket that has a row is parked no more. What was read of the log
+    /// `under` an incarnation that the version has left is fenced.
     async fn write(
         &self,
         version: VersionNumber,
+        under: Option<&Incarnation>,
         spans: Vec<SpanRows>,
     ) -> Result<Taken, StoreError>;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use docket_engine::cursor::Positions;
 use docket_engine::faults;
+use docket_schemas::Incarnation;
 
 use crate::PartitionSet;
 use crate::row::TicketRow;
@@ -18,13 +19,18 @@ pub const TICKETS_VIEW: &str = "tickets";
 pub struct TicketsView {
     store: Arc<dyn ViewStore>,
     version: VersionNumber,
+    incarnation: Option<Incarnation>,
 }
 
 impl TicketsView {
-    /// A version of a store.
+    /// A version of a store, fed with the log as it is under an incarnation.
     #[must_use]
-    pub const fn new(store: Arc<dyn ViewStore>, version: VersionNumber) -> Self {
-        Self { store, version }
+    pub const fn new(
+        store: Arc<dyn ViewStore>,
+        version: VersionNumber,
+        incarnation: Option<Incarnation>,
+    ) -> Self {
+        Self { store, version, incarnation }
     }
 }
 
@@ -60,7 +66,7 @@ impl Sink for TicketsView {
     async fn take(&self, batch: &Batch) -> Result<Taken, SinkError> {
         fault("projection.before")?;
         let spans = batch.spans.iter().map(SpanRows::from).collect();
-        let taken = self.store.write(self.version, spans).await?;
+        let taken = self.store.write(self.version, self.incarnation.as_ref(), spans).await?;
         fault("projection.after")?;
         Ok(taken)
     }

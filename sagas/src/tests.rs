@@ -4,4 +4,5 @@ mod course;
 mod crew;
 mod last;
 mod running;
+mod shapes;
 mod takeover;

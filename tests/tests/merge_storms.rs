@@ -32,7 +32,8 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % limit
     }
 }
@@ -83,7 +84,8 @@ struct Pair {
 
 /// Looks at lists, searches and tickets until it is told to stop; none may show what is half merged without its mark.
 async fn watch(client: Client, pairs: Arc<Vec<Pair>>, stop: Arc<AtomicBool>, seed: u64) -> usize {
-    let by_source: BTreeMap<&str, &Pair> = pairs.iter().map(|one| (one.source.as_str(), one)).collect();
+    let by_source: BTreeMap<&str, &Pair> =
+        pairs.iter().map(|one| (one.source.as_str(), one)).collect();
     let by_into: BTreeMap<&str, &Pair> = pairs.iter().map(|one| (one.into.as_str(), one)).collect();
     let check = |ticket: &Value, place: &str| {
         let id = ticket["id"].as_str().unwrap();
@@ -97,11 +99,15 @@ async fn watch(client: Client, pairs: Arc<Vec<Pair>>, stop: Arc<AtomicBool>, see
     let (mut dice, mut looks) = (Dice(seed), 0);
     while !stop.load(Ordering::Relaxed) {
         let pair = &pairs[dice.below(pairs.len())];
-        let Ok(answer) = client.get("/v1/tickets?page%5Bsize%5D=100").try_send().await else { continue };
+        let Ok(answer) = client.get("/v1/tickets?page%5Bsize%5D=100").try_send().await else {
+            continue;
+        };
         for ticket in answer.expect_status(200).json()["tickets"].as_array().unwrap() {
             check(ticket, "list");
         }
-        let Ok(answer) = client.get(&format!("/v1/search?q={}", pair.word)).try_send().await else { continue };
+        let Ok(answer) = client.get(&format!("/v1/search?q={}", pair.word)).try_send().await else {
+            continue;
+        };
         if answer.status == 200 {
             for result in answer.json()["results"].as_array().unwrap() {
                 check(&result["ticket"], "search");
@@ -112,7 +118,9 @@ async fn watch(client: Client, pairs: Arc<Vec<Pair>>, stop: Arc<AtomicBool>, see
             }
         }
         for id in [&pair.source, &pair.into] {
-            let Ok(answer) = client.get(&format!("/v1/tickets/{id}")).try_send().await else { continue };
+            let Ok(answer) = client.get(&format!("/v1/tickets/{id}")).try_send().await else {
+                continue;
+            };
             check(&answer.expect_status(200).json()["ticket"], "ticket");
         }
         looks += 1;

@@ -100,7 +100,15 @@ fn ticket_rows() -> Vec<Row> {
         (Method::PATCH, "{}", json!({"assignee_id": "ann"}), PEOPLE_WRITE),
         (Method::POST, "{}/claim", Value::Null, PEOPLE_WRITE),
         (Method::DELETE, "{}/claim", Value::Null, [403, 404, 409, 409, 403, 403, 403]),
+        (
+            Method::POST,
+            "{}/merge",
+            json!({"into": "01920000-0000-7000-8000-000000000000"}),
+            [403, 404, 404, 404, 403, 403, 403],
+        ),
+        (Method::POST, "{}/unmerge", Value::Null, [403, 404, 409, 409, 403, 403, 403]),
         // What may not be done is refused before anybody looks at how it is said.
+        (Method::POST, "{}/merge", json!({}), [403, 404, 422, 422, 403, 403, 403]),
         (Method::PATCH, "{}", json!({"subject": " "}), [403, 404, 422, 422, 422, 403, 403]),
         (
             Method::PATCH,
@@ -175,6 +183,7 @@ async fn ask(client: &Client, (method, place, body, _): &Row, ticket: &Value) ->
         401 => "unauthenticated",
         403 => "forbidden",
         404 => "not_found",
+        409 if place.contains("merge") => "not_mergeable",
         409 => "not_claimed",
         422 => "invalid",
         _ => "",

@@ -311,3 +311,47 @@ async fn a_view_that_was_beyond_a_restored_log_is_rebuilt() {
     assert_eq!(count(&client, "").await, 11);
     let _ = site.run(&["projection", "diff", "tickets"]).expect_code(0);
 }
+
+/// Opens a ticket, however often the node first meets a connection that its server has closed; answers its place.
+async fn open_at_last(client: &Client, number: usize) -> String {
+    let opened = eventually(CAUGHT_UP_WITHIN, async || {
+        let answer = client.post("/v1/tickets").json(&opening(number)).send().await;
+        (answer.status == 201).then(|| answer.header("docket-position").unwrap().to_owned())
+    });
+    opened.await.expect("the node finds back to its database")
+}
+
+#[tokio::test]
+async fn a_view_restored_with_its_log_under_a_running_node_goes_on() {
+    let backend = Backend::postgres().await;
+    let site = &backend.site;
+    let node = site.serve().await;
+    let client = node.client(&site.token("agent", "ann"));
+    for number in 0..10 {
+        let _ = open_at_last(&client, number).await;
+    }
+    caught_up(site, &node).await;
+    backend.save().await;
+    for number in 10..30 {
+        let _ = open_at_last(&client, number).await;
+    }
+    let counted = eventually(CAUGHT_UP_WITHIN, async || {
+        let answer = client.get("/v1/tickets/count").send().await;
+        (answer.status == 200 && answer.json()["count"] == 30).then_some(())
+    });
+    assert!(counted.await.is_some(), "the view does not find back to its database");
+    backend.restore().await;
+    let place = open_at_last(&client, 30).await;
+    let counted = eventually(CAUGHT_UP_WITHIN, async || {
+        let asked = client.get("/v1/tickets/count").header("Docket-After", &place).send().await;
+        (asked.status == 200 && asked.json()["as_of"]["stale"] == false).then(|| asked.json())
+    });
+    assert_eq!(counted.await.unwrap()["count"], 11);
+    // Beyond where the lost tickets stood.
+    for number in 31..70 {
+        let place = open_at_last(&client, number).await;
+        let asked = client.get("/v1/tickets/count").header("Docket-After", &place).send().await;
+        assert_eq!(asked.expect_status(200).json()["count"], number - 19);
+    }
+    let _ = site.run(&["projection", "diff", "tickets"]).expect_code(0);
+}

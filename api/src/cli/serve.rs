@@ -118,7 +118,8 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let process = args.listen.to_string();
     let (cores, kept) = cores::start(&started, &installation, &process, &live.tail).await?;
     operations.metrics.follow_sagas(&cores.sagas);
-    tokio::spawn(gauges.follow(cores.views.clone(), Arc::clone(&desk.ports().clock)));
+    let clock = Arc::clone(&desk.ports().clock);
+    tokio::spawn(gauges.follow(cores.views.clone(), cores.search.clone(), clock));
     if let Some(nats) = &started.nats {
         let (tail, tenants) = (live.tail.clone(), args.nats_tenants.clone());
         let lag = nats.relay(&desk, tail, started.leases, tenants).await?;

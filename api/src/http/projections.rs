@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use docket_engine::policy::{Action, Relation, Verdict, may};
 use docket_projections::TICKETS_VIEW;
 use docket_projections::store::{Parked, Version};
+use docket_search::indexer::SEARCH_INDEX;
 use serde_json::{Value, json};
 
 use super::Routes;
@@ -14,9 +15,10 @@ use super::query::Query;
 use crate::app::App;
 use crate::auth::Token;
 use crate::problem::{Code, Problem};
-use crate::views::status::status;
+use crate::views::status::{PartitionLag, lags, status};
 
-/// Each projection with its versions, its lag by partition, and the tenant's tickets that it cannot fold.
+/// Each projection with its versions, its lag by partition, and the tenant's tickets that it cannot fold; of the search
+/// index the one of the node that answers.
 #[tracing::instrument(name = "http.projections.list", skip_all)]
 async fn get(State(app): State<App>, token: Token, query: Query) -> Result<Response, Problem> {
     if may(token.role, Relation::Other, Action::ReadProjections) != Verdict::Allow {
@@ -24,26 +26,40 @@ async fn get(State(app): State<App>, token: Token, query: Query) -> Result<Respo
     }
     query.params([])?;
     let log = &app.desk.ports().log;
-    let found = status(&*app.views.store, &**log, app.now()).await.map_err(|error| {
-        tracing::error!(error = &*error as &dyn std::error::Error, "http.projections.failed");
+    let (now, failed) = (app.now(), |error: &(dyn std::error::Error + 'static)| {
+        tracing::error!(error, "http.projections.failed");
         Problem::new(Code::Unavailable).detail("the projections do not answer")
-    })?;
-    let partitions = found.lags.iter().map(|lag| {
-        let position = found.positions.get(lag.partition);
-        json!({"partition": lag.partition, "position": position, "lag_events": lag.events,
+    });
+    let found = status(&*app.views.store, &**log, now).await.map_err(|error| failed(&*error))?;
+    let reached = *app.search.reached().borrow();
+    let indexed = lags(&**log, &reached, now).await.map_err(|error| failed(&error))?;
+    let versions = found.versions.iter().map(version).collect();
+    let parked = found.parked.iter().filter_map(|one| parked(one, &token)).collect();
+    let tickets = projection(TICKETS_VIEW, versions, &found.lags, parked);
+    let search = projection(SEARCH_INDEX, Vec::new(), &indexed, Vec::new());
+    let meta = json!({"has_more": false, "after_cursor": null});
+    Ok(Json(json!({"projections": [tickets, search], "meta": meta})).into_response())
+}
+
+fn projection(
+    name: &str,
+    versions: Vec<Value>,
+    lags: &[PartitionLag],
+    parked: Vec<Value>,
+) -> Value {
+    let (events, seconds) = PartitionLag::of_all(lags);
+    let partitions = lags.iter().map(|lag| {
+        json!({"partition": lag.partition, "position": lag.position, "lag_events": lag.events,
             "lag_seconds": lag.seconds})
     });
-    let parked = found.parked.iter().filter_map(|one| parked(one, &token));
-    let tickets = json!({
-        "name": TICKETS_VIEW,
-        "versions": found.versions.iter().map(version).collect::<Vec<_>>(),
-        "lag_events": found.lags.iter().map(|lag| lag.events).sum::<u64>(),
-        "lag_seconds": found.lags.iter().map(|lag| lag.seconds).fold(0.0, f64::max),
+    json!({
+        "name": name,
+        "versions": versions,
+        "lag_events": events,
+        "lag_seconds": seconds,
         "partitions": partitions.collect::<Vec<_>>(),
-        "parked": parked.collect::<Vec<_>>(),
-    });
-    let meta = json!({"has_more": false, "after_cursor": null});
-    Ok(Json(json!({"projections": [tickets], "meta": meta})).into_response())
+        "parked": parked,
+    })
 }
 
 fn version(version: &Version) -> Value {

@@ -106,9 +106,15 @@ impl Hub {
 
 async fn follow(shared: Arc<Shared>) {
     let mut heads = shared.tail.heads();
+    let mut restores = shared.tail.restores();
     let mut readers = Readers::default();
     loop {
-        let reached = *heads.borrow_and_update();
+        let mut reached = *heads.borrow_and_update();
+        if restores.has_changed().unwrap_or(false) {
+            restores.mark_unchanged();
+            reached = *heads.borrow_and_update();
+            shared.registry.lock().begin_again(reached);
+        }
         for (partition, head) in reached.iter() {
             while let Err(error) = shared.hand_on(&mut readers, partition, head).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "live.hub.failed");
@@ -146,9 +152,6 @@ impl Shared {
     ) -> Result<(), LogError> {
         loop {
             let after = self.registry.lock().handled.get(partition);
-            if head < after {
-                self.registry.lock().go_back(partition, head);
-            }
             if head <= after {
                 return Ok(());
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use docket_engine::ports::clock::Clock;
 use docket_projections::store::Phase;
 use docket_projections::{PartitionSet, TICKETS_VIEW};
+use docket_search::indexer::SEARCH_INDEX;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -14,6 +15,7 @@ use tokio::time::sleep;
 use super::Views;
 use super::status::seconds_since;
 use crate::metrics::Metrics;
+use crate::search::Search;
 
 /// How often the gauges are read anew.
 const READ_EVERY: Duration = Duration::from_secs(1);
@@ -52,10 +54,10 @@ impl LagGauges {
         gauges
     }
 
-    /// Reads the tickets view's lag for as long as the process lives.
-    pub async fn follow(self, views: Views, clock: std::sync::Arc<dyn Clock>) {
+    /// Reads how far the tickets view and this node's index are behind, for as long as the process lives.
+    pub async fn follow(self, views: Views, search: Search, clock: std::sync::Arc<dyn Clock>) {
         loop {
-            if let Err(error) = self.read(&views, &*clock).await {
+            if let Err(error) = self.read(&views, &search, &*clock).await {
                 let error = &*error as &dyn std::error::Error;
                 tracing::warn!(error, "projection.lag.unknown");
             }
@@ -66,16 +68,20 @@ impl LagGauges {
     async fn read(
         &self,
         views: &Views,
+        search: &Search,
         clock: &dyn Clock,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let positions = views.store.reached().await?;
-        for lag in views.freshness.lag(&positions).await? {
-            let labels =
-                PartitionLabels { projection: TICKETS_VIEW, partition: lag.partition.number() };
-            let events = i64::try_from(lag.events).unwrap_or(i64::MAX);
-            self.events.get_or_create_owned(&labels).set(events);
-            let seconds = lag.since.map_or(0.0, |since| seconds_since(since, clock.now()));
-            self.seconds.get_or_create_owned(&labels).set(seconds);
+        let indexed = *search.reached().borrow();
+        for (projection, positions) in
+            [(TICKETS_VIEW, views.store.reached().await?), (SEARCH_INDEX, indexed)]
+        {
+            for lag in views.freshness.lag(&positions).await? {
+                let labels = PartitionLabels { projection, partition: lag.partition.number() };
+                let events = i64::try_from(lag.events).unwrap_or(i64::MAX);
+                self.events.get_or_create_owned(&labels).set(events);
+                let seconds = lag.since.map_or(0.0, |since| seconds_since(since, clock.now()));
+                self.seconds.get_or_create_owned(&labels).set(seconds);
+            }
         }
         let versions = views.store.versions().await?;
         if let Some(active) = versions.iter().find(|version| version.phase == Phase::Active) {

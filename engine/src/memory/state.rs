@@ -18,7 +18,7 @@ pub(super) type Dot = (Tenant, Stream, ActorId, u64);
 /// When, where and what was opened; sorts by age.
 type Opening = (Timestamp, Partition, Position, TicketId);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct State {
     partitions: [Vec<Event>; PARTITIONS as usize],
     commands: HashMap<(Tenant, Partition, CommandId), Position>,

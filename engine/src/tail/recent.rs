@@ -37,6 +37,14 @@ impl Recent {
         }
     }
 
+    /// Forgets what stands beyond a position.
+    pub(super) fn cut_off(&mut self, head: Position) {
+        while let Some(newest) = self.events.pop_back_if(|newest| newest.position > head) {
+            self.bytes -= weight(&newest);
+        }
+        self.before = self.before.min(head);
+    }
+
     /// What follows a position; none where that is not held.
     pub(super) fn read(&self, after: Position, limit: usize) -> Option<Vec<Arc<Event>>> {
         let skipped = usize::try_from(after.checked_sub(self.before)?).ok()?;

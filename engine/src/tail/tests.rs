@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket_schemas::{Partition, Position};
+use docket_schemas::{Incarnation, Partition, Position};
 use tokio::time::timeout;
 
 use super::recent::Recent;
 use super::{TAIL_LOOKS_EVERY, Tail};
-use crate::contract::drafts::{append, draft, eu, opening, ticket, units};
+use crate::contract::drafts::{append, batch, draft, eu, opening, ticket, units};
 use crate::cursor::Positions;
 use crate::memory::MemoryLog;
 use crate::ports::bus::Bus as _;
@@ -19,6 +19,7 @@ struct World {
     log: Arc<dyn EventLog>,
     bus: WatchedBus,
     tail: Tail,
+    incarnation: Incarnation,
 }
 
 async fn world() -> World {
@@ -27,13 +28,14 @@ async fn world() -> World {
     append(&log, units((1..=20).map(|number| opening(draft(ticket(number), number))))).await;
     let bus = WatchedBus::default();
     let tail = Tail::follow(Arc::clone(&log), &bus).await.expect("heads");
-    World { log, bus, tail }
+    World { log, bus, tail, incarnation: eu(1) }
 }
 
 impl World {
     async fn write(&self, numbers: std::ops::Range<u64>) -> Positions {
-        append(&self.log, units(numbers.map(|number| opening(draft(ticket(number), number)))))
-            .await;
+        let openings = units(numbers.map(|number| opening(draft(ticket(number), number))));
+        let batch = batch(self.incarnation.clone(), openings);
+        self.log.append(batch).await.expect("written");
         self.log.heads().await.expect("heads")
     }
 
@@ -104,4 +106,50 @@ async fn the_oldest_events_leave_memory_first() {
     }
     assert!(recent.read(10_000, 10).is_none(), "two heavy ones are more than memory holds");
     assert_eq!(recent.read(10_001, 10).map(|events| events.len()), Some(1));
+}
+
+#[tokio::test]
+async fn what_a_restored_log_has_lost_is_forgotten_however_far_the_log_has_gone_on() {
+    let memory = Arc::new(MemoryLog::new());
+    let log: Arc<dyn EventLog> = Arc::clone(&memory) as _;
+    log.begin_incarnation(None, &eu(1)).await.expect("an answer");
+    let bus = WatchedBus::default();
+    let tail = Tail::follow(Arc::clone(&log), &bus).await.expect("heads");
+    let mut world = World { log, bus, tail, incarnation: eu(1) };
+    let kept = world.write(1..50).await;
+    let backup = memory.backup();
+    let lost = world.write(50..100).await;
+    world.bus.wake();
+    world.reach(&lost, TAIL_LOOKS_EVERY * 2).await;
+    let mut restores = world.tail.restores();
+    memory.restore(backup);
+    world.log.begin_incarnation(Some(&eu(1)), &eu(2)).await.expect("an answer");
+    assert!(world.tail.is_of(&eu(1)));
+    world.incarnation = eu(2);
+    let gone_on = world.write(100..300).await;
+    assert!(gone_on.covers(&lost), "no head tells that the log was restored");
+    world.bus.wake();
+    timeout(TAIL_LOOKS_EVERY * 2, restores.changed()).await.expect("in time").expect("told");
+    world.reach(&gone_on, TAIL_LOOKS_EVERY * 2).await;
+    assert!(world.tail.is_of(&eu(2)));
+    for (partition, head) in gone_on.iter() {
+        let after = kept.get(partition);
+        let held = world.tail.recent(partition, after, 1_000).expect("memory holds it");
+        let stored = world.log.partition_events(partition, after, 1_000).await.expect("events");
+        assert!(held.iter().map(|event| &**event).eq(&stored));
+        assert_eq!(stored.len() as u64, head - after);
+    }
+}
+
+#[tokio::test]
+async fn a_newer_incarnation_that_has_lost_nothing_is_known_without_an_event() {
+    let world = world().await;
+    world.log.begin_incarnation(Some(&eu(1)), &eu(2)).await.expect("an answer");
+    let known = async {
+        while !world.tail.is_of(&eu(2)) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(TAIL_LOOKS_EVERY, known).await.expect("it looks when it is asked");
+    assert_eq!(*world.tail.restores().borrow(), 0);
 }

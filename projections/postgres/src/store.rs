@@ -103,9 +103,10 @@ impl ViewStore for PostgresViews {
         version: VersionNumber,
         from: Option<&Incarnation>,
         to: &Incarnation,
+        within: &Positions,
     ) -> Result<bool, StoreError> {
         let (pool, from, to) = (self.pools.write.clone(), from.cloned(), to.clone());
-        detached(versions::go_on_as(pool, version, from, to)).await
+        detached(versions::go_on_as(pool, version, (from, to), *within)).await
     }
 
     async fn checkpoints(&self, version: VersionNumber) -> Result<Positions, StoreError> {
@@ -115,9 +116,11 @@ impl ViewStore for PostgresViews {
     async fn write(
         &self,
         version: VersionNumber,
+        under: Option<&Incarnation>,
         spans: Vec<SpanRows>,
     ) -> Result<Taken, StoreError> {
-        detached(write::write(self.pools.write.clone(), version, spans)).await
+        let (pool, under) = (self.pools.write.clone(), under.cloned());
+        detached(write::write(pool, version, under, spans)).await
     }
 
     async fn mend(&self, version: VersionNumber, mending: Mending) -> Result<Taken, StoreError> {

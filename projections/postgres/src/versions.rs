@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Connection as _, Executor as _, PgPool};
 
 use crate::failure::{damaged, failed, get};
-use crate::row::{partition, position};
+use crate::row::{partition, position, stored_position};
 use crate::slot::Slot;
 
 pub(crate) async fn versions(pool: PgPool) -> Result<Vec<Version>, StoreError> {
@@ -138,16 +138,33 @@ pub(crate) async fn drop_version(pool: PgPool, version: VersionNumber) -> Result
 pub(crate) async fn go_on_as(
     pool: PgPool,
     version: VersionNumber,
-    from: Option<Incarnation>,
-    to: Incarnation,
+    (from, to): (Option<Incarnation>, Incarnation),
+    within: Positions,
 ) -> Result<bool, StoreError> {
-    let statement = "UPDATE docket_views.version SET incarnation = $3 \
-         WHERE number = $1 AND incarnation IS NOT DISTINCT FROM $2";
-    let named = sqlx::query(statement)
+    // Whoever writes holds the version's row: what they have written shows in the next statement.
+    let hold = "SELECT FROM docket_views.version \
+         WHERE number = $1 AND incarnation IS NOT DISTINCT FROM $2 FOR UPDATE";
+    let rename = "UPDATE docket_views.version SET incarnation = $2 WHERE number = $1 AND NOT EXISTS \
+         (SELECT FROM docket_views.checkpoint c \
+          JOIN unnest($3::smallint[], $4::bigint[]) AS w (partition, position) USING (partition) \
+          WHERE c.version = $1 AND c.position > w.position)";
+    let mut connection = pool.acquire().await.map_err(failed)?;
+    let mut transaction = connection.begin().await.map_err(failed)?;
+    let held =
+        sqlx::query(hold).bind(version.cast_signed()).bind(from.map(|from| from.to_string()));
+    if transaction.fetch_optional(held).await.map_err(failed)?.is_none() {
+        transaction.rollback().await.map_err(failed)?;
+        return Ok(false);
+    }
+    let (partitions, positions): (Vec<i16>, Vec<i64>) =
+        within.iter().map(|(one, at)| (i16::from(one.number()), stored_position(at))).unzip();
+    let named = sqlx::query(rename)
         .bind(version.cast_signed())
-        .bind(from.map(|from| from.to_string()))
-        .bind(to.to_string());
-    let done = pool.execute(named).await.map_err(failed)?;
+        .bind(to.to_string())
+        .bind(partitions)
+        .bind(positions);
+    let done = transaction.execute(named).await.map_err(failed)?;
+    transaction.commit().await.map_err(failed)?;
     Ok(done.rows_affected() == 1)
 }
 

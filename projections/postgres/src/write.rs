@@ -6,7 +6,7 @@ use docket_projections::counters::{CounterKey, Deltas};
 use docket_projections::row::TicketRow;
 use docket_projections::store::{SpanRows, StoreError, VersionNumber};
 use docket_projections::{Poison, Taken};
-use docket_schemas::{Partition, Tenant, TicketId};
+use docket_schemas::{Incarnation, Partition, Tenant, TicketId};
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Executor as _, PgPool};
 use uuid::Uuid;
@@ -19,11 +19,12 @@ use crate::slot::Slot;
 pub(crate) async fn write(
     pool: PgPool,
     version: VersionNumber,
+    under: Option<Incarnation>,
     spans: Vec<SpanRows>,
 ) -> Result<Taken, StoreError> {
     let mut connection = pool.acquire().await.map_err(failed)?;
     let mut transaction = connection.begin().await.map_err(failed)?;
-    let Some(slot) = advance(&mut transaction, version, &spans).await? else {
+    let Some(slot) = advance(&mut transaction, version, under, &spans).await? else {
         transaction.rollback().await.map_err(failed)?;
         return Ok(Taken::Fenced);
     };
@@ -42,13 +43,16 @@ pub(crate) async fn write(
 async fn advance(
     connection: &mut PgConnection,
     version: VersionNumber,
+    under: Option<Incarnation>,
     spans: &[SpanRows],
 ) -> Result<Option<Slot>, StoreError> {
-    let statement = "UPDATE docket_views.checkpoint c \
+    let statement = "WITH v AS (SELECT number, slot FROM docket_views.version \
+           WHERE number = $1 AND ($6::text IS NULL OR incarnation = $6) FOR SHARE) \
+         UPDATE docket_views.checkpoint c \
          SET position = s.upto, recorded_at = greatest(c.recorded_at, s.recorded_at) \
          FROM unnest($2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[]) \
-           AS s (partition, after, upto, recorded_at), docket_views.version v \
-         WHERE v.number = $1 AND c.version = v.number AND c.partition = s.partition \
+           AS s (partition, after, upto, recorded_at), v \
+         WHERE c.version = v.number AND c.partition = s.partition \
            AND c.position = s.after \
          RETURNING v.slot";
     let column = |of: fn(&SpanRows) -> i64| spans.iter().map(of).collect::<Vec<i64>>();
@@ -59,6 +63,7 @@ async fn advance(
         .bind(column(|span| stored_position(span.after)))
         .bind(column(|span| stored_position(span.upto)))
         .bind(column(|span| span.recorded_at.micros()))
+        .bind(under.map(|under| under.to_string()))
         .fetch_all(connection)
         .await
         .map_err(failed)?;

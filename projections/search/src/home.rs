@@ -48,7 +48,9 @@ impl IndexHome {
         fs::create_dir_all(directory).map_err(failed)?;
         let number = answering(directory);
         let index = Arc::new(TantivyIndex::open(&place(directory, number), threads)?);
-        let current = RwLock::new(Numbered { number, index, previous: None });
+        // A later number is that of a rebuild that was not ended.
+        let previous = numbers(directory)?.into_iter().filter(|other| *other < number).max();
+        let current = RwLock::new(Numbered { number, index, previous });
         Ok(Self { directory: directory.to_path_buf(), threads, current })
     }
 
@@ -61,6 +63,18 @@ impl IndexHome {
         let index = Arc::new(TantivyIndex::look(&place(directory, number))?);
         let current = RwLock::new(Numbered { number, index, previous: None });
         Ok(Self { directory: directory.to_path_buf(), threads: 1, current })
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The number of the index that answers.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.current.read().number
     }
 
     /// Begins an empty index beside the one that answers. Every other one is removed.
@@ -134,14 +148,21 @@ fn place(directory: &Path, number: u32) -> PathBuf {
     directory.join(number.to_string())
 }
 
-/// Removes what was left of other indexes; whatever else lies in the directory stays.
-fn remove_others(directory: &Path, kept: u32) -> Result<(), IndexError> {
+/// The numbers of the indexes that lie there; whatever else does is no concern of a home.
+fn numbers(directory: &Path) -> Result<Vec<u32>, IndexError> {
+    let mut numbers = Vec::new();
     for entry in fs::read_dir(directory).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_dir() && name.parse::<u32>().is_ok_and(|number| number != kept) {
-            fs::remove_dir_all(path).map_err(failed)?;
-        }
+        let number = path.file_name().unwrap_or_default().to_string_lossy().parse::<u32>();
+        numbers.extend(number.ok().filter(|_| path.is_dir()));
+    }
+    Ok(numbers)
+}
+
+/// Removes every index but one.
+fn remove_others(directory: &Path, kept: u32) -> Result<(), IndexError> {
+    for number in numbers(directory)?.into_iter().filter(|number| *number != kept) {
+        fs::remove_dir_all(place(directory, number)).map_err(failed)?;
     }
     Ok(())
 }

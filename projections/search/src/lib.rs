@@ -12,6 +12,7 @@ pub mod port;
 pub mod tantivy_index;
 
 pub mod drift;
+pub mod errands;
 #[cfg(test)]
 mod folder;
 pub mod home;

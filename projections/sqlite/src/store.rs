@@ -58,9 +58,10 @@ impl ViewStore for SqliteViews {
         version: VersionNumber,
         from: Option<&Incarnation>,
         to: &Incarnation,
+        within: &Positions,
     ) -> Result<bool, StoreError> {
-        let (from, to) = (from.cloned(), to.clone());
-        self.0.write(move |c| Box::pin(versions::go_on_as(c, version, from, to))).await
+        let (from, to, within) = (from.cloned(), to.clone(), *within);
+        self.0.write(move |c| Box::pin(versions::go_on_as(c, version, (from, to), within))).await
     }
 
     async fn checkpoints(&self, version: VersionNumber) -> Result<Positions, StoreError> {
@@ -70,9 +71,11 @@ impl ViewStore for SqliteViews {
     async fn write(
         &self,
         version: VersionNumber,
+        under: Option<&Incarnation>,
         spans: Vec<SpanRows>,
     ) -> Result<Taken, StoreError> {
-        self.0.write(move |c| Box::pin(write::write(c, version, spans))).await
+        let under = under.cloned();
+        self.0.write(move |c| Box::pin(write::write(c, version, under, spans))).await
     }
 
     async fn mend(&self, version: VersionNumber, mending: Mending) -> Result<Taken, StoreError> {

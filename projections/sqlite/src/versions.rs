@@ -139,9 +139,13 @@ pub(crate) async fn drop_version(
 pub(crate) async fn go_on_as(
     connection: &mut SqliteConnection,
     version: VersionNumber,
-    from: Option<Incarnation>,
-    to: Incarnation,
+    (from, to): (Option<Incarnation>, Incarnation),
+    within: Positions,
 ) -> Result<Ended<bool>, StoreError> {
+    let standing = checkpoints(connection, version.cast_signed()).await?;
+    if !within.covers(&standing) {
+        return Ok(Ended::RolledBack(false));
+    }
     let statement = "UPDATE version SET incarnation = ?3 WHERE number = ?1 AND incarnation IS ?2";
     let named = sqlx::query(statement)
         .bind(version.cast_signed())
@@ -162,6 +166,21 @@ pub(crate) async fn checkpoints(
         positions.set(partition(get(&row, 0)?)?, position(get(&row, 1)?)?);
     }
     Ok(positions)
+}
+
+/// Where a version lives, if it is of this incarnation still.
+pub(crate) async fn slot_under(
+    connection: &mut SqliteConnection,
+    version: VersionNumber,
+    under: Option<Incarnation>,
+) -> Result<Option<Slot>, StoreError> {
+    let query = "SELECT slot FROM version \
+         WHERE number = ?1 AND (?2 IS NULL OR incarnation = ?2)";
+    let asked = sqlx::query(query)
+        .bind(version.cast_signed())
+        .bind(under.map(|under| under.to_string()))
+        .fetch_optional(connection);
+    asked.await.map_err(failed)?.map(|row| Slot::parse(get(&row, 0)?)).transpose()
 }
 
 /// Where a version lives; nowhere once it was dropped.

@@ -6,7 +6,7 @@ use docket_projections::counters::{CounterKey, Deltas};
 use docket_projections::row::TicketRow;
 use docket_projections::store::{SpanRows, StoreError, VersionNumber};
 use docket_projections::{Poison, Taken};
-use docket_schemas::{Partition, Tenant, TicketId};
+use docket_schemas::{Incarnation, Partition, Tenant, TicketId};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use crate::row::{
     Old, cell_values, cells, counted_columns, id, old, stored_position, ticket_columns,
 };
 use crate::slot::Slot;
-use crate::versions::slot_of;
+use crate::versions::slot_under;
 
 /// Rows of one statement: what it takes apart is one JSON text.
 const ROWS_AT_ONCE: usize = 500;
@@ -26,9 +26,10 @@ const ROWS_AT_ONCE: usize = 500;
 pub(crate) async fn write(
     connection: &mut SqliteConnection,
     version: VersionNumber,
+    under: Option<Incarnation>,
     spans: Vec<SpanRows>,
 ) -> Result<Ended<Taken>, StoreError> {
-    let Some(slot) = slot_of(connection, version).await? else {
+    let Some(slot) = slot_under(connection, version, under).await? else {
         return Ok(Ended::RolledBack(Taken::Fenced));
     };
     if !advance(connection, version, &spans).await? {

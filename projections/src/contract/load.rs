@@ -75,7 +75,7 @@ pub async fn answers(
         let first = checkpoint * BATCH_ROWS;
         let batch: Vec<TicketRow> = (first..rows.min(first + BATCH_ROWS)).map(spread).collect();
         let spans = spans(batch, checkpoint, checkpoint + 1);
-        assert_eq!(store.write(version, spans).await.expect("an answer"), Taken::Done);
+        assert_eq!(store.write(version, None, spans).await.expect("an answer"), Taken::Done);
     }
     let rate = per_second(rows, began.elapsed());
     store.index(version).await.expect("indexes");

@@ -153,7 +153,7 @@ pub fn write<'a>(
 ) -> impl Future<Output = ()> + 'a {
     let spans = spans(rows, between.0, between.1);
     async move {
-        assert_eq!(store.write(version, spans).await.expect("an answer"), Taken::Done);
+        assert_eq!(store.write(version, None, spans).await.expect("an answer"), Taken::Done);
     }
 }
 

@@ -119,11 +119,11 @@ pub async fn a_batch_worked_out_on_another_checkpoint_changes_nothing(harness: &
     let mut batch = spans(rows, 0, 4);
     assert!(batch.len() > 2, "several partitions");
     batch[1].after = 1;
-    assert_eq!(store.write(version, batch).await.expect("an answer"), Taken::Fenced);
+    assert_eq!(store.write(version, None, batch).await.expect("an answer"), Taken::Fenced);
     assert_eq!(store.checkpoints(version).await.expect("an answer"), Positions::START);
     assert!(all(&*store).await.tickets.is_empty());
     assert_eq!(counted(&*store, TicketFilter::default()).await, 0);
-    let unknown = store.write(version + 100, empty_spans(0, 1)).await.expect("an answer");
+    let unknown = store.write(version + 100, None, empty_spans(0, 1)).await.expect("an answer");
     assert_eq!(unknown, Taken::Fenced);
 }
 
@@ -134,8 +134,8 @@ pub async fn of_two_feeders_of_one_partition_one_is_fenced(harness: &dyn ViewHar
     let version = active(&*store).await;
     for round in 0..10 {
         let (mine, theirs) = tokio::join!(
-            store.write(version, empty_spans(round, round + 1)),
-            other.write(version, empty_spans(round, round + 1)),
+            store.write(version, None, empty_spans(round, round + 1)),
+            other.write(version, None, empty_spans(round, round + 1)),
         );
         let taken = [mine.expect("an answer"), theirs.expect("an answer")];
         assert!(taken.contains(&Taken::Done) && taken.contains(&Taken::Fenced), "{taken:?}");
@@ -149,7 +149,7 @@ pub async fn a_ticket_is_parked_until_it_has_a_row(harness: &dyn ViewHarness) {
     let mut batch = spans(vec![row(1, 3)], 0, 4);
     let unreadable = crate::Poison { ticket: None, position: 4, reason: "?".to_owned() };
     batch[0].parked = vec![poison(2, 2), unreadable.clone()];
-    assert_eq!(store.write(version, batch).await.expect("an answer"), Taken::Done);
+    assert_eq!(store.write(version, None, batch).await.expect("an answer"), Taken::Done);
     let parked = store.parked(version, PartitionSet::ALL).await.expect("an answer");
     let parked: Vec<_> = parked.into_iter().map(|one| one.poison).collect();
     assert_eq!(parked, [poison(2, 2), unreadable]);
@@ -160,7 +160,7 @@ pub async fn a_ticket_is_parked_until_it_has_a_row(harness: &dyn ViewHarness) {
     let mut again = row(2, 6);
     again.partition = partition(1);
     batch[0].rows.push(again);
-    assert_eq!(store.write(version, batch).await.expect("an answer"), Taken::Done);
+    assert_eq!(store.write(version, None, batch).await.expect("an answer"), Taken::Done);
     let parked = store.parked(version, PartitionSet::ALL).await.expect("an answer");
     assert_eq!(parked.len(), 1);
     assert_eq!(parked[0].poison.ticket, None);

@@ -84,7 +84,8 @@ impl Led<'_> {
     /// Leads until the lease is another's.
     async fn lead(mut self) -> Result<(), SagaError> {
         let mut heads = self.shared.ports.tail.heads();
-        let mut before = *heads.borrow_and_update();
+        let restores = self.shared.ports.tail.restores();
+        heads.mark_unchanged();
         for partition in partitions(self.number) {
             let projector = Projector::open(self.shared, partition).await?;
             self.shared.live.lead(partition);
@@ -101,12 +102,10 @@ impl Led<'_> {
                     if changed.is_err() {
                         return Ok(());
                     }
-                    let now = *heads.borrow_and_update();
-                    if !now.covers(&before) {
-                        // The log was restored from a backup, and the table with it.
+                    if restores.has_changed().unwrap_or(true) {
+                        // The table was restored with the log.
                         return Ok(());
                     }
-                    before = now;
                     for projector in &mut self.projectors {
                         projector.read_on(self.shared).await?;
                     }

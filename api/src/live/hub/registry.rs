@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use docket_engine::cursor::Positions;
-use docket_schemas::{Partition, PersonId, Position, Tenant, TicketId};
+use docket_schemas::{PersonId, Tenant, TicketId};
 
 use crate::live::outbox::{Heard, Listener, SubscriptionNumber};
 
@@ -89,9 +89,9 @@ impl Registry {
         }
     }
 
-    /// The log was restored to before what was handed on: everybody has to read on from their own cursor.
-    pub(super) fn go_back(&mut self, partition: Partition, head: Position) {
-        self.handled.set(partition, head);
+    /// The log was restored, and some of what was handed on is lost: everybody has to read on from their own cursor.
+    pub(super) fn begin_again(&mut self, from: Positions) {
+        self.handled = from;
         for place in self.tenants.values().flat_map(|of| of.places.values().flatten()) {
             place.listener.lose();
         }

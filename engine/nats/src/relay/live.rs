@@ -37,13 +37,17 @@ async fn follow_once(
     if newest.incarnation.region() != region {
         return Ok(());
     }
+    let restores = tail.restores();
     let mut heads = tail.heads();
     let positions = *heads.borrow_and_update();
     let mut cursor = Cursor { incarnation: newest.incarnation, positions };
     while heads.changed().await.is_ok() {
         let reached = *heads.borrow_and_update();
+        if restores.has_changed().unwrap_or(true) {
+            return Ok(());
+        }
         let behind = reached.total().saturating_sub(cursor.positions.total());
-        if !link.is_up() || behind > BEHIND_EVENTS_MAX || !reached.covers(&cursor.positions) {
+        if !link.is_up() || behind > BEHIND_EVENTS_MAX {
             cursor.positions = reached;
             continue;
         }

@@ -24,6 +24,8 @@ pub struct Following {
     pub source: Arc<dyn EventSource>,
     /// How far they can be read.
     pub heads: watch::Receiver<Positions>,
+    /// How often the log was restored from a backup.
+    pub restores: watch::Receiver<u64>,
     /// Told how far the index answers; who waits for it makes commits come sooner.
     pub visible: Arc<Progress>,
     /// The time.
@@ -51,6 +53,7 @@ impl Following {
                     Appetite::FOLLOW,
                 ),
                 heads: self.heads.clone(),
+                restores: self.restores.clone(),
                 share: share.clone(),
                 // What was taken is not visible yet: that is told by the commits.
                 progress: Arc::default(),

@@ -302,6 +302,7 @@ async fn a_node_follows_by_itself_and_sooner_while_somebody_waits() {
         indexer: Arc::clone(&world.indexer),
         source: Arc::new(FromLog(Arc::clone(&world.office.log))),
         heads: tail.heads(),
+        restores: tail.restores(),
         visible: Arc::clone(&visible),
         clock: world.office.clock.clone(),
     };
