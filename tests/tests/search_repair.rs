@@ -21,8 +21,8 @@ const WORDS: [&str; 3] = ["scanner", "toaster", "发票"];
 async fn open_all(client: &Client) -> Vec<String> {
     let mut ids = Vec::new();
     for word in WORDS {
-        let body =
-            json!({"subject": format!("About a {word}"), "body": format!("My {word} smokes.")});
+        let body = json!({"subject": format!("About a {word}"), "body": format!("My {word} smokes."),
+            "requester": {"id": "cus_1"}});
         let answer = client.post("/v1/tickets").json(&body).send().await.expect_status(201);
         ids.push(answer.json()["ticket"]["id"].as_str().unwrap().to_owned());
     }
