@@ -192,6 +192,7 @@ async fn case(kind: Kind, place: Rehearsal, fault: &str) -> String {
         Some(sagas) => sagas,
         None => place.run(kind.definition, 0, "").await.expect("without a fault it is not killed"),
     };
+    place.remove().await;
     // Killed before its first row was durable, a saga has not begun.
     assert!(sagas.len() <= 1, "{fault}");
     let standing = sagas.first().map_or("unbegun".to_owned(), |saga| check(kind, fault, saga));
