@@ -25,6 +25,15 @@ impl Rehearsal {
         Self { folder: Folder::new(), database: Some(Database::create().await) }
     }
 
+    /// Removes it, off the threads that carry other rehearsals: to drop a database waits for everybody who is just
+    /// connecting to its server.
+    ///
+    /// # Panics
+    /// When something cannot be removed.
+    pub async fn remove(self) {
+        tokio::task::spawn_blocking(move || drop(self)).await.expect("a thread of its own");
+    }
+
     /// Carries so many new sagas of a definition, and all that are under way, to where they rest; a line of JSON for
     /// each. None when the process was killed, as the fault says.
     ///

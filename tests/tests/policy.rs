@@ -137,6 +137,15 @@ fn ticket_rows() -> Vec<Row> {
     ]
 }
 
+fn merge_rows() -> Vec<Row> {
+    let nobody = json!({"into": "01920000-0000-7000-8000-000000000000"});
+    vec![
+        (Method::POST, "{}/merge", nobody, [403, 404, 404, 404, 403, 403, 403]),
+        (Method::POST, "{}/merge", json!({}), [403, 404, 422, 422, 403, 403, 403]),
+        (Method::POST, "{}/unmerge", Value::Null, [403, 404, 409, 409, 403, 403, 403]),
+    ]
+}
+
 struct Cast {
     clients: Vec<Client>,
 }
@@ -175,6 +184,7 @@ async fn ask(client: &Client, (method, place, body, _): &Row, ticket: &Value) ->
         401 => "unauthenticated",
         403 => "forbidden",
         404 => "not_found",
+        409 if place.contains("merge") => "not_mergeable",
         409 => "not_claimed",
         422 => "invalid",
         _ => "",
@@ -187,7 +197,7 @@ async fn ask(client: &Client, (method, place, body, _): &Row, ticket: &Value) ->
 async fn every_role_may_do_what_its_column_says() {
     on_both_backends(async |site, node| {
         let cast = Cast::of(site, node);
-        for row in opening_rows().into_iter().chain(ticket_rows()) {
+        for row in opening_rows().into_iter().chain(ticket_rows()).chain(merge_rows()) {
             for ((client, column), expected) in cast.clients.iter().zip(COLUMNS).zip(row.3) {
                 let ticket = cast.open().await;
                 let found = ask(client, &row, &ticket).await;

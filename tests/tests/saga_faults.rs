@@ -75,7 +75,7 @@ async fn run(place: impl AsyncFn() -> Rehearsal) {
             *told.entry(ended(running.join_next().await)).or_default() += 1;
         }
         let (place, fault) = (place().await, fault.clone());
-        running.spawn(async move { meet(&place, &fault).await });
+        running.spawn(async move { meet(place, &fault).await });
     }
     while !running.is_empty() {
         *told.entry(ended(running.join_next().await)).or_default() += 1;
@@ -88,11 +88,12 @@ fn ended(case: Option<Result<String, tokio::task::JoinError>>) -> String {
 }
 
 /// Runs one case, and answers what came of it.
-async fn meet(place: &Rehearsal, fault: &str) -> String {
+async fn meet(place: Rehearsal, fault: &str) -> String {
     let sagas = match place.run(DEFINITION, 1, fault).await {
         Some(sagas) => sagas,
         None => place.run(DEFINITION, 0, "").await.expect("without a fault it is not killed"),
     };
+    place.remove().await;
     // Killed before its first row was durable, a saga has not begun.
     assert!(sagas.len() <= 1, "{fault}");
     let standing = sagas.first().map_or("unbegun".to_owned(), |saga| check(fault, saga));
