@@ -1,12 +1,18 @@
 //! Measuring: the real server and a load on it, in one process.
 
 pub mod client;
+pub mod connections;
 pub mod create;
+mod crowd;
+mod echo;
+pub mod fanout;
 mod load;
 mod process;
 mod report;
 mod requests;
 pub mod sagas;
+mod server;
 mod site;
+mod socket;
 
 pub use report::{Report, Round};
