@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::client::Connection;
+use super::process;
 use crate::wire::{Installation, WireError};
 
 /// How often it is asked whether the server is ready.
@@ -46,11 +47,7 @@ impl Server {
 
     /// Resident memory in bytes; none on other systems than Linux.
     pub(super) fn resident_bytes(&self) -> Option<u64> {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(path).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        Some(kibibytes * 1024)
+        process::resident_bytes_of(self.child.id())
     }
 }
 
