@@ -251,6 +251,7 @@ impl Keeper {
             feeder,
             heads: self.tail.heads(),
             share: self.share.clone(),
+            awaited: Arc::clone(&progress),
             progress,
             clock: Arc::clone(&self.clock),
         };

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use docket_schemas::{Role, Tenant};
+use futures_util::future::try_join_all;
 use serde::Serialize;
 
 use super::client::Connection;
@@ -21,6 +22,10 @@ use crate::wire::{Installation, WireError};
 const MESSAGE_CHARS: usize = 180;
 /// How long the bare echo server is measured, and NATS.
 const BARE_FOR: Duration = Duration::from_secs(5);
+/// Tickets that are opened at the same time.
+const OPENED_AT_ONCE: usize = 64;
+/// The status of a ticket that was opened.
+const CREATED: u16 = 201;
 /// Said before the first round, so that it finds every ticket warm: so many messages on each.
 const WARM_UP_MESSAGES: u64 = 2;
 /// How long the log, the view and the index may come to rest between two rounds.
@@ -112,9 +117,9 @@ async fn alone(
     plan: &Plan,
     progress: &impl Fn(&str),
 ) -> Result<Bare, WireError> {
-    let text = "x".repeat(MESSAGE_CHARS);
+    let text = Requests::text(MESSAGE_CHARS);
     progress("echoing over a bare WebSocket server");
-    let echo_per_second = echo::measure(plan.sockets, BARE_FOR, text.clone()).await?;
+    let echo_per_second = echo::measure(plan.sockets, BARE_FOR, text).await?;
     let nats_per_second = match &installation.nats {
         None => None,
         Some(place) => {
@@ -179,7 +184,7 @@ async fn round(
     let (busy, appended) = (process::processor_seconds(), site.appends.read());
     let looking = Looking::begin(&site.app);
     let speaking = move || {
-        let heard = crowd.speak(rate, over, asleep, &"x".repeat(MESSAGE_CHARS));
+        let heard = crowd.speak(rate, over, asleep, Requests::text(MESSAGE_CHARS));
         (crowd, heard)
     };
     let heard: io::Result<Heard>;
@@ -216,21 +221,36 @@ async fn round(
 async fn seats(site: &Site, tenant: &Tenant, count: usize) -> Result<Vec<Seat>, WireError> {
     let requests = Requests::new(&site.key, tenant, count)?;
     site.app.keyring().introduce(tenant, requests.persons()).await?;
-    let mut connection = Connection::open(site.address).await?;
-    let mut seats = Vec::with_capacity(count);
-    let mut request = Vec::new();
-    for person in 0..count {
-        requests.open_own(person, &mut request);
-        if connection.ask(&request).await? != 201 {
-            return Err(format!("no ticket was opened: {}", connection.answer()).into());
+    let opening = (0..OPENED_AT_ONCE).map(|first| {
+        let requests = &requests;
+        async move {
+            let mut connection = Connection::open(site.address).await?;
+            let mut seats = Vec::new();
+            for person in (first..count).step_by(OPENED_AT_ONCE) {
+                let ticket = open_own(&mut connection, requests, person).await?;
+                let name = &requests.persons()[person];
+                seats.push(Seat { token: token(&site.key, tenant, Role::Customer, name)?, ticket });
+            }
+            Ok::<_, WireError>(seats)
         }
-        let answer = connection.answer();
-        let ticket = answer.split(r#""id":""#).nth(1).and_then(|rest| rest.split('"').next());
-        let ticket = ticket.ok_or("an answer without an id")?.to_owned();
-        let token = token(&site.key, tenant, Role::Customer, &requests.persons()[person])?;
-        seats.push(Seat { token, ticket });
+    });
+    Ok(try_join_all(opening).await?.into_iter().flatten().collect())
+}
+
+/// The ticket that a person opens for themselves.
+async fn open_own(
+    connection: &mut Connection,
+    requests: &Requests,
+    person: usize,
+) -> Result<String, WireError> {
+    let mut request = Vec::new();
+    requests.open_own(person, &mut request);
+    if connection.ask(&request).await? != CREATED {
+        return Err(format!("no ticket was opened: {}", connection.answer()).into());
     }
-    Ok(seats)
+    let answer = connection.answer();
+    let ticket = answer.split(r#""id":""#).nth(1).and_then(|rest| rest.split('"').next());
+    Ok(ticket.ok_or("an answer without an id")?.to_owned())
 }
 
 impl Report {
@@ -254,10 +274,10 @@ impl Report {
 impl Round {
     fn lines(&self) -> Vec<(&'static str, String)> {
         let stalled = if self.stalled { " (every tenth client does not read)" } else { "" };
-        let ratio =
-            |ratio: Option<f64>| ratio.map_or_else(none, |ratio| format!("{ratio:.3}"));
-        let behind =
-            |lag: &Lag| format!("{:.0} ms, {} events", lag.p99_ms, whole(Some(lag.events_max as f64)));
+        let ratio = |ratio: Option<f64>| ratio.map_or_else(none, |ratio| format!("{ratio:.3}"));
+        let behind = |lag: &Lag| {
+            format!("{:.0} ms, {} events", lag.p99_ms, whole(Some(lag.events_max as f64)))
+        };
         let micros = self.processor_micros_per_message;
         let memory = self.memory_bytes;
         vec![

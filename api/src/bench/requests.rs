@@ -60,6 +60,11 @@ impl Requests {
         &self.persons
     }
 
+    /// A text of so many characters, at most those of a body.
+    pub(super) fn text(characters: usize) -> &'static str {
+        BODIES[0].get(..characters).unwrap_or(BODIES[0])
+    }
+
     /// Writes into `request` that a person opens a ticket for themselves.
     pub(super) fn open_own(&self, person: usize, request: &mut Vec<u8>) {
         use std::io::Write as _;

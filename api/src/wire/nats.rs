@@ -59,10 +59,10 @@ impl NatsPlace {
         &self,
         clients: usize,
         over: Duration,
-        text: String,
+        text: &'static str,
     ) -> Result<f64, WireError> {
         let prefix = format!("docket.bench.{}", SystemIds.time_ordered().simple());
-        let text = text.into_bytes().into();
+        let text = text.as_bytes().into();
         let options = self.options()?;
         Ok(bench::publish_subscribe(&options, &prefix, clients, over, text).await?)
     }

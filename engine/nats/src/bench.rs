@@ -57,16 +57,18 @@ pub async fn publish_subscribe(
 }
 
 async fn connect(options: &NatsOptions) -> Result<Client, BenchError> {
-    let connecting: ConnectOptions = with_secret(&addresses(&options.url)?, options.secret.as_deref())?
-        .name("docket-bench")
-        .read_buffer_capacity(READ_BUFFER_BYTES);
+    let connecting: ConnectOptions =
+        with_secret(&addresses(&options.url)?, options.secret.as_deref())?
+            .name("docket-bench")
+            .read_buffer_capacity(READ_BUFFER_BYTES);
     let client = connecting.connect(addresses(&options.url)?).await;
     client.map_err(|error| BenchError::Client(error.into()))
 }
 
 async fn turn(client: Client, subject: String, text: Bytes, delivered: Arc<AtomicU64>) {
     let Ok(mut heard) = client.subscribe(subject.clone()).await else { return };
-    while client.publish(subject.clone(), text.clone()).await.is_ok() && heard.next().await.is_some()
+    while client.publish(subject.clone(), text.clone()).await.is_ok()
+        && heard.next().await.is_some()
     {
         delivered.fetch_add(1, Ordering::Relaxed);
     }
