@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::report::{two_columns, whole};
 use super::requests::{TENANT, token};
 use super::server::Server;
-use super::socket::{self, Reader, Writer};
+use super::socket::{self, Frame, Reader, Writer};
 use crate::auth::SigningKey;
 use crate::wire::scratch::Scratch;
 use crate::wire::{Installation, WireError};
@@ -86,10 +86,13 @@ async fn measure(
     progress(&format!("opening {} sockets", plan.sockets));
     let sockets = open(server.address, &tokens, plan.sockets).await?;
     let mut open = JoinSet::new();
-    for (mut reader, writer) in sockets {
+    for (mut reader, mut writer) in sockets {
         open.spawn(async move {
-            while reader.next().await.is_ok() {}
-            drop(writer);
+            while let Ok(frame) = reader.next().await {
+                if matches!(frame, Frame::Ping) && writer.pong().await.is_err() {
+                    return;
+                }
+            }
         });
     }
     progress(&format!("resting for {} seconds", plan.duration.as_secs()));
@@ -125,7 +128,7 @@ async fn open(
             let token = &tokens[(sockets.len() + number) % tokens.len()];
             async move {
                 let (mut reader, writer) = socket::open(address, "/v1/live", token).await?;
-                reader.next().await?;
+                reader.text().await?;
                 io::Result::Ok((reader, writer))
             }
         });

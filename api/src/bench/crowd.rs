@@ -88,7 +88,7 @@ impl Crowd {
                 let subscribe = format!(r#"{{"op":"subscribe","id":"s","tickets":["{ticket}"]}}"#);
                 writer.send(subscribe.as_bytes()).await?;
                 for expected in [&br#""op":"ready""#[..], br#""op":"subscribed""#] {
-                    let frame = reader.next().await?;
+                    let frame = reader.text().await?;
                     if !contains(frame, expected) {
                         return Err(io::Error::other(String::from_utf8_lossy(frame).into_owned()));
                     }
@@ -177,7 +177,7 @@ async fn listen(mut reader: Reader, sleeper: bool, shared: Arc<Shared>) {
         while sleeper && shared.asleep.load(Ordering::Acquire) {
             let _ = tokio::time::timeout(SETTLE, shared.awake.notified()).await;
         }
-        match reader.next().await {
+        match reader.text().await {
             Ok(frame) => shared.hear(frame),
             Err(error) => {
                 shared.fail(&error.to_string());

@@ -65,7 +65,7 @@ fn crowd(
         for (mut reader, mut writer) in sockets {
             let echoes = Arc::clone(&echoes);
             tasks.spawn(async move {
-                while writer.send(text.as_bytes()).await.is_ok() && reader.next().await.is_ok() {
+                while writer.send(text.as_bytes()).await.is_ok() && reader.text().await.is_ok() {
                     echoes.fetch_add(1, Ordering::Relaxed);
                 }
             });

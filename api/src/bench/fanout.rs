@@ -65,6 +65,8 @@ struct Round {
     delivered_per_second: f64,
     p50_ms: f64,
     p99_ms: f64,
+    /// By how much the percentile is above that of the same rate while everybody reads, as a share of it.
+    p99_growth: Option<f64>,
     errors: u64,
     /// Rows that one transaction carried on average, and how long it took.
     rows_per_append: f64,
@@ -117,14 +119,14 @@ async fn alone(
     plan: &Plan,
     progress: &impl Fn(&str),
 ) -> Result<Bare, WireError> {
-    let text = Requests::text(MESSAGE_CHARS);
+    let (text, over) = (Requests::text(MESSAGE_CHARS), BARE_FOR.min(plan.duration));
     progress("echoing over a bare WebSocket server");
-    let echo_per_second = echo::measure(plan.sockets, BARE_FOR, text).await?;
+    let echo_per_second = echo::measure(plan.sockets, over, text).await?;
     let nats_per_second = match &installation.nats {
         None => None,
         Some(place) => {
             progress("publishing over NATS core");
-            Some(place.publish_subscribe(plan.sockets, BARE_FOR, text).await?)
+            Some(place.publish_subscribe(plan.sockets, over, text).await?)
         }
     };
     Ok(Bare { echo_per_second, nats_per_second })
@@ -155,9 +157,12 @@ async fn measure(
         let stalled = asleep == Asleep::OneInTen;
         let sleeping = if stalled { ", every tenth client has stopped reading" } else { "" };
         progress(&format!("{rate} messages a second{sleeping}"));
-        let measured;
+        let mut measured;
         (crowd, measured) =
             round(&site, crowd, Said { rate, over: plan.duration, asleep }, bare).await?;
+        let same = |other: &&Round| stalled && other.rate == rate;
+        let before: Option<&Round> = rounds.iter().find(same);
+        measured.p99_growth = before.map(|before| measured.p99_ms / before.p99_ms - 1.0);
         rounds.push(measured);
     }
     drop(crowd);
@@ -204,6 +209,7 @@ async fn round(
         delivered_per_second,
         p50_ms: percentile_ms(&heard.latencies, 0.50),
         p99_ms: percentile_ms(&heard.latencies, 0.99),
+        p99_growth: None,
         errors: heard.errors,
         rows_per_append: (appends.rows - appended.rows) as f64 / batches,
         append_ms: (appends.micros - appended.micros) as f64 / 1e3 / batches,
@@ -279,13 +285,17 @@ impl Round {
             format!("{:.0} ms, {} events", lag.p99_ms, whole(Some(lag.events_max as f64)))
         };
         let micros = self.processor_micros_per_message;
-        let memory = self.memory_bytes;
+        let (memory, growth) = (self.memory_bytes, self.p99_growth);
         vec![
             ("messages/s to be said", format!("{}{stalled}", whole(Some(self.rate as f64)))),
             ("delivered/s", whole(Some(self.delivered_per_second))),
             (
                 "commit to delivery p50, p99",
                 format!("{:.1} ms, {:.1} ms", self.p50_ms, self.p99_ms),
+            ),
+            (
+                "p99 above everybody reading",
+                growth.map_or_else(none, |by| format!("{:.0} %", by * 100.0)),
             ),
             ("refused or begun again", whole(Some(self.errors as f64))),
             ("rows per append", whole(Some(self.rows_per_append))),

@@ -25,6 +25,8 @@ impl Server {
     pub(super) async fn start(installation: &Installation) -> Result<Self, WireError> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let mut command = Command::new(std::env::current_exe()?);
+        // What this process was told of its own installation is not meant for the scratch one.
+        command.env_clear();
         command.arg("serve").args(["--listen", &address.to_string(), "--rate-limit", "off"]);
         command.arg("--data").arg(&installation.data);
         command.args(["--region", &installation.region, "--log", "warn"]);

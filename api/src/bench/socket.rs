@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -14,6 +15,11 @@ const READ_BYTES: usize = 2 * 1024;
 const FRAME_BYTES_MAX: usize = 1024 * 1024;
 /// A text frame that is whole (RFC 6455, 5.2).
 const TEXT: u8 = 0x81;
+/// A ping, and the pong that answers it.
+const PING: u8 = 0x89;
+const PONG: u8 = 0x8A;
+/// The other side ends.
+const CLOSE: u8 = 0x88;
 /// The masking bit, without which a server refuses a client's frame.
 const MASKED: u8 = 0x80;
 
@@ -25,7 +31,15 @@ pub(super) struct Reader {
     taken: usize,
 }
 
-/// Sends text frames.
+/// What the server has sent.
+pub(super) enum Frame<'a> {
+    /// A text.
+    Text(&'a [u8]),
+    /// A question whether the client is there.
+    Ping,
+}
+
+/// Sends frames.
 pub(super) struct Writer(OwnedWriteHalf);
 
 /// Opens a socket at `path`.
@@ -61,16 +75,39 @@ pub(super) async fn open(
 }
 
 impl Reader {
-    /// The payload of the next frame.
+    /// The next frame.
     ///
     /// # Errors
     /// When the connection ends, or what comes is larger than [`FRAME_BYTES_MAX`].
-    pub(super) async fn next(&mut self) -> io::Result<&[u8]> {
+    pub(super) async fn next(&mut self) -> io::Result<Frame<'_>> {
+        let (kind, payload) = self.whole().await?;
+        Ok(if kind == PING { Frame::Ping } else { Frame::Text(&self.bytes[payload]) })
+    }
+
+    /// The next text; nobody answers what comes between.
+    ///
+    /// # Errors
+    /// As [`Reader::next`].
+    pub(super) async fn text(&mut self) -> io::Result<&[u8]> {
         loop {
-            if let Some((start, end)) = frame(&self.bytes[self.taken..])? {
-                let (start, end) = (self.taken + start, self.taken + end);
-                self.taken = end;
-                return Ok(&self.bytes[start..end]);
+            let (kind, payload) = self.whole().await?;
+            if kind != PING {
+                return Ok(&self.bytes[payload]);
+            }
+        }
+    }
+
+    /// The first byte of the next frame, and where its payload is.
+    async fn whole(&mut self) -> io::Result<(u8, Range<usize>)> {
+        loop {
+            let rest = &self.bytes[self.taken..];
+            if let Some((start, end)) = frame(rest)? {
+                let (kind, payload) = (rest[0], self.taken + start..self.taken + end);
+                self.taken = payload.end;
+                if kind == CLOSE {
+                    return Err(io::ErrorKind::ConnectionAborted.into());
+                }
+                return Ok((kind, payload));
             }
             self.fill().await?;
         }
@@ -113,8 +150,20 @@ impl Writer {
     /// # Errors
     /// When the connection is gone.
     pub(super) async fn send(&mut self, text: &[u8]) -> io::Result<()> {
+        self.frame(TEXT, text).await
+    }
+
+    /// Says that the client is there.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub(super) async fn pong(&mut self) -> io::Result<()> {
+        self.frame(PONG, &[]).await
+    }
+
+    async fn frame(&mut self, kind: u8, text: &[u8]) -> io::Result<()> {
         let mut frame = Vec::with_capacity(text.len() + 14);
-        frame.push(TEXT);
+        frame.push(kind);
         match text.len() {
             length @ 0..=125 => frame.push(MASKED | u8::try_from(length).unwrap_or(0)),
             length => {

@@ -46,14 +46,14 @@ const SUBSCRIBED_TICKETS_MAX: usize = 100;
 pub(super) async fn run(app: App, token: Option<Token>, mut socket: WebSocket) {
     let token = match token {
         Some(token) => Ok(token),
-        None => match timeout(AUTH_WITHIN, authenticate(&app, &mut socket)).await {
+        None => match timeout(AUTH_WITHIN, Box::pin(authenticate(&app, &mut socket))).await {
             Ok(token) => token,
             Err(_) => Err(Closing::UNAUTHENTICATED),
         },
     };
     match token {
-        Ok(token) => Session::new(app, token, socket).serve().await,
-        Err(closing) => close(socket, closing).await,
+        Ok(token) => Box::new(Session::new(app, token, socket)).serve().await,
+        Err(closing) => Box::pin(close(socket, closing)).await,
     }
 }
 
@@ -125,11 +125,11 @@ impl Session {
         }
     }
 
-    async fn serve(mut self) {
+    async fn serve(mut self: Box<Self>) {
         let Err(closing) = self.converse().await;
-        let Self { socket, subscriptions, .. } = self;
+        let Self { socket, subscriptions, .. } = *self;
         drop(subscriptions);
-        close(socket, closing).await;
+        Box::pin(close(socket, closing)).await;
     }
 
     fn audience(&self) -> Audience {

@@ -44,11 +44,12 @@ impl Session {
             json!({"op": "ready", "region": region, "cursor": cursor, "expires_at": expires_at});
         self.send(&ready).await?;
         loop {
+            // Boxed, for a socket that rests should not keep room for what it does when it wakes.
             match self.step().await {
-                Step::Heard(heard) => self.heard(heard).await?,
+                Step::Heard(heard) => Box::pin(self.heard(heard)).await?,
                 Step::Written(frame) => self.send(&frame).await?,
-                Step::Due => self.deliver().await?,
-                Step::Feed(next) => self.deliver_feed(next).await?,
+                Step::Due => Box::pin(self.deliver()).await?,
+                Step::Feed(next) => Box::pin(self.deliver_feed(next)).await?,
             }
         }
     }
