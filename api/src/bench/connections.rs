@@ -89,7 +89,7 @@ async fn measure(
     for (mut reader, mut writer) in sockets {
         open.spawn(async move {
             while let Ok(frame) = reader.next().await {
-                if matches!(frame, Frame::Ping) && writer.pong().await.is_err() {
+                if frame == Frame::Ping && writer.pong().await.is_err() {
                     return;
                 }
             }
