@@ -80,13 +80,13 @@ impl Session {
                 let (app, token) = (self.app.clone(), self.token.clone());
                 let id = frame.id.clone();
                 let writing = async move { write::message(&app, &token, frame).await };
-                return self.queue(id, writing.boxed());
+                return self.queue(id, writing);
             }
             Ok(Frame::Patch(frame)) => {
                 let (app, token) = (self.app.clone(), self.token.clone());
                 let id = frame.id.clone();
                 let writing = async move { write::patch(&app, &token, frame).await };
-                return self.queue(id, writing.boxed());
+                return self.queue(id, writing);
             }
             Ok(Frame::Auth(auth)) => return self.renew(auth).await,
             Ok(Frame::Subscribe(frame)) => {
@@ -125,7 +125,7 @@ impl Session {
     fn queue(
         &mut self,
         id: String,
-        writing: BoxFuture<'static, Result<Value, Problem>>,
+        writing: impl Future<Output = Result<Value, Problem>> + Send + 'static,
     ) -> Result<(), Closing> {
         let frame =
             async move { writing.await.unwrap_or_else(|problem| error(Some(&id), &problem)) };
