@@ -1,12 +1,19 @@
 //! Measuring: the real server and a load on it, in one process.
 
 pub mod client;
+pub mod connections;
 pub mod create;
+mod crowd;
+mod echo;
+pub mod fanout;
+mod lag;
 mod load;
 mod process;
 mod report;
 mod requests;
 pub mod sagas;
+mod server;
 mod site;
+mod socket;
 
 pub use report::{Report, Round};

@@ -321,7 +321,8 @@ impl Desk {
                 return Ok(Some(look(ticket)));
             }
         }
-        self.look(tenant, id, look).await
+        // Boxed, for it is rare, and its future is large.
+        Box::pin(self.look(tenant, id, look)).await
     }
 }
 

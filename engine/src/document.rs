@@ -30,8 +30,27 @@ pub struct Document {
     saved: Option<Vec<u8>>,
     /// Whose it is, until its genesis has been applied.
     unborn: Option<(Tenant, TicketId)>,
-    waiting: Vec<Change>,
+    waiting: Vec<Waiting>,
     genesis_hash: ChangeHash,
+}
+
+/// A change that is not applied yet. One that writes no register, as a message's, is kept as its bytes: a ticket may
+/// gain hundreds of them before anybody looks at a register.
+#[derive(Debug)]
+enum Waiting {
+    Bytes(Box<[u8]>),
+    Encoded(Change),
+}
+
+impl Waiting {
+    fn read(self) -> Result<Change, DocumentError> {
+        match self {
+            Self::Bytes(bytes) => {
+                Change::try_from(&*bytes).map_err(|error| DocumentError(error.into()))
+            }
+            Self::Encoded(change) => Ok(change),
+        }
+    }
 }
 
 impl Document {
@@ -70,19 +89,18 @@ impl Document {
         self.live.is_some()
     }
 
-    /// Takes a change; it is applied with others when a register is next read.
-    ///
-    /// # Errors
-    /// When the bytes are no change.
-    pub fn receive(&mut self, bytes: &[u8]) -> Result<(), DocumentError> {
-        let change = Change::try_from(bytes).map_err(|error| DocumentError(error.into()))?;
-        self.waiting.push(change);
-        Ok(())
+    /// Takes a change; it is read and applied with others when a register is next read, and refused only then.
+    pub fn receive(&mut self, bytes: &[u8]) {
+        self.waiting.push(Waiting::Bytes(bytes.into()));
     }
 
     /// Takes a change that this process encoded.
     pub fn receive_encoded(&mut self, change: Change) {
-        self.waiting.push(change);
+        self.waiting.push(if change.is_empty() {
+            Waiting::Bytes(change.raw_bytes().into())
+        } else {
+            Waiting::Encoded(change)
+        });
     }
 
     /// The document with every change applied.
@@ -97,11 +115,12 @@ impl Document {
         let live =
             self.live.get_or_insert_with(|| Automerge::new().with_actor(GENESIS_ACTOR.into()));
         if let Some((tenant, ticket)) = self.unborn.take() {
-            self.waiting.insert(0, genesis(&tenant, ticket));
+            self.waiting.insert(0, Waiting::Encoded(genesis(&tenant, ticket)));
         }
         if !self.waiting.is_empty() {
-            live.apply_changes(std::mem::take(&mut self.waiting))
-                .map_err(|error| DocumentError(error.into()))?;
+            let waiting = std::mem::take(&mut self.waiting).into_iter();
+            let changes = waiting.map(Waiting::read).collect::<Result<Vec<_>, _>>()?;
+            live.apply_changes(changes).map_err(|error| DocumentError(error.into()))?;
         }
         Ok(live)
     }

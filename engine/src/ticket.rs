@@ -195,7 +195,7 @@ impl Ticket {
             return Ok(());
         }
         if let Some(change) = &event.change {
-            self.document.receive(&change.bytes)?;
+            self.document.receive(&change.bytes);
         }
         let payload = event.ticket_payload()?;
         let meaning = Meaning { payload: &payload, writes: &writes_of(event, &payload) };

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use docket_engine::cursor::Positions;
 use docket_engine::ports::log::{EventLog, LogError, READ_EVENTS_MAX};
@@ -20,16 +21,19 @@ pub struct Appetite {
     pub batch_events_max: usize,
     /// Most bytes of texts and changes that are read of one partition at once.
     pub batch_bytes_max: usize,
-    /// Most tickets remembered between batches; one with a live document takes about 20 kB.
+    /// Most tickets remembered between batches. One takes 2 kB and 0.6 kB a change, with a live document 18 kB more.
     pub hot_tickets_max: NonZeroUsize,
+    /// Least pause after a batch that was more than a trickle, while nobody waits.
+    pub rest_min: Duration,
 }
 
 impl Appetite {
-    /// For following the log: small batches, soon visible.
+    /// For following the log: whatever is new, soon visible.
     pub const FOLLOW: Self = Self {
-        batch_events_max: 2_000,
+        batch_events_max: 16_000,
         batch_bytes_max: 16 * 1024 * 1024,
-        hot_tickets_max: NonZeroUsize::new(2_048).expect("above zero"),
+        hot_tickets_max: NonZeroUsize::new(8_192).expect("above zero"),
+        rest_min: Duration::ZERO,
     };
 
     /// For a rebuild: a ticket is written once for many of its events.
@@ -37,6 +41,7 @@ impl Appetite {
         batch_events_max: 40_000,
         batch_bytes_max: 64 * 1024 * 1024,
         hot_tickets_max: NonZeroUsize::new(4_096).expect("above zero"),
+        rest_min: Duration::ZERO,
     };
 }
 
@@ -109,6 +114,12 @@ impl Feeder {
     #[must_use]
     pub const fn owned(&self) -> PartitionSet {
         self.owned
+    }
+
+    /// How much it takes at once.
+    #[must_use]
+    pub const fn appetite(&self) -> &Appetite {
+        &self.appetite
     }
 
     /// How far it has come in what it owns.

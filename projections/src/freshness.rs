@@ -8,7 +8,7 @@ use docket_engine::cursor::Positions;
 use docket_engine::ports::log::LogError;
 use docket_engine::tail::Tail;
 use docket_schemas::{Partition, Timestamp};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 
 use crate::progress::Progress;
@@ -45,6 +45,12 @@ impl Freshness {
     #[must_use]
     pub fn new(store: Arc<dyn ViewStore>, tail: Tail, progress: Arc<Progress>) -> Self {
         Self { store, tail, progress, asking: Mutex::new(()) }
+    }
+
+    /// How far the active version is known to have come here.
+    #[must_use]
+    pub fn reached(&self) -> watch::Receiver<Positions> {
+        self.progress.reached()
     }
 
     /// Waits until the active version has come to these positions, [`WAIT_MAX`] at most; says whether it has.

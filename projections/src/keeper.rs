@@ -257,6 +257,7 @@ impl Keeper {
             heads: self.tail.heads(),
             restores: self.tail.restores(),
             share: self.share.clone(),
+            awaited: Arc::clone(&progress),
             progress,
             clock: Arc::clone(&self.clock),
         };

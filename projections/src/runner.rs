@@ -18,6 +18,10 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// A batch of so few events is what following looks like: no pause after it.
 const FOLLOWED_EVENTS: usize = 32;
 
+/// After a batch of more events than these, what comes next is let gather for longer than the batch took: many of its
+/// events will be about the same tickets.
+const GATHERED_EVENTS: usize = 3_000;
+
 /// First pause after a failure; each further one is twice as long.
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(50);
 /// Longest pause after failures.
@@ -36,8 +40,10 @@ pub struct Runner {
     pub restores: watch::Receiver<u64>,
     /// The partitions that are this node's to feed.
     pub share: watch::Receiver<PartitionSet>,
-    /// Told of every batch taken; says who waits.
+    /// Told of every batch taken.
     pub progress: Arc<Progress>,
+    /// Says who waits for what is fed to become visible; mostly the same.
+    pub awaited: Arc<Progress>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -106,9 +112,10 @@ impl Runner {
         if events <= FOLLOWED_EVENTS {
             return;
         }
+        let pause = if events > GATHERED_EVENTS { took * 2 } else { took / 2 };
         tokio::select! {
-            () = sleep((took / 2).min(PAUSE_MAX)) => {}
-            () = self.progress.hurried() => {}
+            () = sleep(pause.max(self.feeder.appetite().rest_min).min(PAUSE_MAX)) => {}
+            () = self.awaited.hurried() => {}
         }
     }
 }

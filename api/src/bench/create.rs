@@ -67,7 +67,7 @@ async fn round(
     progress(&format!("made the scratch installation {}", scratch.installation.data.display()));
     let tenant: Tenant = TENANT.parse()?;
     let requests = Requests::new(&site.key, &tenant, plan.persons)?;
-    introduce(&site.desk.ports().keyring, &tenant, requests.persons()).await?;
+    introduce(site.app.keyring(), &tenant, requests.persons()).await?;
     let load = Arc::new(Load::new(site.address, plan.connections, requests)?);
 
     progress("warming up: every person opens a ticket");

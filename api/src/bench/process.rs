@@ -7,8 +7,22 @@ const TIMES: std::ops::Range<usize> = 11..13;
 
 /// Peak resident memory in bytes; none on other systems.
 pub(super) fn peak_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    bytes("self", "VmHWM:")
+}
+
+/// Resident memory in bytes; none on other systems.
+pub(super) fn resident_bytes() -> Option<u64> {
+    bytes("self", "VmRSS:")
+}
+
+/// Resident memory of another process in bytes; none on other systems, or when it is gone.
+pub(super) fn resident_bytes_of(process: u32) -> Option<u64> {
+    bytes(&process.to_string(), "VmRSS:")
+}
+
+fn bytes(process: &str, name: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }

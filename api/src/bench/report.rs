@@ -134,8 +134,20 @@ impl Report {
     }
 }
 
+/// Names and values, in Markdown.
+pub(super) fn two_columns(lines: &[(&str, String)]) -> String {
+    let names = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let values = lines.iter().map(|(_, value)| value.chars().count()).max().unwrap_or(0);
+    let mut text = format!("\n| {:names$} | {:values$} |\n|{:-<3$}|", "", "", "", names + 2);
+    text += &format!("{:->1$}:|\n", "", values + 1);
+    for (name, value) in lines {
+        text += &format!("| {name:<names$} | {value:>values$} |\n");
+    }
+    text
+}
+
 /// A number with its thousands apart.
-fn whole(number: Option<f64>) -> String {
+pub(super) fn whole(number: Option<f64>) -> String {
     let Some(number) = number else { return none() };
     let digits = format!("{number:.0}");
     let mut text = String::new();

@@ -60,6 +60,20 @@ impl Requests {
         &self.persons
     }
 
+    /// A text of so many characters, at most those of a body.
+    pub(super) fn text(characters: usize) -> &'static str {
+        BODIES[0].get(..characters).unwrap_or(BODIES[0])
+    }
+
+    /// Writes into `request` that a person opens a ticket for themselves.
+    pub(super) fn open_own(&self, person: usize, request: &mut Vec<u8>) {
+        use std::io::Write as _;
+        let json = format!(r#"{{"subject":"{}","body":"{}"}}"#, SUBJECTS[0], BODIES[0]);
+        let (head, length) = (&self.customers[person], json.len());
+        request.clear();
+        write!(request, "{head}content-length: {length}\r\n\r\n{json}").expect("a vector grows");
+    }
+
     /// Writes request `number` into `request`. Persons take turns, in an order that is not their own; of each two
     /// requests one is the customer's and one an agent's.
     pub(super) fn write(&self, number: u64, request: &mut Vec<u8>) {
@@ -100,14 +114,15 @@ fn index(number: u64, count: usize) -> usize {
     usize::try_from(number % count as u64).expect("less than a count of things in memory")
 }
 
-fn head(
+/// A token that outlives every measurement.
+pub(super) fn token(
     key: &SigningKey,
     tenant: &Tenant,
     role: Role,
     subject: &str,
 ) -> Result<String, SigningKeyError> {
     let now = u64::try_from(clock::now().seconds()).unwrap_or_default();
-    let claims = Claims {
+    key.sign(&Claims {
         iss: ISSUER_DEFAULT,
         aud: AUDIENCE,
         sub: subject,
@@ -115,8 +130,16 @@ fn head(
         tenant,
         role,
         device: "bench",
-    };
-    let token = key.sign(&claims)?;
+    })
+}
+
+fn head(
+    key: &SigningKey,
+    tenant: &Tenant,
+    role: Role,
+    subject: &str,
+) -> Result<String, SigningKeyError> {
+    let token = token(key, tenant, role, subject)?;
     Ok(format!(
         "POST /v1/tickets HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nauthorization: Bearer {token}\r\n"
     ))

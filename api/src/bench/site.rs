@@ -4,7 +4,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use docket_engine::desk::Desk;
 use docket_engine::in_process_ephemeral::InProcessEphemeral;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -26,7 +25,7 @@ const UNLIMITED: Option<limit::RateLimit> = None;
 /// A server at work.
 pub(super) struct Site {
     pub(super) address: SocketAddr,
-    pub(super) desk: Desk,
+    pub(super) app: App,
     pub(super) key: SigningKey,
     pub(super) appends: Arc<Appends>,
     drain: watch::Sender<bool>,
@@ -84,13 +83,12 @@ impl Site {
         let live = Live::start(&started.desk, whispers, draining.clone(), Vec::new()).await?;
         let (cores, kept) = cores::start(&started, installation, "bench", &live.tail).await?;
         let app = App::new(started.desk.clone(), gate, live, cores);
-        let routes = http::tickets::routes().merge(http::events::routes());
-        let router = http::router(routes, app, operations);
+        let router = http::router(http::caller_routes(), app.clone(), operations);
         let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), None)?;
         let address = server.address()?;
         let served = tokio::spawn(server.serve(router, draining));
-        let (desk, appender) = (started.desk, started.appender);
-        Ok(Self { address, desk, key, appends, drain, served, appender, kept })
+        let appender = started.appender;
+        Ok(Self { address, app, key, appends, drain, served, appender, kept })
     }
 
     /// Stops; the clients are gone already.
@@ -98,7 +96,7 @@ impl Site {
         self.drain.send_replace(true);
         let _ = self.served.await;
         self.kept.stop().await;
-        drop(self.desk);
+        drop(self.app);
         let _ = self.appender.await;
     }
 }

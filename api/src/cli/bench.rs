@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
 use super::Failure;
 use super::installation::InstallationArgs;
-use crate::bench::create::{Plan, run as run_create};
-use crate::bench::sagas::{Plan as SagasPlan, run as run_sagas};
+use crate::bench::{Report, connections, create, fanout, sagas};
+use crate::wire::WireError;
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
@@ -22,6 +23,49 @@ enum What {
     Create(CreateArgs),
     /// Carry sagas of four steps, and do the same four writes without a saga
     Sagas(SagasArgs),
+    /// Say messages over thousands of WebSockets and hear them, then do the parts alone
+    Fanout(FanoutArgs),
+    /// Keep idle WebSockets open and weigh the server
+    Connections(ConnectionsArgs),
+}
+
+#[derive(Debug, Args)]
+struct FanoutArgs {
+    /// How long each rate is measured, in seconds
+    #[arg(long, env = "DOCKET_SECONDS", value_name = "S", default_value = "15")]
+    seconds: u64,
+    /// Sockets, each on its own ticket; so many files are open twice: see `ulimit -n`
+    #[arg(long, env = "DOCKET_SOCKETS", value_name = "N", default_value = "5000")]
+    sockets: usize,
+    /// Messages a second; several, one measurement each
+    #[arg(
+        long,
+        env = "DOCKET_RATES",
+        value_name = "R",
+        default_value = "12000,6000",
+        value_delimiter = ','
+    )]
+    rates: Vec<u64>,
+    /// Print JSON, whose keys stand in docs/bench.md
+    #[arg(long, env = "DOCKET_JSON", value_parser = BoolishValueParser::new())]
+    json: bool,
+    #[command(flatten)]
+    installation: InstallationArgs,
+}
+
+#[derive(Debug, Args)]
+struct ConnectionsArgs {
+    /// How long the sockets are kept open, in seconds
+    #[arg(long, env = "DOCKET_SECONDS", value_name = "S", default_value = "300")]
+    seconds: u64,
+    /// Sockets; so many files are open in each of two processes: see `ulimit -n`
+    #[arg(long, env = "DOCKET_SOCKETS", value_name = "N", default_value = "19000")]
+    sockets: usize,
+    /// Print JSON, whose keys stand in docs/bench.md
+    #[arg(long, env = "DOCKET_JSON", value_parser = BoolishValueParser::new())]
+    json: bool,
+    #[command(flatten)]
+    installation: InstallationArgs,
 }
 
 #[derive(Debug, Args)]
@@ -78,48 +122,64 @@ fn parse_persons(text: &str) -> Result<usize, String> {
 }
 
 pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
+    let progress = |doing: &str| eprintln!("{doing}");
     match &args.what {
-        What::Create(args) => create(args),
-        What::Sagas(args) => sagas(args),
+        What::Create(args) => {
+            let plan = create::Plan {
+                duration: Duration::from_secs(args.seconds),
+                connections: args.connections,
+                persons: args.persons,
+                prefills: args.prefill.clone(),
+            };
+            let installation = args.installation.installation();
+            let report = measured(create::run(&installation, &plan, progress))?;
+            print(args.json, &report, Report::table)
+        }
+        What::Fanout(args) => {
+            let plan = fanout::Plan {
+                sockets: args.sockets,
+                duration: Duration::from_secs(args.seconds),
+                rates: args.rates.clone(),
+            };
+            let installation = args.installation.installation();
+            let report = measured(fanout::run(&installation, &plan, progress))?;
+            print(args.json, &report, fanout::Report::table)
+        }
+        What::Connections(args) => {
+            let plan = connections::Plan {
+                sockets: args.sockets,
+                duration: Duration::from_secs(args.seconds),
+            };
+            let installation = args.installation.installation();
+            let report = measured(connections::run(&installation, &plan, progress))?;
+            print(args.json, &report, connections::Report::table)
+        }
+        What::Sagas(args) => {
+            let plan = sagas::Plan {
+                duration: Duration::from_secs(args.seconds),
+                at_once: args.at_once.max(1),
+                tickets: args.tickets.max(1),
+            };
+            let installation = args.installation.installation();
+            let report = measured(sagas::run(&installation, &plan, progress))?;
+            print(args.json, &report, sagas::SagasReport::table)
+        }
     }
 }
 
-fn create(args: &CreateArgs) -> Result<(), Failure> {
+fn measured<R>(measuring: impl Future<Output = Result<R, WireError>>) -> Result<R, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let plan = Plan {
-        duration: Duration::from_secs(args.seconds),
-        connections: args.connections,
-        persons: args.persons,
-        prefills: args.prefill.clone(),
-    };
-    let progress = |doing: &str| eprintln!("{doing}");
-    let report = runtime.block_on(run_create(&args.installation.installation(), &plan, progress));
+    let report = runtime.block_on(measuring);
     // Not waiting for a load that was interrupted.
     runtime.shutdown_background();
-    let report = report?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        print!("{}", report.table());
-    }
-    Ok(())
+    Ok(report?)
 }
 
-fn sagas(args: &SagasArgs) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let plan = SagasPlan {
-        duration: Duration::from_secs(args.seconds),
-        at_once: args.at_once.max(1),
-        tickets: args.tickets.max(1),
-    };
-    let progress = |doing: &str| eprintln!("{doing}");
-    let report = runtime.block_on(run_sagas(&args.installation.installation(), &plan, progress));
-    runtime.shutdown_background();
-    let report = report?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+fn print<R: Serialize>(json: bool, report: &R, table: fn(&R) -> String) -> Result<(), Failure> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(report)?);
     } else {
-        print!("{}", report.table());
+        print!("{}", table(report));
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use docket_engine::cursor::Cursor;
 use docket_engine::desk::DeskError;
-use docket_engine::event_json::event_json;
+use docket_engine::event_json::{event_json, public_event_json};
 use docket_engine::genesis::genesis;
 use docket_engine::policy::Audience;
 use docket_schemas::{Event, Incarnation, Status, TicketEvent, TicketId};
@@ -80,22 +80,11 @@ pub async fn present_to_customer(
     event: &Event,
     cursor: &Cursor,
 ) -> Result<Map<String, Value>, DeskError> {
-    let whole = present(names, event, cursor, ChangeBytes::Omit).await?;
-    let shown = [
-        "id",
-        "type",
-        "stream",
-        "data",
-        "text",
-        "version",
-        "principal",
-        "role",
-        "occurred_at",
-        "recorded_at",
-        "cursor",
-    ];
-    let mut view: Map<String, Value> =
-        whole.into_iter().filter(|(key, _)| shown.contains(&key.as_str())).collect();
+    let data = names.payload(&event.data).await?;
+    let principal = names.principal(&event.principal).await?;
+    let text: Value = names.text(event).await?.unwrap_or_default();
+    let mut view = public_event_json(event, data, &principal, cursor);
+    view.insert("text".to_owned(), text);
     // An opening also seals who the requester is.
     if let Some(text) = view.get_mut("text").and_then(Value::as_object_mut) {
         text.retain(|key, _| PUBLIC_TEXT.contains(&key.as_str()));

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use docket_engine::desk::Desk;
 use docket_engine::ports::ids::Ids as _;
@@ -9,7 +10,7 @@ use docket_engine::ports::leases::Leases;
 use docket_engine::ports::witness::Witness;
 use docket_engine::tail::Tail;
 use docket_nats::{
-    Accounts, Link, NatsOptions, Relay, RelayOptions, RelayPorts, StreamWitness, UserKey,
+    Accounts, Link, NatsOptions, Relay, RelayOptions, RelayPorts, StreamWitness, UserKey, bench,
 };
 use docket_schemas::Tenant;
 
@@ -39,19 +40,41 @@ pub struct Nats {
 /// Events that are not in the stream yet, asked whenever somebody measures; none while another node relays.
 pub type RelayLag = Box<dyn Fn() -> Option<u64> + Send + Sync>;
 
+impl NatsPlace {
+    fn options(&self) -> Result<NatsOptions, WireError> {
+        let secret = match &self.credentials {
+            Some(path) => Some(std::fs::read_to_string(path).map_err(|error| {
+                format!("cannot read the NATS credentials {}: {error}", path.display())
+            })?),
+            None => None,
+        };
+        Ok(NatsOptions { url: self.url.clone(), secret })
+    }
+
+    /// Messages of `text` by the second that NATS core delivers there to so many clients, each on its own subject.
+    ///
+    /// # Errors
+    /// When the server does not take them.
+    pub async fn publish_subscribe(
+        &self,
+        clients: usize,
+        over: Duration,
+        text: &'static str,
+    ) -> Result<f64, WireError> {
+        let prefix = format!("docket.bench.{}", SystemIds.time_ordered().simple());
+        let text = text.as_bytes().into();
+        let options = self.options()?;
+        Ok(bench::publish_subscribe(&options, &prefix, clients, over, text).await?)
+    }
+}
+
 impl Nats {
     /// Begins to connect; a server that is down is waited for in the background.
     ///
     /// # Errors
     /// When the URL or the credentials cannot be right.
     pub async fn connect(place: &NatsPlace, region: &str) -> Result<Self, WireError> {
-        let secret = match &place.credentials {
-            Some(path) => Some(std::fs::read_to_string(path).map_err(|error| {
-                format!("cannot read the NATS credentials {}: {error}", path.display())
-            })?),
-            None => None,
-        };
-        let options = NatsOptions { url: place.url.clone(), secret };
+        let options = place.options()?;
         let link = Link::connect(&options, "docket").await?;
         Ok(Self { options, region: region.to_owned(), link })
     }

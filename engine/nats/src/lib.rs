@@ -2,6 +2,7 @@
 //! Imports: `docket-engine` for the ports, `docket-schemas`.
 //! Never: decides what happened; holds a cursor that the log or the stream could not give again.
 
+pub mod bench;
 mod link;
 pub use link::{Link, LinkError, NatsOptions};
 mod bus;

@@ -92,13 +92,13 @@ impl Link {
     }
 }
 
-fn addresses(url: &str) -> Result<Vec<ServerAddr>, LinkError> {
+pub(crate) fn addresses(url: &str) -> Result<Vec<ServerAddr>, LinkError> {
     let parsed: Result<Vec<ServerAddr>, _> = url.split(',').map(|one| one.trim().parse()).collect();
     parsed.map_err(|error| LinkError::Url(error.into()))
 }
 
 /// The client takes no user from a URL by itself.
-fn with_secret(
+pub(crate) fn with_secret(
     addresses: &[ServerAddr],
     secret: Option<&str>,
 ) -> Result<ConnectOptions, LinkError> {

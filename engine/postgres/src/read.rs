@@ -21,7 +21,7 @@ pub(crate) async fn stream_events(
         " FROM unnest($1::smallint[], $2::text[], $3::smallint[], $4::uuid[], $5::bigint[])",
         " WITH ORDINALITY AS r (partition, tenant, stream_kind, stream_id, after, number)",
         " JOIN docket.event e ON e.stream_id = r.stream_id AND e.position > r.after",
-        " AND e.partition + 0 = r.partition AND e.tenant = r.tenant AND e.stream_kind = r.stream_kind",
+        " AND e.partition + 0 = r.partition AND e.tenant || '' = r.tenant AND e.stream_kind = r.stream_kind",
         " ORDER BY r.number, e.position"
     );
     if reads.is_empty() {
@@ -48,7 +48,7 @@ pub(crate) async fn stream_page(
         "SELECT ",
         event_columns!(),
         " FROM docket.event e WHERE e.stream_id = $2 AND e.position > $3 AND e.partition + 0 = $1",
-        " AND e.tenant = $4 AND e.stream_kind = $5 ORDER BY e.position LIMIT $6"
+        " AND e.tenant || '' = $4 AND e.stream_kind = $5 ORDER BY e.position LIMIT $6"
     );
     let question = || {
         sqlx::query(QUERY)

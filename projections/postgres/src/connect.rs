@@ -28,8 +28,9 @@ macro_rules! session {
 }
 
 /// Every statement of a batch is a number of index probes, whatever its plan was made for.
-const WRITING_SESSION: &str =
-    session!("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off");
+const WRITING_SESSION: &str = session!(
+    "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off"
+);
 
 /// How many tickets have a value decides how a list is found, so each list gets a plan of its own.
 const READING_SESSION: &str = session!("SET plan_cache_mode = force_custom_plan");

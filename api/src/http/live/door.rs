@@ -20,7 +20,7 @@ use crate::problem::{Code, Problem};
 const FRAME_BYTES_MAX: usize = BODY_BYTES_MAX + 16 * 1024;
 
 /// Bytes that are read at once. So much is kept of every socket, idle or not.
-const READ_BUFFER_BYTES: usize = 2 * 1024;
+const READ_BUFFER_BYTES: usize = 1024;
 
 /// Bytes that are gathered before they are written.
 const WRITE_BUFFER_BYTES: usize = 16 * 1024;
@@ -54,10 +54,7 @@ pub(super) async fn get(
     let place = Arc::clone(&app.live.sockets).try_acquire_owned();
     Ok(upgrade.on_upgrade(async move |socket| match place {
         Err(_) => close(socket, Closing::OVERLOADED).await,
-        Ok(place) => {
-            session::run(app, token, socket).await;
-            drop(place);
-        }
+        Ok(place) => session::run(app, token, socket, place).await,
     }))
 }
 

@@ -15,6 +15,7 @@ use docket_schemas::Role;
 use futures_util::SinkExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -42,18 +43,25 @@ const SUBSCRIPTIONS_MAX: usize = 32;
 /// Most tickets of one subscription.
 const SUBSCRIBED_TICKETS_MAX: usize = 100;
 
-/// Serves a socket to its end.
-pub(super) async fn run(app: App, token: Option<Token>, mut socket: WebSocket) {
+/// Serves a socket to its end, in a task of its own: that of the handshake keeps more room than a socket needs.
+pub(super) async fn run(
+    app: App,
+    token: Option<Token>,
+    mut socket: WebSocket,
+    place: OwnedSemaphorePermit,
+) {
     let token = match token {
         Some(token) => Ok(token),
-        None => match timeout(AUTH_WITHIN, authenticate(&app, &mut socket)).await {
+        None => match timeout(AUTH_WITHIN, Box::pin(authenticate(&app, &mut socket))).await {
             Ok(token) => token,
             Err(_) => Err(Closing::UNAUTHENTICATED),
         },
     };
     match token {
-        Ok(token) => Session::new(app, token, socket).serve().await,
-        Err(closing) => close(socket, closing).await,
+        Ok(token) => {
+            tokio::spawn(Box::new(Session::new(app, token, socket, place)).serve());
+        }
+        Err(closing) => Box::pin(close(socket, closing)).await,
     }
 }
 
@@ -103,10 +111,12 @@ struct Session {
     /// The one subscription to everything.
     feed: Option<Box<(String, FeedReader)>>,
     writes: VecDeque<BoxFuture<'static, Value>>,
+    /// Given back when the socket is closed.
+    place: OwnedSemaphorePermit,
 }
 
 impl Session {
-    fn new(app: App, token: Token, socket: WebSocket) -> Self {
+    fn new(app: App, token: Token, socket: WebSocket, place: OwnedSemaphorePermit) -> Self {
         let outbox = Arc::new(Outbox::default());
         let beat = app.live.wheel.follow(Arc::clone(&outbox), token.expires_at);
         Self {
@@ -122,14 +132,16 @@ impl Session {
             socket,
             outbox,
             beat,
+            place,
         }
     }
 
-    async fn serve(mut self) {
+    async fn serve(mut self: Box<Self>) {
         let Err(closing) = self.converse().await;
-        let Self { socket, subscriptions, .. } = self;
+        let Self { socket, subscriptions, place, .. } = *self;
         drop(subscriptions);
-        close(socket, closing).await;
+        Box::pin(close(socket, closing)).await;
+        drop(place);
     }
 
     fn audience(&self) -> Audience {

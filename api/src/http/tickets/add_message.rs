@@ -111,7 +111,7 @@ pub(in crate::http) async fn say(
     let (command, said_at) = (intent.command_id, intent.occurred_at);
     match app.desk.execute(intent).await {
         Ok(answer) => Ok(Said { entered, answer, command, said_at, body }),
-        Err(error) => Err(explained(app, &entered, error).await),
+        Err(error) => Err(Box::pin(explained(app, &entered, error)).await),
     }
 }
 

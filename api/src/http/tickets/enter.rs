@@ -44,7 +44,8 @@ pub(in crate::http) async fn enter(
         Some(requester) if requester == person.id => true,
         Some(_) if token.role == Role::Customer => {
             let follows = |ticket: &mut Ticket| ticket.concerns(person.id).unwrap_or(false);
-            let found = app.desk.look(&caller.tenant, ticket, follows).await.map_err(problem)?;
+            let looking = Box::pin(app.desk.look(&caller.tenant, ticket, follows));
+            let found = looking.await.map_err(problem)?;
             found.unwrap_or(false)
         }
         _ => false,

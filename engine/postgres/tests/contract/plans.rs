@@ -40,6 +40,12 @@ async fn no_call_walks_the_log() {
         let again = append(&shared, units([open(first), open(first + 1)])).await;
         duplicate(&again[1]);
         let reply = after(placed(&plain[0])[0].position, draft(ticket(first), first + 50));
+        let replies = (1..OPENINGS / 2).map(|number| {
+            let number = usize::try_from(number).expect("few");
+            let id = first + number as u64;
+            after(placed(&plain[number])[0].position, draft(ticket(id), id + 60))
+        });
+        append(&shared, units(replies)).await.iter().for_each(|outcome| drop(placed(outcome)));
         let claim = taking(ticket(first + 51), first + 51, &[SlotKey::claim(ticket(first))]);
         for outcome in append(&shared, units([reply, opening(claim)])).await {
             placed(&outcome);

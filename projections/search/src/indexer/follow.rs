@@ -16,6 +16,10 @@ pub const COMMIT_EVERY: Duration = Duration::from_millis(700);
 /// Least time between two commits while somebody waits.
 pub const COMMIT_SPACING_MIN: Duration = Duration::from_millis(50);
 
+/// Least pause between two batches that are more than a trickle: nothing of them is visible before the next commit, and
+/// a ticket that changes twice in it is written once.
+const REST_MIN: Duration = Duration::from_millis(350);
+
 /// What following stands on.
 pub struct Following {
     /// What is fed.
@@ -50,13 +54,14 @@ impl Following {
                     Arc::clone(&self.source),
                     Arc::clone(&self.indexer.reading.log),
                     Arc::clone(&self.indexer) as _,
-                    Appetite::FOLLOW,
+                    Appetite { rest_min: REST_MIN, ..Appetite::FOLLOW },
                 ),
                 heads: self.heads.clone(),
                 restores: self.restores.clone(),
                 share: share.clone(),
                 // What was taken is not visible yet: that is told by the commits.
                 progress: Arc::default(),
+                awaited: Arc::clone(&self.visible),
                 clock: Arc::clone(&self.clock),
             };
             tokio::select! {

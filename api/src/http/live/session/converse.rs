@@ -44,11 +44,12 @@ impl Session {
             json!({"op": "ready", "region": region, "cursor": cursor, "expires_at": expires_at});
         self.send(&ready).await?;
         loop {
+            // Boxed is what is seldom or large, for a socket that rests should not keep room for it.
             match self.step().await {
                 Step::Heard(heard) => self.heard(heard).await?,
                 Step::Written(frame) => self.send(&frame).await?,
-                Step::Due => self.deliver().await?,
-                Step::Feed(next) => self.deliver_feed(next).await?,
+                Step::Due => Box::pin(self.deliver()).await?,
+                Step::Feed(next) => Box::pin(self.deliver_feed(next)).await?,
             }
         }
     }
@@ -79,29 +80,30 @@ impl Session {
                 let (app, token) = (self.app.clone(), self.token.clone());
                 let id = frame.id.clone();
                 let writing = async move { write::message(&app, &token, frame).await };
-                return self.queue(id, writing.boxed());
+                return self.queue(id, writing);
             }
             Ok(Frame::Patch(frame)) => {
                 let (app, token) = (self.app.clone(), self.token.clone());
                 let id = frame.id.clone();
                 let writing = async move { write::patch(&app, &token, frame).await };
-                return self.queue(id, writing.boxed());
+                return self.queue(id, writing);
             }
-            Ok(Frame::Auth(auth)) => return self.renew(auth).await,
+            Ok(Frame::Auth(auth)) => return Box::pin(self.renew(auth)).await,
             Ok(Frame::Subscribe(frame)) => {
                 let id = frame.id.clone();
-                self.subscribe(frame).await?.map_err(|problem| (Some(id), problem))
+                Box::pin(self.subscribe(frame)).await?.map_err(|problem| (Some(id), problem))
             }
             Ok(Frame::Unsubscribe(frame)) => {
                 let ended = self.unsubscribe(&frame.id);
                 ended.map_err(|problem| (Some(frame.id), problem))
             }
             Ok(Frame::Typing(frame)) => {
-                self.whisper(frame.ticket, What::Typing(frame.on)).await.map_err(|p| (None, p))
+                let whispering = self.whisper(frame.ticket, What::Typing(frame.on));
+                Box::pin(whispering).await.map_err(|problem| (None, problem))
             }
             Ok(Frame::Presence(frame)) => {
-                let what = What::Presence(frame.state);
-                self.whisper(frame.ticket, what).await.map_err(|p| (None, p))
+                let whispering = self.whisper(frame.ticket, What::Presence(frame.state));
+                Box::pin(whispering).await.map_err(|problem| (None, problem))
             }
             Ok(Frame::Ping(frame)) => {
                 self.send(&json!({"op": "pong", "id": frame.id})).await?;
@@ -124,7 +126,7 @@ impl Session {
     fn queue(
         &mut self,
         id: String,
-        writing: BoxFuture<'static, Result<Value, Problem>>,
+        writing: impl Future<Output = Result<Value, Problem>> + Send + 'static,
     ) -> Result<(), Closing> {
         let frame =
             async move { writing.await.unwrap_or_else(|problem| error(Some(&id), &problem)) };
