@@ -16,6 +16,7 @@ mod serve;
 mod token;
 mod ttl;
 mod variables;
+mod watch;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -60,6 +61,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Print a token signed with the installation's own key
     Token(token::TokenArgs),
+    /// Print what happens as it happens, a line of JSON an event
+    Watch(watch::WatchArgs),
 }
 
 /// Runs the command that the arguments name.
@@ -77,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Faults(args) => faults::run(&args),
         Command::Import(args) => import::run(args),
         Command::Saga(args) => saga::run(args),
+        Command::Watch(args) => watch::run(&args),
         Command::NatsConfig(args) => nats_config::run(&args),
         Command::Projection(args) => return ended(projection::run(args)),
         Command::Schema(args) => schema::run(&args),

@@ -40,12 +40,13 @@ pub async fn start(
     let store = wire::view_store(installation).await?;
     let index = wire::search_index(installation, process).await?;
     let desk = &opened.desk;
+    let node = index.node(desk.ports().ids.time_ordered())?;
     let (search, indexing) = search::start(index, desk, tail);
     let followed = (tail.clone(), search.reached());
     let (leases, nodes) = (Arc::clone(&opened.leases), Arc::clone(&opened.nodes));
-    let (views, keeping) = views::start(Arc::clone(&store), desk, followed, leases, nodes);
+    let (views, keeping) = views::start(Arc::clone(&store), desk, followed, leases, (nodes, node));
     let shown = ViewsAndIndexes { views: store, nodes: Arc::clone(&opened.nodes) };
-    let (sagas, coordinating) = crate::sagas::begin(opened, tail.clone(), shown).await?;
+    let (sagas, coordinating) = crate::sagas::begin(opened, tail.clone(), shown, node).await?;
     Ok((Cores { views, search, sagas }, CoreTasks { keeping, indexing, coordinating }))
 }
 

@@ -14,6 +14,8 @@ use docket_sagas::{
     unmerge_tickets,
 };
 
+use uuid::Uuid;
+
 use crate::wire::Opened;
 
 /// Every definition, in every version that sagas may still be under way under.
@@ -69,8 +71,9 @@ pub async fn begin(
     opened: &Opened,
     tail: Tail,
     shown: impl Shown,
+    node: Uuid,
 ) -> Result<(Coordinator, Coordinating), SagaError> {
-    Coordinator::begin(opened.coordinator_ports(tail, Arc::new(shown)), registry()).await
+    Coordinator::begin(opened.coordinator_ports(tail, Arc::new(shown), node), registry()).await
 }
 
 /// Operates beside the nodes that carry them.
@@ -80,7 +83,9 @@ pub async fn begin(
 pub async fn beside(opened: &Opened) -> Result<(Coordinator, Coordinating), SagaError> {
     let ports = opened.desk.ports();
     let tail = Tail::follow(Arc::clone(&ports.log), &*ports.bus).await?;
-    Ok(Coordinator::beside(opened.coordinator_ports(tail, Arc::new(NothingDerived)), registry()))
+    let node = ports.ids.time_ordered();
+    let ports = opened.coordinator_ports(tail, Arc::new(NothingDerived), node);
+    Ok(Coordinator::beside(ports, registry()))
 }
 
 #[cfg(test)]

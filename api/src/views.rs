@@ -35,20 +35,21 @@ pub struct Keeping {
     keeper: JoinHandle<()>,
     sharing: JoinHandle<()>,
     reporting: JoinHandle<()>,
+    nodes: Arc<dyn Nodes>,
+    node: Uuid,
 }
 
 /// Begins to keep the views up to date behind what the node newly reads of the log; beside it stands how far the node's
-/// index has come.
+/// index has come, under its node's name.
 #[must_use]
 pub fn start(
     store: Arc<dyn ViewStore>,
     desk: &Desk,
     (tail, indexed): (Tail, watch::Receiver<Positions>),
     leases: Arc<dyn Leases>,
-    nodes: Arc<dyn Nodes>,
+    (nodes, node): (Arc<dyn Nodes>, Uuid),
 ) -> (Views, Keeping) {
     let ports = desk.ports();
-    let node = ports.ids.time_ordered();
     let (give, share) = watch::channel(PartitionSet::NONE);
     let sharing = Sharing {
         leases: Arc::clone(&leases),
@@ -70,7 +71,9 @@ pub fn start(
     let keeping = Keeping {
         keeper: tokio::spawn(keeper.run()),
         sharing: tokio::spawn(sharing.run(give)),
-        reporting: tokio::spawn(report(nodes, node, indexed)),
+        reporting: tokio::spawn(report(Arc::clone(&nodes), node, indexed)),
+        nodes,
+        node,
     };
     let freshness = Arc::new(Freshness::new(Arc::clone(&store), tail, progress));
     (Views { store, freshness }, keeping)
@@ -83,7 +86,10 @@ impl Keeping {
         self.reporting.abort();
         // Nobody listens to what the share is any more.
         let _ = self.keeper.await;
+        let _ = self.reporting.await;
         let _ = timeout(LET_GO_WITHIN, self.sharing).await;
+        // Nobody waits for an index that has stopped.
+        let _ = timeout(LET_GO_WITHIN, self.nodes.leave(self.node)).await;
     }
 }
 

@@ -28,6 +28,7 @@ use docket_postgres::{PostgresBus, PostgresKeyStore, PostgresLog, PostgresOption
 use docket_sagas::{CoordinatorPorts, Shown};
 use docket_sqlite::{SqliteBus, SqliteKeyStore, SqliteLog};
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use crate::clock::SystemClock;
 use crate::ids::SystemIds;
@@ -124,7 +125,12 @@ pub async fn open(
 impl Opened {
     /// What a coordinator on this node stands on.
     #[must_use]
-    pub fn coordinator_ports(&self, tail: Tail, shown: Arc<dyn Shown>) -> CoordinatorPorts {
+    pub fn coordinator_ports(
+        &self,
+        tail: Tail,
+        shown: Arc<dyn Shown>,
+        node: Uuid,
+    ) -> CoordinatorPorts {
         CoordinatorPorts {
             desk: self.desk.clone(),
             table: Arc::clone(&self.table),
@@ -132,7 +138,7 @@ impl Opened {
             nodes: Arc::clone(&self.nodes),
             tail,
             shown,
-            node: self.desk.ports().ids.time_ordered(),
+            node,
         }
     }
 }

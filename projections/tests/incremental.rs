@@ -139,6 +139,7 @@ async fn check(history: Vec<Step>, batch_events_max: usize, fed_every: usize, ho
         batch_events_max,
         batch_bytes_max: 10_000,
         hot_tickets_max: NonZeroUsize::new(hot).expect("above zero"),
+        ..Appetite::FOLLOW
     };
     let source = Arc::new(FromLog(Arc::clone(&office.log)));
     let mut feeder = Feeder::new(source, Arc::clone(&office.log), sink.clone(), appetite);

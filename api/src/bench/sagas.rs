@@ -111,7 +111,8 @@ async fn measure(
     let node = wire::open(&scratch.installation, "bench", Box::new(|_, _| {})).await?;
     let ports = node.desk.ports();
     let tail = Tail::follow(Arc::clone(&ports.log), &*ports.bus).await?;
-    let (coordinator, coordinating) = begin(&node, tail, NothingDerived).await?;
+    let (coordinator, coordinating) =
+        begin(&node, tail, NothingDerived, node.desk.ports().ids.time_ordered()).await?;
     leads(&coordinator).await?;
     progress("opening tickets");
     let tickets = Arc::new(open_tickets(&node, plan.tickets).await?);

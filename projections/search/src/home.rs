@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use docket_engine::cursor::{Cursor, Positions};
 use parking_lot::RwLock;
+use uuid::Uuid;
 
 use crate::document::TicketWrite;
 use crate::port::{Digest, Found, IndexError, Question, SearchIndex, Standing, Writes};
@@ -14,6 +15,8 @@ use crate::tantivy_index::TantivyIndex;
 
 /// The file that names the directory of the index that answers.
 const CURRENT: &str = "current";
+/// The file that names the node.
+const NODE: &str = "node";
 /// The index of a new home.
 const FIRST: u32 = 1;
 
@@ -69,6 +72,22 @@ impl IndexHome {
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// The node whose index it is; `new` is its name when it has none yet. A node that comes back after a crash is the same
+    /// one, and nobody waits for the one that was killed.
+    ///
+    /// # Errors
+    /// When the directory cannot be read or written.
+    pub fn node(&self, new: Uuid) -> Result<Uuid, IndexError> {
+        let path = self.directory.join(NODE);
+        if let Ok(text) = fs::read_to_string(&path)
+            && let Ok(node) = text.trim().parse()
+        {
+            return Ok(node);
+        }
+        fs::write(path, new.to_string()).map_err(failed)?;
+        Ok(new)
     }
 
     /// The number of the index that answers.

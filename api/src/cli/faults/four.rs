@@ -19,7 +19,8 @@ pub(super) async fn rehearse(args: &FaultsArgs, count: usize) -> Result<(), Fail
     let opened = wire::open(&installation, "rehearsal", Box::new(|_, _| {})).await?;
     let ports = opened.desk.ports();
     let tail = Tail::follow(Arc::clone(&ports.log), &*ports.bus).await?;
-    let (sagas, coordinating) = begin(&opened, tail, NothingDerived).await?;
+    let (sagas, coordinating) =
+        begin(&opened, tail, NothingDerived, opened.desk.ports().ids.time_ordered()).await?;
     leads(&sagas).await?;
     let tickets = open_tickets(&opened, count).await?;
     for ticket in tickets {

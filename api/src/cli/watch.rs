@@ -1,0 +1,116 @@
+//! `docket watch`: what a server tells its subscribers over the WebSocket, a line of JSON an event.
+
+use std::io::Write as _;
+
+use clap::Args;
+use docket_schemas::TicketId;
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+use super::Failure;
+
+#[derive(Debug, Args)]
+pub(super) struct WatchArgs {
+    /// The server's host and port; it is spoken to without TLS
+    #[arg(long, env = "DOCKET_SERVER", value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
+    server: String,
+    /// Whose token, as `docket token` prints it
+    #[arg(long, env = "DOCKET_TOKEN", hide_env_values = true)]
+    token: String,
+    /// Only these tickets, 100 at most; without one the tenant's whole feed
+    #[arg(long, env = "DOCKET_TICKET", value_name = "ID", value_delimiter = ',')]
+    ticket: Vec<TicketId>,
+    /// Begin after this cursor; an empty one is the log's beginning, and without one it begins now
+    #[arg(long, env = "DOCKET_AFTER", value_name = "CURSOR")]
+    after: Option<String>,
+    /// End after so many events
+    #[arg(long, env = "DOCKET_COUNT", value_name = "N")]
+    count: Option<u64>,
+}
+
+pub(super) fn run(args: &WatchArgs) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(watch(args))
+}
+
+async fn watch(args: &WatchArgs) -> Result<(), Failure> {
+    let mut socket = open(args).await?;
+    let mut subscribe = json!({"op": "subscribe", "id": "watch"});
+    if args.ticket.is_empty() {
+        subscribe["all"] = true.into();
+    } else {
+        subscribe["tickets"] = json!(args.ticket);
+    }
+    if let Some(after) = &args.after {
+        subscribe["after"] = after.as_str().into();
+    }
+    socket.send(Message::text(subscribe.to_string())).await?;
+    let mut left = args.count.unwrap_or(u64::MAX);
+    while left > 0 {
+        let Some(frame) = next(&mut socket).await? else {
+            return Err("the server has ended the connection".into());
+        };
+        match frame["op"].as_str() {
+            Some("event") => {
+                print(&frame["event"])?;
+                left -= 1;
+            }
+            Some("error") => return Err(reason(&frame["problem"]).into()),
+            Some("resync") => {
+                let cursor = frame["cursor"].as_str().unwrap_or_default();
+                return Err(format!("too slow for this feed: go on with --after {cursor}").into());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+async fn open(args: &WatchArgs) -> Result<WebSocketStream<TcpStream>, Failure> {
+    let server = &args.server;
+    let stream = TcpStream::connect(server)
+        .await
+        .map_err(|error| format!("nobody listens at {server}: {error}"))?;
+    let mut request = format!("ws://{server}/v1/live").into_client_request()?;
+    let bearer = HeaderValue::try_from(format!("Bearer {}", args.token.trim()))?;
+    request.headers_mut().insert(AUTHORIZATION, bearer);
+    match client_async(request, stream).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(Error::Http(answer)) => {
+            let body = answer.body().as_deref().unwrap_or_default();
+            let problem: Value = serde_json::from_slice(body).unwrap_or_default();
+            let status = answer.status();
+            Err(format!("the server refuses with {status}: {}", reason(&problem)).into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The next frame of text; none once the server has ended the connection.
+async fn next(socket: &mut WebSocketStream<TcpStream>) -> Result<Option<Value>, Failure> {
+    loop {
+        match socket.next().await.transpose()? {
+            Some(Message::Text(text)) => return Ok(Some(serde_json::from_str(&text)?)),
+            Some(Message::Close(_)) | None => return Ok(None),
+            Some(_) => {}
+        }
+    }
+}
+
+/// A line at once: whoever reads it waits for it.
+fn print(event: &Value) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{event}")?;
+    Ok(out.flush()?)
+}
+
+fn reason(problem: &Value) -> String {
+    let text = |name: &str| problem[name].as_str().map(str::to_owned);
+    text("detail").or_else(|| text("title")).unwrap_or_else(|| "without a reason".to_owned())
+}
