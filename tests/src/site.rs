@@ -125,6 +125,14 @@ impl Site {
         docket(&self.binary, &self.environment())
     }
 
+    /// The variables by which a script's `docket` commands act on this site, and the program as `DOCKET_BIN`.
+    #[must_use]
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let mut variables = self.environment();
+        variables.push(("DOCKET_BIN".to_owned(), self.binary.display().to_string()));
+        variables
+    }
+
     fn environment(&self) -> Vec<(String, String)> {
         let data = ("DOCKET_DATA".to_owned(), self.data().display().to_string());
         std::iter::once(data).chain(self.settings.iter().cloned()).collect()

@@ -1,4 +1,4 @@
-//! Installs the servers that are missing, where that can be done without a question.
+//! Installs the servers and tools that are missing, where that can be done without a question.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -18,6 +18,10 @@ pub(crate) fn what_is_missing(database: bool, nats: bool, signals: &Signals) -> 
     }
     if nats && nats::program().is_none() {
         packages.push("nats-server");
+    }
+    // The tour of the README is walked as it stands.
+    if edge::program("curl").is_none() {
+        packages.push("curl");
     }
     if packages.is_empty() {
         return Ok(());
