@@ -39,7 +39,7 @@ pub struct Document {
 #[derive(Debug)]
 enum Waiting {
     Bytes(Box<[u8]>),
-    Encoded(Change),
+    Encoded(Box<Change>),
 }
 
 impl Waiting {
@@ -48,7 +48,7 @@ impl Waiting {
             Self::Bytes(bytes) => {
                 Change::try_from(&*bytes).map_err(|error| DocumentError(error.into()))
             }
-            Self::Encoded(change) => Ok(change),
+            Self::Encoded(change) => Ok(*change),
         }
     }
 }
@@ -99,7 +99,7 @@ impl Document {
         self.waiting.push(if change.is_empty() {
             Waiting::Bytes(change.raw_bytes().into())
         } else {
-            Waiting::Encoded(change)
+            Waiting::Encoded(Box::new(change))
         });
     }
 
@@ -115,7 +115,7 @@ impl Document {
         let live =
             self.live.get_or_insert_with(|| Automerge::new().with_actor(GENESIS_ACTOR.into()));
         if let Some((tenant, ticket)) = self.unborn.take() {
-            self.waiting.insert(0, Waiting::Encoded(genesis(&tenant, ticket)));
+            self.waiting.insert(0, Waiting::Encoded(Box::new(genesis(&tenant, ticket))));
         }
         if !self.waiting.is_empty() {
             let waiting = std::mem::take(&mut self.waiting).into_iter();

@@ -172,7 +172,7 @@ fn measured<R>(measuring: impl Future<Output = Result<R, WireError>>) -> Result<
     let report = runtime.block_on(measuring);
     // Not waiting for a load that was interrupted.
     runtime.shutdown_background();
-    Ok(report?)
+    report
 }
 
 fn print<R: Serialize>(json: bool, report: &R, table: fn(&R) -> String) -> Result<(), Failure> {

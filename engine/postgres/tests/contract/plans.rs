@@ -45,9 +45,9 @@ async fn no_call_walks_the_log() {
             let id = first + number as u64;
             after(placed(&plain[number])[0].position, draft(ticket(id), id + 60))
         });
-        append(&shared, units(replies)).await.iter().for_each(|outcome| {
-            placed(outcome);
-        });
+        for outcome in append(&shared, units(replies)).await {
+            placed(&outcome);
+        }
         let claim = taking(ticket(first + 51), first + 51, &[SlotKey::claim(ticket(first))]);
         for outcome in append(&shared, units([reply, opening(claim)])).await {
             placed(&outcome);
