@@ -30,7 +30,7 @@ use super::Routes;
 use crate::app::App;
 pub(super) use as_of::{Waited, as_of, store_problem, wanted};
 pub(super) use enter::{Envelope, Head, check_feed};
-pub(super) use found::found;
+pub(super) use found::{found, own_tickets};
 pub(super) use list::{check_find, present_all};
 pub(super) use patch::{PatchTicket, bulk_change};
 pub(super) use refusal::problem;

@@ -84,10 +84,11 @@ impl Coordinator {
                 Some(Err(Unbegun::Failed(error))) => return Err(error),
                 // What is stored without a saga was stored beside none: the key had named something else.
                 Some(Err(Unbegun::Stored)) => {
-                    let known = self.started(tenant, start.command_id, start.request_mac).await?;
+                    let known = self.stored(tenant, start.command_id, start.request_mac).await?;
                     return known.ok_or(SagaError::KeyReused);
                 }
-                // The same request came twice at once, and the other one's is being written.
+                // The same request came twice at once, and the other one's is being written; or this node led its
+                // partition no more, and what was written of it is in the log, or soon will be.
                 None => tokio::time::sleep(SETTLED_RESTS_FOR).await,
             }
         }
@@ -131,7 +132,7 @@ impl Coordinator {
         if beginning.is_some() {
             return Ok(None);
         }
-        let first_row = first_row.await.map_err(|_| DeskError::Stopping)?;
+        let Ok(first_row) = first_row.await else { return Ok(None) };
         Ok(Some(first_row.map(|(state, written)| (state, written, over))))
     }
 
@@ -149,6 +150,15 @@ impl Coordinator {
         if request_mac.is_none() {
             return Ok(None);
         }
+        self.stored(tenant, command, request_mac).await
+    }
+
+    async fn stored(
+        &self,
+        tenant: &Tenant,
+        command: CommandId,
+        request_mac: Option<Mac>,
+    ) -> Result<Option<StartedSaga>, SagaError> {
         let id = derivation::saga_of(command);
         let log = &self.shared.ports.desk.ports().log;
         let partition = Stream::saga(id).partition(tenant);

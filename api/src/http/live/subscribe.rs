@@ -9,19 +9,22 @@ use docket_engine::policy::{Action, Audience, Relation, Verdict, may};
 use docket_engine::ports::log::StreamRead;
 use docket_engine::ticket::Ticket;
 use docket_schemas::{
-    Event, EventType, Partition, Position, Stream, Tenant, TicketEvent, TicketId,
+    Event, EventType, Partition, PersonId, Position, Stream, Tenant, TicketEvent, TicketId,
 };
 
 use crate::app::App;
 use crate::auth::Token;
 use crate::http::tickets::enter::enter;
-use crate::http::tickets::problem;
+use crate::http::tickets::{own_tickets, problem, store_problem};
 use crate::live::hub::Registration;
 use crate::live::outbox::{Listener, SubscriptionNumber};
-use crate::problem::Problem;
+use crate::problem::{Code, FieldError, Problem};
 
 /// Most events of one ticket that are read at once when a subscription catches up.
 const READ_AT_ONCE_MAX: usize = 20;
+
+/// Most own tickets of a customer who follows all of them.
+const OWN_TICKETS_MAX: usize = 1_000;
 
 /// A subscription to tickets.
 pub(super) struct Subscription {
@@ -30,7 +33,15 @@ pub(super) struct Subscription {
     pub(super) audience: Audience,
     /// Up to where the peer was told.
     pub(super) positions: Positions,
-    tickets: Vec<(TicketId, Registration)>,
+    follows: Follows,
+}
+
+/// What a subscription follows.
+enum Follows {
+    /// These tickets, each by its name.
+    Named(Vec<(TicketId, Registration)>),
+    /// Whatever tickets are its caller's; these were when it began.
+    Own(Registration, Vec<TicketId>),
 }
 
 /// Refuses a caller who may not follow a ticket, and says which part of it they get.
@@ -60,32 +71,71 @@ impl Subscription {
             (*ticket, app.live.hub.to_ticket(tenant, *ticket, number, listener))
         };
         let tickets: Vec<_> = tickets.iter().map(enter).collect();
+        let named = tickets.iter().map(|(ticket, _)| *ticket);
         let positions = match (after, audience) {
             (Some(after), _) => after,
             (None, Audience::Staff) => app.desk.ports().log.heads().await?,
-            (None, Audience::Customer) => newest_shown(app, tenant, &tickets).await?,
+            (None, Audience::Customer) => newest_shown(app, tenant, named).await?,
         };
-        Ok(Self { id, audience, positions, tickets })
+        Ok(Self { id, audience, positions, follows: Follows::Named(tickets) })
+    }
+
+    /// Enters a customer for all tickets that are theirs, now or later. Which they are now the view says, once it has come
+    /// to where the customer is entered.
+    pub(super) async fn begin_own(
+        app: &App,
+        tenant: &Tenant,
+        (id, person): (String, PersonId),
+        after: Option<Positions>,
+        (number, listener): (SubscriptionNumber, Arc<dyn Listener>),
+    ) -> Result<Self, Problem> {
+        let registration = app.live.hub.as_person(tenant, person, number, listener);
+        let shown = app.views.freshness.wait_for(&registration.from).await;
+        if !shown.map_err(store_problem)? {
+            let problem = Problem::new(Code::Unavailable);
+            return Err(problem.detail("the tickets view is behind: subscribe again"));
+        }
+        let tickets = own_tickets(app, tenant, person, OWN_TICKETS_MAX).await?;
+        if tickets.len() > OWN_TICKETS_MAX {
+            let message = "has more tickets than can be followed at once: name them";
+            let error = FieldError::beyond("all", message, OWN_TICKETS_MAX);
+            return Err(Problem::new(Code::Invalid).error(error));
+        }
+        let positions = match after {
+            Some(after) => after,
+            None => newest_shown(app, tenant, tickets.iter().copied()).await.map_err(problem)?,
+        };
+        let follows = Follows::Own(registration, tickets);
+        Ok(Self { id, audience: Audience::Customer, positions, follows })
     }
 
     /// The tickets with the position up to which each has to be read from the log: what lies beyond is heard.
     pub(super) fn missed(&self, tenant: &Tenant) -> Missed {
         let mut tickets: BTreeMap<Partition, Vec<Stretch>> = BTreeMap::new();
-        for (ticket, registration) in &self.tickets {
-            let stream = Stream::ticket(*ticket);
+        let mut missed = |ticket: TicketId, registration: &Registration| {
+            let stream = Stream::ticket(ticket);
             let partition = stream.partition(tenant);
             let after = self.positions.get(partition);
             let to = registration.from.get(partition);
             let read = StreamRead { tenant: tenant.clone(), stream, after };
             let stretch = Stretch { read, to, ready: VecDeque::new(), ended: after >= to };
             tickets.entry(partition).or_default().push(stretch);
+        };
+        match &self.follows {
+            Follows::Named(named) => named.iter().for_each(|(ticket, from)| missed(*ticket, from)),
+            Follows::Own(from, own) => own.iter().for_each(|ticket| missed(*ticket, from)),
         }
         Missed(tickets)
     }
 
     /// Whether it is told of an event: one of its tickets', and not told before.
     pub(super) fn awaits(&self, event: &Event) -> bool {
-        let followed = self.tickets.iter().any(|(ticket, _)| ticket.uuid() == event.stream.id);
+        let followed = match &self.follows {
+            Follows::Named(tickets) => {
+                tickets.iter().any(|(ticket, _)| ticket.uuid() == event.stream.id)
+            }
+            Follows::Own(..) => true,
+        };
         followed && event.position > self.positions.get(event.partition)
     }
 
@@ -98,8 +148,15 @@ impl Subscription {
         if enter(app, token, ticket, Action::ReadHistory).await.is_ok() {
             return true;
         }
-        self.tickets.retain(|(followed, _)| *followed != ticket);
+        if let Follows::Named(tickets) = &mut self.follows {
+            tickets.retain(|(followed, _)| *followed != ticket);
+        }
         false
+    }
+
+    /// Whether its caller named the tickets, and is told when one of them is theirs no more.
+    pub(super) const fn is_by_name(&self) -> bool {
+        matches!(self.follows, Follows::Named(_))
     }
 }
 
@@ -120,18 +177,18 @@ fn changes_readers(event: &Event) -> bool {
 async fn newest_shown(
     app: &App,
     tenant: &Tenant,
-    tickets: &[(TicketId, Registration)],
+    tickets: impl Iterator<Item = TicketId> + Send,
 ) -> Result<Positions, DeskError> {
     let mut positions = Positions::START;
-    for (ticket, _) in tickets {
+    for ticket in tickets {
         let newest = |ticket: &mut Ticket| {
             let nodes = ticket.graph.nodes().iter().rev();
             let mut shown =
                 nodes.filter(|node| node.public && node.event_type != TicketEvent::HeadsJoined);
             shown.next().map_or(0, |node| node.position)
         };
-        let newest = app.desk.look(tenant, *ticket, newest).await?;
-        let partition = Stream::ticket(*ticket).partition(tenant);
+        let newest = app.desk.look(tenant, ticket, newest).await?;
+        let partition = Stream::ticket(ticket).partition(tenant);
         positions.advance(partition, newest.unwrap_or(0));
     }
     Ok(positions)

@@ -1,9 +1,9 @@
-//! All tickets that a filter names, for work over many.
+//! All tickets that a filter names, or that are a person's, for work over many.
 
 use axum::http::Uri;
 use docket_engine::cursor::Positions;
-use docket_projections::query::{ListQuery, Viewer};
-use docket_schemas::{Tenant, TicketId};
+use docket_projections::query::{ListQuery, TicketFilter, Viewer};
+use docket_schemas::{PersonId, Tenant, TicketId};
 
 use super::as_of::ask;
 use super::filters::{FILTERS, filter, sort};
@@ -28,11 +28,31 @@ pub(in crate::http) async fn found(
         return Err(malformed());
     }
     let filter = filter(app, tenant, &given).await?;
+    walk(app, (tenant, Viewer::Staff), filter, wanted, max).await
+}
+
+/// The ids of the tickets of which a person is requester or follower, by age, `max` at most and one more.
+pub(in crate::http) async fn own_tickets(
+    app: &App,
+    tenant: &Tenant,
+    person: PersonId,
+    max: usize,
+) -> Result<Vec<TicketId>, Problem> {
+    walk(app, (tenant, Viewer::Customer(person)), TicketFilter::default(), None, max).await
+}
+
+async fn walk(
+    app: &App,
+    (tenant, viewer): (&Tenant, Viewer),
+    filter: TicketFilter,
+    wanted: Option<&Positions>,
+    max: usize,
+) -> Result<Vec<TicketId>, Problem> {
     let (store, mut tickets, mut after) = (&app.views.store, Vec::new(), None);
     loop {
         let query = ListQuery {
             tenant: tenant.clone(),
-            viewer: Viewer::Staff,
+            viewer,
             filter: filter.clone(),
             sort: sort(None)?,
             after,

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::ws::{Message, WebSocket};
+use docket_engine::cursor::Positions;
 use docket_engine::desk::DeskError;
 use docket_schemas::{Role, TicketId};
 use futures_util::FutureExt as _;
@@ -188,7 +189,7 @@ impl Session {
         };
         let tickets = match (&frame.tickets, frame.all) {
             (None, true) if self.token.role == Role::Customer => {
-                return Err(Problem::invalid("all", "name your `tickets` instead"));
+                return self.begin_own(frame, after.map(|after| after.positions)).await;
             }
             (None, true) => {
                 self.check_feed()?;
@@ -227,6 +228,24 @@ impl Session {
             (self.next_subscription, listener),
         );
         Ok(Admitted::Tickets(Box::new(begun.await.map_err(problem)?)))
+    }
+
+    /// A customer's tickets, all of them, now and later.
+    async fn begin_own(
+        &mut self,
+        frame: &Subscribe,
+        after: Option<Positions>,
+    ) -> Result<Admitted, Problem> {
+        let (_, person) = self.app.caller(&self.token).await.map_err(problem)?;
+        self.next_subscription += 1;
+        let begun = Subscription::begin_own(
+            &self.app,
+            &self.token.tenant,
+            (frame.id.clone(), person.id),
+            after,
+            (self.next_subscription, Arc::clone(&self.outbox) as _),
+        );
+        Ok(Admitted::Tickets(Box::new(begun.await?)))
     }
 
     fn unsubscribe(&mut self, id: &str) -> Result<(), Problem> {

@@ -61,6 +61,9 @@ impl Session {
             return Ok(());
         }
         if !subscription.still_reads(&self.app, &self.token, &shown.event).await {
+            if !subscription.is_by_name() {
+                return Ok(());
+            }
             let id = subscription.id.clone();
             let ended = error(Some(&id), &Problem::not_found());
             return self.put(ended.to_string()).await;
