@@ -368,11 +368,12 @@ async fn what_a_list_cannot_be_asked_is_refused() {
         let auditor = node.client(&site.token("auditor", "olga"));
         let seen = get(&auditor, "/v1/projections").await;
         assert_eq!(seen["projections"][0]["name"], "tickets");
+        assert_eq!(seen["projections"][1]["name"], "search");
         let metrics = node.anonymous().get("/metrics").send().await.expect_status(200);
         let text = String::from_utf8_lossy(&metrics.body).into_owned();
         for name in ["docket_projection_lag_events{", "docket_projection_lag_seconds{"] {
             let lines = text.lines().filter(|line| line.starts_with(name)).count();
-            assert_eq!(lines, 16, "{name}");
+            assert_eq!(lines, 2 * 16, "{name}: each partition of view and index");
         }
     })
     .await;
