@@ -18,10 +18,6 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// A batch of so few events is what following looks like: no pause after it.
 const FOLLOWED_EVENTS: usize = 32;
 
-/// After a batch of more events than these, what comes next is let gather for longer than the batch took: many of its
-/// events will be about the same tickets.
-const GATHERED_EVENTS: usize = 3_000;
-
 /// First pause after a failure; each further one is twice as long.
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(50);
 /// Longest pause after failures.
@@ -112,9 +108,8 @@ impl Runner {
         if events <= FOLLOWED_EVENTS {
             return;
         }
-        let pause = if events > GATHERED_EVENTS { took * 2 } else { took / 2 };
         tokio::select! {
-            () = sleep(pause.max(self.feeder.appetite().rest_min).min(PAUSE_MAX)) => {}
+            () = sleep((took / 2).max(self.feeder.appetite().rest_min).min(PAUSE_MAX)) => {}
             () = self.awaited.hurried() => {}
         }
     }
