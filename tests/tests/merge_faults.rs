@@ -15,7 +15,7 @@ const KINDS: [&str; 4] = ["kill", "transient", "business", "twice"];
 /// Rehearsals at once: most of their time they wait for a commit of the index, or for a dead process's lease.
 const AT_ONCE: usize = 6;
 /// Of so many cases a short run takes one; the four matrices begin at different ones.
-const SHORT_TAKES_ONE_OF: usize = 5;
+const SHORT_TAKES_ONE_OF: usize = 7;
 /// Appends of a rehearsal among which a merge's and an unmerge's are, counted from 1.
 const APPENDS: std::ops::RangeInclusive<usize> = 4..=16;
 

@@ -1,11 +1,13 @@
 //! Faults on purpose at every boundary of every step and undo: each saga ends done, undone or parked, done has all its
 //! effects once, undone has none left.
 
-use docket_tests::Rehearsal;
+use docket_tests::{Rehearsal, is_long};
 use serde_json::Value;
 
 const DEFINITION: &str = "bench-four";
 const STEPS: [&str; 4] = ["a", "b", "c", "d"];
+/// Of so many cases a short run takes one; the two backends begin at different ones.
+const SHORT_TAKES_ONE_OF: usize = 3;
 /// Cases that run at the same time: each waits most of the time.
 const AT_ONCE: usize = 8;
 const KINDS: [&str; 4] = ["kill", "transient", "business", "twice"];
@@ -67,8 +69,12 @@ fn expected(fault: &str) -> &'static [&'static str] {
     }
 }
 
-async fn run(place: impl AsyncFn() -> Rehearsal) {
-    let (cases, mut told) = (cases(), std::collections::BTreeMap::<String, usize>::new());
+async fn run(offset: usize, place: impl AsyncFn() -> Rehearsal) {
+    let mut cases = cases();
+    if !is_long() {
+        cases = cases.into_iter().skip(offset).step_by(SHORT_TAKES_ONE_OF).collect();
+    }
+    let mut told = std::collections::BTreeMap::<String, usize>::new();
     let mut running = tokio::task::JoinSet::new();
     for fault in &cases {
         if running.len() == AT_ONCE {
@@ -103,10 +109,10 @@ async fn meet(place: Rehearsal, fault: &str) -> String {
 
 #[tokio::test]
 async fn on_sqlite_every_saga_ends_done_undone_or_parked() {
-    run(async || Rehearsal::sqlite()).await;
+    run(0, async || Rehearsal::sqlite()).await;
 }
 
 #[tokio::test]
 async fn on_postgresql_every_saga_ends_done_undone_or_parked() {
-    run(Rehearsal::postgres).await;
+    run(1, Rehearsal::postgres).await;
 }
