@@ -279,7 +279,8 @@ fn poison(group: &Group, reason: String) -> Poison {
 }
 
 /// An error with its sources, for operators.
-pub(crate) fn told(error: &dyn std::error::Error) -> String {
+#[must_use]
+pub fn told(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -9,7 +9,7 @@ pub use sink::{Batch, News, Poison, Sink, SinkError, Span, Taken};
 mod source;
 pub use source::{EventSource, FromLog};
 mod folder;
-pub use folder::{Folded, Folder, TicketKey, fold_ticket, opened};
+pub use folder::{Folded, Folder, TicketKey, fold_ticket, opened, told};
 mod feeder;
 pub use feeder::{Appetite, Fed, FeedError, Feeder};
 mod progress;

@@ -4,10 +4,13 @@ mod get;
 mod list;
 mod operate;
 
-use axum::http::Method;
+use axum::Json;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use docket_engine::cursor::Cursor;
 use docket_engine::desk::DeskError;
 use docket_engine::policy::{SagaAction, Verdict, may_with_saga};
-use docket_sagas::{SagaError, State};
+use docket_sagas::{SagaError, StartedSaga, State};
 use docket_schemas::Principal;
 use serde_json::Value;
 
@@ -17,6 +20,7 @@ use super::Routes;
 use super::tickets::problem;
 use crate::app::App;
 use crate::auth::Token;
+use crate::http::header::{DOCKET_POSITION, IDEMPOTENCY_REPLAYED};
 use crate::present::{Names, saga::present};
 use crate::problem::{Code, Problem};
 
@@ -64,6 +68,27 @@ impl Whose {
 pub(super) async fn view(app: &App, token: &Token, state: &State) -> Result<Value, Problem> {
     let names = Names { desk: &app.desk, tenant: &token.tenant };
     present(names, &app.sagas, state, app.now()).await.map_err(problem)
+}
+
+/// The answer to who has begun one: it goes on by itself, and is to be found at `location`.
+pub(super) fn accepted(
+    app: &App,
+    started: &StartedSaga,
+    location: String,
+    body: Value,
+) -> Response {
+    let mut response = (StatusCode::ACCEPTED, Json(body)).into_response();
+    let position = Cursor { incarnation: app.desk.incarnation(), positions: started.written };
+    let headers = response.headers_mut();
+    for (name, text) in [(DOCKET_POSITION, position.to_string()), (header::LOCATION, location)] {
+        if let Ok(value) = HeaderValue::try_from(text) {
+            headers.insert(name, value);
+        }
+    }
+    if started.replayed {
+        headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
 }
 
 /// A failure as callers are told.

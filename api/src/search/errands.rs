@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use docket_engine::keyring::Keyring;
 use docket_engine::ports::log::EventLog;
+use docket_projections::told;
 use docket_search::drift::{Difference, diff};
 use docket_search::errands::{Errand, LOOKED_EVERY, Taken, end_taken, take};
 use docket_search::home::IndexHome;
@@ -83,15 +84,6 @@ impl Errands {
     /// # Errors
     /// Why it was not done, as operators read it.
     pub async fn do_one(&self, errand: Errand, course: &Course) -> Result<String, String> {
-        let told = |error: &(dyn std::error::Error + 'static)| {
-            let mut text = error.to_string();
-            let mut next = error.source();
-            while let Some(cause) = next {
-                text = format!("{text}: {cause}");
-                next = cause.source();
-            }
-            text
-        };
         let on_progress = |rebuilding: Rebuilding| {
             course.events.store(rebuilding.events, Ordering::Relaxed);
             course.of.store(rebuilding.of, Ordering::Relaxed);
@@ -124,7 +116,7 @@ impl Errands {
             let strangers: Vec<_> =
                 some.iter().filter(|one| one.ticket.is_none()).map(|one| one.place).collect();
             let mended = self.indexer.mend(&tickets, &strangers).await;
-            mended.map_err(|error| error.to_string())?;
+            mended.map_err(|error| told(&error))?;
         }
         Ok(found.len())
     }
@@ -141,6 +133,6 @@ impl Errands {
             course.events.fetch_add(events as u64, Ordering::Relaxed);
         };
         let compared = diff(&index, &self.log, &self.keyring, on_events).await;
-        compared.map(|(_, differences)| differences).map_err(|error| error.to_string())
+        compared.map(|(_, differences)| differences).map_err(|error| told(&error))
     }
 }

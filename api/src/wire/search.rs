@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use docket_projections::told;
 use docket_search::home::IndexHome;
 
 use super::{Installation, WireError};
@@ -33,9 +34,7 @@ pub async fn search_index(
     let threads = threads.min(QUESTION_THREADS_MAX);
     let place = directory.display().to_string();
     let opened = tokio::task::spawn_blocking(move || IndexHome::open(&directory, threads)).await?;
-    let home = opened.map_err(|error| {
-        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-        format!("cannot use the search index at {place}: {error}: {cause}")
-    })?;
+    let home = opened
+        .map_err(|error| format!("cannot use the search index at {place}: {}", told(&error)))?;
     Ok(Arc::new(home))
 }

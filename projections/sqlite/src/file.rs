@@ -13,11 +13,15 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
 
 use crate::failure::{OpenError, failed};
 
 /// How long a write waits for another process that writes the same file.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a connection that was refused at once rests before it comes again.
+const BUSY_AGAIN: Duration = Duration::from_millis(10);
 
 /// How long a read waits for a free connection.
 const READER_WAIT: Duration = Duration::from_secs(5);
@@ -57,7 +61,7 @@ impl File {
     pub(crate) async fn open(path: &Path) -> Result<Self, OpenError> {
         let failed = |source| OpenError::Open { path: path.to_owned(), source };
         let options = options(path);
-        let mut writer = options.connect().await.map_err(failed)?;
+        let mut writer = connect(&options).await.map_err(failed)?;
         // In one transaction that begins as a write: two processes may open a new file at the same time.
         let mut migrating = writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
         let migrated = MIGRATIONS.run_direct(None, &mut *migrating, false).await;
@@ -81,7 +85,7 @@ impl File {
             let mut kept = file.writer.lock().await;
             let mut connection = match kept.take() {
                 Some(connection) => connection,
-                None => file.options.connect().await.map_err(failed)?,
+                None => connect(&file.options).await.map_err(failed)?,
             };
             // After a failure the connection is closed, which rolls back whatever state it was in.
             run(&mut connection, "BEGIN IMMEDIATE").await?;
@@ -119,6 +123,27 @@ impl File {
         };
         detached(reading).await
     }
+}
+
+/// A connection that writes. Of two that turn one new file to a write-ahead log at once SQLite refuses one, whatever its
+/// busy timeout says; that one comes again.
+async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+    let mut answer = options.connect().await;
+    let again = async {
+        while answer.as_ref().is_err_and(is_busy) {
+            sleep(BUSY_AGAIN).await;
+            answer = options.connect().await;
+        }
+    };
+    // Whatever the last attempt said is the answer.
+    let _ = timeout(BUSY_WAIT, again).await;
+    answer
+}
+
+/// <https://www.sqlite.org/rescode.html>: `SQLITE_BUSY` and `SQLITE_LOCKED` in the low byte of a result code.
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
 }
 
 /// Dropping the future that waits neither cancels nor tears what it waits for.

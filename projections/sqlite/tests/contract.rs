@@ -42,3 +42,15 @@ impl ViewHarness for Directory {
 }
 
 docket_projections::view_contract!(Directory::new());
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_file_may_be_opened_by_many_at_once() {
+    let directory = Directory::new();
+    let opening = (0..8).map(|_| {
+        let path = directory.0.join("views.db");
+        tokio::spawn(async move { SqliteViews::open(path).await.map(drop) })
+    });
+    for opened in opening.collect::<Vec<_>>() {
+        opened.await.expect("a task").expect("a store");
+    }
+}

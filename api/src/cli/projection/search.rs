@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use docket_engine::cursor::Positions;
-use docket_projections::{PartitionSet, Sink as _};
+use docket_projections::{PartitionSet, Sink as _, told};
 use docket_search::errands::{Errand, Outcome, ask};
 use docket_search::home::IndexHome;
 use docket_search::port::SearchIndex as _;
@@ -101,7 +101,7 @@ async fn do_here(errands: &Errands, errand: Errand, bar: &ProgressBar) -> Result
     let course = Course::default();
     // Nobody feeds it here: what it holds is what its last commit says.
     let begun = errands.indexer.checkpoints(PartitionSet::ALL).await;
-    begun.map_err(|error| error.to_string())?;
+    begun.map_err(|error| told(&error))?;
     let doing = errands.do_one(errand, &course);
     draw(doing, &course, bar).await
 }
@@ -121,10 +121,7 @@ async fn ask_node(
     Ok(match ask(path, errand, id, on_progress).await? {
         Outcome::Done(what) => Ok(what),
         Outcome::Failed(reason) => Err(reason),
-        Outcome::NotTaken => {
-            let cause = std::error::Error::source(why).map(ToString::to_string).unwrap_or_default();
-            Err(format!("{why}: {cause}; and no node has it open"))
-        }
+        Outcome::NotTaken => Err(format!("{}; and no node has it open", told(why))),
     })
 }
 
@@ -133,9 +130,7 @@ pub(super) async fn compare(indexes: &Indexes) -> Result<ExitCode, Failure> {
     let mut differing = 0;
     for path in indexes.some()? {
         let home = IndexHome::look(path).map_err(|error| {
-            let cause =
-                std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            format!("search of {}: {error}: {cause}; repair it with --repair", name(path))
+            format!("search of {}: {}; repair it with --repair", name(path), told(&error))
         })?;
         let (errands, course, bar) = (indexes.errands(home), Course::default(), bar()?);
         bar.set_message(name(path));

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
-use docket_engine::cursor::Cursor;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use docket_engine::policy::SagaAction;
 use docket_sagas::{BULK, BULK_TICKETS_MAX, BulkRequest, Job, StartedSaga};
 use docket_schemas::TicketId;
@@ -17,8 +15,7 @@ use super::view;
 use crate::app::App;
 use crate::auth::Token;
 use crate::http::body::Payload;
-use crate::http::header::{DOCKET_POSITION, IDEMPOTENCY_REPLAYED};
-use crate::http::sagas::{admit, saga_problem};
+use crate::http::sagas::{accepted, admit, saga_problem};
 use crate::http::tickets::{Envelope, Head, PatchTicket, bulk_change, found, problem, wanted};
 use crate::problem::{Code, FIELD_ERRORS_MAX, FieldError, Problem};
 
@@ -116,18 +113,6 @@ fn named(ids: &[String]) -> Result<Vec<TicketId>, Problem> {
 
 fn begun(app: &App, started: &StartedSaga) -> Result<Response, Problem> {
     let job = Job::of(&started.state).ok_or_else(|| Problem::new(Code::IdempotencyKeyReused))?;
-    let body = json!({"job": view(app, &started.state, &job)});
-    let mut response = (StatusCode::ACCEPTED, Json(body)).into_response();
-    let position = Cursor { incarnation: app.desk.incarnation(), positions: started.written };
     let location = format!("/v1/jobs/{}", started.state.id);
-    let headers = response.headers_mut();
-    for (name, text) in [(DOCKET_POSITION, position.to_string()), (header::LOCATION, location)] {
-        if let Ok(value) = HeaderValue::try_from(text) {
-            headers.insert(name, value);
-        }
-    }
-    if started.replayed {
-        headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    Ok(accepted(app, started, location, json!({"job": view(app, &started.state, &job)})))
 }

@@ -1,11 +1,8 @@
 //! `POST /v1/tickets/{id}/merge` and `/unmerge`
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use docket_engine::command::{Caller, Refusal};
-use docket_engine::cursor::Cursor;
 use docket_engine::desk::DeskError;
 use docket_engine::policy::Action;
 use docket_sagas::{MergeRequest, SagaError, StartedSaga, start_of};
@@ -18,9 +15,8 @@ use super::refusal::{explained, problem};
 use crate::app::App;
 use crate::auth::Token;
 use crate::http::body::Payload;
-use crate::http::header::{DOCKET_POSITION, IDEMPOTENCY_REPLAYED};
 use crate::http::path::TicketPath;
-use crate::http::sagas::{saga_problem, view};
+use crate::http::sagas::{accepted, saga_problem, view};
 use crate::problem::{Code, FieldError, Problem};
 
 /// The body of a merge.
@@ -168,18 +164,6 @@ async fn begun(
         Err(error) => return Err(saga_problem(error)),
     };
     let body = json!({"saga": view(app, token, &started.state).await?});
-    let mut response = (StatusCode::ACCEPTED, Json(body)).into_response();
-    let incarnation = app.desk.incarnation();
-    let position = Cursor { incarnation, positions: started.written };
     let location = format!("/v1/sagas/{}", started.state.id);
-    let headers = response.headers_mut();
-    for (name, text) in [(DOCKET_POSITION, position.to_string()), (header::LOCATION, location)] {
-        if let Ok(value) = HeaderValue::try_from(text) {
-            headers.insert(name, value);
-        }
-    }
-    if started.replayed {
-        headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    Ok(accepted(app, &started, location, body))
 }
