@@ -1,9 +1,12 @@
 //! Strict JSON: what is ambiguous or cannot be stored is refused, and every refusal names its field.
 
+mod object;
 mod shape;
 mod tree;
 
 use serde::Deserialize;
+
+pub use object::Object;
 
 use crate::problem::{Code, FieldError, Problem};
 
@@ -18,7 +21,10 @@ pub const JSON_VALUES_MAX: usize = 20_000;
 /// # Errors
 /// 400 `malformed_json` with line and column, 422 `invalid` naming the fields.
 pub fn parse<'de, T: Deserialize<'de>>(document: &'de [u8]) -> Result<T, Problem> {
-    let tree = tree::parse(document)?;
+    typed(tree::parse(document)?)
+}
+
+fn typed<'de, T: Deserialize<'de>>(tree: tree::Node<'de>) -> Result<T, Problem> {
     T::deserialize(tree).map_err(|error: shape::ShapeError| invalid(vec![error.into()]))
 }
 

@@ -97,7 +97,7 @@ fn form(unexpected: &Unexpected<'_>) -> &'static str {
 }
 
 impl<'de> Node<'de> {
-    fn unexpected(&self) -> Unexpected<'_> {
+    pub(super) fn unexpected(&self) -> Unexpected<'_> {
         match self {
             Self::Null => Unexpected::Unit,
             Self::Bool(value) => Unexpected::Bool(*value),

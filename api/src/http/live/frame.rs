@@ -2,11 +2,10 @@
 
 use docket_schemas::TicketId;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::http::header::IDEMPOTENCY_KEY_CHARS_MAX;
-use crate::http::json;
+use crate::http::json::{self, Object};
 use crate::http::tickets::add_message::AddMessage;
 use crate::http::tickets::patch::PatchTicket;
 use crate::problem::{Code, FieldError, Problem};
@@ -96,37 +95,36 @@ pub(super) struct Refused {
 
 /// Reads a frame.
 pub(super) fn read(text: &[u8]) -> Result<Frame, Refused> {
-    let mut fields: Map<String, Value> =
-        json::parse(text).map_err(|problem| Refused { id: None, problem })?;
-    let id = fields.get("id").and_then(Value::as_str).map(str::to_owned);
-    frame(&mut fields).map_err(|problem| Refused { id, problem })
+    let fields = Object::parse(text).map_err(|problem| Refused { id: None, problem })?;
+    let id = fields.text("id").map(str::to_owned);
+    frame(fields).map_err(|problem| Refused { id, problem })
 }
 
-fn frame(fields: &mut Map<String, Value>) -> Result<Frame, Problem> {
-    let op = match fields.remove("op") {
-        Some(Value::String(op)) => op,
-        Some(_) => return Err(Problem::invalid("op", "is not a text")),
-        None => return Err(Problem::invalid("op", "is missing")),
+fn frame(mut fields: Object<'_>) -> Result<Frame, Problem> {
+    let op = fields.take(&["op"]);
+    let Some(op) = op.text("op") else {
+        let wrong = if op.has("op") { "is not a text" } else { "is missing" };
+        return Err(Problem::invalid("op", wrong));
     };
-    Ok(match op.as_str() {
-        "auth" => Frame::Auth(typed(fields)?),
-        "subscribe" => Frame::Subscribe(checked(typed(fields)?, |frame: &Subscribe| &frame.id)?),
-        "unsubscribe" => Frame::Unsubscribe(checked(typed(fields)?, |frame: &Id| &frame.id)?),
-        "ping" => Frame::Ping(checked(typed(fields)?, |frame: &Id| &frame.id)?),
+    Ok(match op {
+        "auth" => Frame::Auth(fields.typed()?),
+        "subscribe" => Frame::Subscribe(checked(fields.typed()?, |frame: &Subscribe| &frame.id)?),
+        "unsubscribe" => Frame::Unsubscribe(checked(fields.typed()?, |frame: &Id| &frame.id)?),
+        "ping" => Frame::Ping(checked(fields.typed()?, |frame: &Id| &frame.id)?),
         "message" => Frame::Message(message(fields)?),
         "patch" => Frame::Patch(patch(fields)?),
-        "typing" => Frame::Typing(typed(fields)?),
-        "presence" => Frame::Presence(typed(fields)?),
+        "typing" => Frame::Typing(fields.typed()?),
+        "presence" => Frame::Presence(fields.typed()?),
         _ => return Err(Problem::invalid("op", "is not known")),
     })
 }
 
-fn message(fields: &mut Map<String, Value>) -> Result<Write<AddMessage>, Problem> {
-    let Addressed { id, ticket } = addressed(fields)?;
-    Ok(Write { id, ticket, body: typed(fields)? })
+fn message(mut fields: Object<'_>) -> Result<Write<AddMessage>, Problem> {
+    let Addressed { id, ticket } = addressed(&mut fields)?;
+    Ok(Write { id, ticket, body: fields.typed()? })
 }
 
-fn patch(fields: &mut Map<String, Value>) -> Result<Write<PatchTicket>, Problem> {
+fn patch(mut fields: Object<'_>) -> Result<Write<PatchTicket>, Problem> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Rest {
@@ -134,12 +132,13 @@ fn patch(fields: &mut Map<String, Value>) -> Result<Write<PatchTicket>, Problem>
         #[serde(default)]
         observed: Option<String>,
     }
-    let Addressed { id, ticket } = addressed(fields)?;
-    let rest: Rest = typed(fields)?;
+    let Addressed { id, ticket } = addressed(&mut fields)?;
+    let rest: Rest = fields.typed()?;
     if rest.set.contains_key("observed") {
         return Err(Problem::invalid("set.observed", "stands beside `set`, not in it"));
     }
-    let body: PatchTicket = typed(&rest.set)?;
+    // Read as the body that it is, so that errors name its fields as those of a request.
+    let body: PatchTicket = json::parse(json!(rest.set).to_string().as_bytes())?;
     Ok(Write { id, ticket, body: body.observing(rest.observed) })
 }
 
@@ -150,22 +149,13 @@ struct Addressed {
 }
 
 /// Takes out who a write is and what it is about; its id is an idempotency key.
-fn addressed(fields: &mut Map<String, Value>) -> Result<Addressed, Problem> {
-    let mut address = Map::new();
-    for name in ["id", "ticket"] {
-        address.extend(fields.remove_entry(name));
-    }
-    let address: Addressed = typed(&address)?;
+fn addressed(fields: &mut Object<'_>) -> Result<Addressed, Problem> {
+    let address: Addressed = fields.take(&["id", "ticket"]).typed()?;
     let printable = address.id.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     if !printable || !(1..=IDEMPOTENCY_KEY_CHARS_MAX).contains(&address.id.len()) {
         return Err(Problem::invalid("id", "is not 1 to 255 printable ASCII characters"));
     }
     Ok(address)
-}
-
-/// Fields as a type, with the errors that a request's body gets.
-fn typed<T: DeserializeOwned>(fields: &Map<String, Value>) -> Result<T, Problem> {
-    json::parse(json!(fields).to_string().as_bytes())
 }
 
 fn checked<T>(frame: T, id: impl Fn(&T) -> &String) -> Result<T, Problem> {

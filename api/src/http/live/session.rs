@@ -2,8 +2,9 @@
 
 mod converse;
 mod deliver;
+mod writes;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +14,9 @@ use docket_engine::policy::{Action, Audience, Relation, Verdict, may};
 use docket_engine::ports::log::LogError;
 use docket_schemas::Role;
 use futures_util::SinkExt as _;
-use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::closing::{Closing, close};
@@ -31,13 +31,14 @@ use crate::live::outbox::{Outbox, SubscriptionNumber};
 use crate::live::shown;
 use crate::live::wheel::Beat;
 use crate::problem::{Code, Problem};
+use writes::Writes;
 
 /// How long a socket without a token may take to bring one.
 const AUTH_WITHIN: Duration = Duration::from_secs(10);
 /// How long a peer may take to read what it was sent.
 const READ_WITHIN: Duration = Duration::from_secs(30);
-/// Most writes of one socket that wait for the one before them.
-const WRITES_WAITING_MAX: usize = 32;
+/// How long an acknowledgement may wait in the buffer for the event of its write, to go out with it.
+const ACK_WAITS_FOR: Duration = Duration::from_millis(10);
 /// Most subscriptions of one socket.
 const SUBSCRIPTIONS_MAX: usize = 32;
 /// Most tickets of one subscription.
@@ -110,7 +111,9 @@ struct Session {
     next_subscription: SubscriptionNumber,
     /// The one subscription to everything.
     feed: Option<Box<(String, FeedReader)>>,
-    writes: VecDeque<BoxFuture<'static, Value>>,
+    writes: Writes,
+    /// When what is in the buffer is sent, whatever else comes.
+    flush_by: Option<Instant>,
     /// Given back when the socket is closed.
     place: OwnedSemaphorePermit,
 }
@@ -126,7 +129,8 @@ impl Session {
             subscriptions: BTreeMap::new(),
             next_subscription: 0,
             feed: None,
-            writes: VecDeque::new(),
+            writes: Writes::default(),
+            flush_by: None,
             app,
             token,
             socket,
@@ -176,6 +180,7 @@ impl Session {
 
     /// Sends what is in the buffer.
     async fn flush(&mut self) -> Result<(), Closing> {
+        self.flush_by = None;
         let flushing = self.socket.flush();
         timeout(READ_WITHIN, flushing).await.map_err(|_| Closing::GONE)?.map_err(Closing::from)
     }

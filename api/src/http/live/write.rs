@@ -3,8 +3,8 @@
 use axum::http::Method;
 use docket_engine::desk::{Answer, DeskError};
 use docket_engine::version::Version;
-use docket_schemas::{CommandId, Tenant, TicketId, derivation};
-use serde_json::{Value, json};
+use docket_schemas::{CommandId, MessageId, Tenant, TicketId, derivation};
+use serde::Serialize;
 
 use super::frame::Write;
 use crate::app::App;
@@ -14,7 +14,7 @@ use crate::http::tickets::enter::Head;
 use crate::http::tickets::patch::{self, PatchTicket};
 use crate::http::tickets::problem;
 use crate::present::event::position_of;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// The parts of a command that may be its last row: a message's status, a follow-up.
 const LAST_PARTS: [u32; 2] = [1, 2];
@@ -24,7 +24,7 @@ pub(super) async fn message(
     app: &App,
     token: &Token,
     frame: Write<AddMessage>,
-) -> Result<Value, Problem> {
+) -> Result<String, Problem> {
     app.gate.count(token)?;
     let Write { id, ticket, body } = frame;
     let head = Head::of_frame(Method::POST, &format!("/v1/tickets/{ticket}/messages"), &id);
@@ -40,12 +40,26 @@ pub(super) async fn patch(
     app: &App,
     token: &Token,
     frame: Write<PatchTicket>,
-) -> Result<Value, Problem> {
+) -> Result<String, Problem> {
     app.gate.count(token)?;
     let Write { id, ticket, body } = frame;
     let head = Head::of_frame(Method::PATCH, &format!("/v1/tickets/{ticket}"), &id);
     let changed = patch::change(app, token, ticket, &head, || Ok(body)).await?;
     ack(app, &token.tenant, &id, changed.command, &changed.answer).await
+}
+
+/// What a peer hears of a write that is durable.
+#[derive(Serialize)]
+struct Ack<'a> {
+    op: &'static str,
+    id: &'a str,
+    ticket: TicketId,
+    version: String,
+    position: String,
+    message_id: Option<MessageId>,
+    replayed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    follow_up_of: Option<TicketId>,
 }
 
 async fn ack(
@@ -54,25 +68,22 @@ async fn ack(
     id: &str,
     command: CommandId,
     answer: &Answer,
-) -> Result<Value, Problem> {
+) -> Result<String, Problem> {
     let ticket = answer.ticket.id;
     let version = own_version(app, tenant, ticket, command).await.map_err(problem)?;
-    let version = version.unwrap_or_else(|| answer.ticket.version.clone());
     let placed = answer.placed;
     let position = position_of(&app.desk.incarnation(), placed.partition, placed.position);
-    let mut frame = json!({
-        "op": "ack",
-        "id": id,
-        "ticket": ticket,
-        "version": version.to_string(),
-        "position": position.to_string(),
-        "message_id": answer.message,
-        "replayed": answer.replayed,
-    });
-    if let Some(closed) = answer.follow_up_of {
-        frame["follow_up_of"] = json!(closed);
-    }
-    Ok(frame)
+    let ack = Ack {
+        op: "ack",
+        id,
+        ticket,
+        version: version.as_ref().unwrap_or(&answer.ticket.version).to_string(),
+        position: position.to_string(),
+        message_id: answer.message,
+        replayed: answer.replayed,
+        follow_up_of: answer.follow_up_of,
+    };
+    serde_json::to_string(&ack).map_err(|_| Problem::new(Code::Internal))
 }
 
 /// The version of a write alone: what its writer had seen, and itself.

@@ -7,19 +7,16 @@ use axum::extract::ws::{Message, WebSocket};
 use docket_engine::cursor::Positions;
 use docket_engine::desk::DeskError;
 use docket_schemas::{Role, TicketId};
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
-use serde_json::{Value, json};
+use serde_json::json;
+use tokio::time::{Instant, timeout_at};
 
 use super::deliver::failed;
-use super::{
-    Closing, SUBSCRIBED_TICKETS_MAX, SUBSCRIPTIONS_MAX, Session, WRITES_WAITING_MAX, error,
-};
+use super::writes::Asked;
+use super::{ACK_WAITS_FOR, Closing, SUBSCRIBED_TICKETS_MAX, SUBSCRIPTIONS_MAX, Session, error};
 use crate::clock;
 use crate::http::live::frame::{self, Auth, Frame, Subscribe};
 use crate::http::live::subscribe::{Subscription, admit};
 use crate::http::live::whisper::{self, What};
-use crate::http::live::write;
 use crate::http::page::{from_the_start, read_cursor};
 use crate::http::tickets::problem;
 use crate::live::feed::{FeedReader, Next};
@@ -29,8 +26,9 @@ use crate::problem::{Code, FieldError, Problem};
 /// What the loop has to do next.
 enum Step {
     Heard(Option<Result<Message, axum::Error>>),
-    Written(Value),
+    Written(String),
     Due,
+    Flush,
     Feed(Result<Next, DeskError>),
 }
 
@@ -48,7 +46,8 @@ impl Session {
             // Boxed is what is seldom or large, for a socket that rests should not keep room for it.
             match self.step().await {
                 Step::Heard(heard) => self.heard(heard).await?,
-                Step::Written(frame) => self.send(&frame).await?,
+                Step::Written(frame) => self.acknowledge(frame).await?,
+                Step::Flush => self.flush().await?,
                 Step::Due => Box::pin(self.deliver()).await?,
                 Step::Feed(next) => Box::pin(self.deliver_feed(next)).await?,
             }
@@ -56,14 +55,31 @@ impl Session {
     }
 
     async fn step(&mut self) -> Step {
-        let Self { socket, writes, outbox, feed, .. } = self;
-        let room = writes.len() < WRITES_WAITING_MAX;
-        tokio::select! {
-            frame = first(writes) => Step::Written(frame),
-            () = outbox.ready() => Step::Due,
-            next = next_of(feed) => Step::Feed(next),
-            heard = recv(socket), if room => Step::Heard(heard),
+        let Self { app, token, socket, writes, outbox, feed, flush_by, .. } = self;
+        let room = writes.have_room();
+        let next = async {
+            tokio::select! {
+                frame = writes.next(app, token) => Step::Written(frame),
+                () = outbox.ready() => Step::Due,
+                next = next_of(feed) => Step::Feed(next),
+                heard = recv(socket), if room => Step::Heard(heard),
+            }
+        };
+        match *flush_by {
+            None => next.await,
+            Some(time) => timeout_at(time, next).await.unwrap_or(Step::Flush),
         }
+    }
+
+    /// Tells what became of a write. Its event follows at once where it is subscribed to, and one packet carries both.
+    async fn acknowledge(&mut self, frame: String) -> Result<(), Closing> {
+        self.put(frame).await?;
+        if self.subscriptions.is_empty() {
+            return self.flush().await;
+        }
+        let now = Instant::from_std(clock::monotonic());
+        self.flush_by.get_or_insert(now + ACK_WAITS_FOR);
+        Ok(())
     }
 
     async fn heard(&mut self, heard: Option<Result<Message, axum::Error>>) -> Result<(), Closing> {
@@ -77,18 +93,8 @@ impl Session {
         };
         let refused = match frame::read(text.as_bytes()) {
             // A write waits for the log; that is rate enough.
-            Ok(Frame::Message(frame)) => {
-                let (app, token) = (self.app.clone(), self.token.clone());
-                let id = frame.id.clone();
-                let writing = async move { write::message(&app, &token, frame).await };
-                return self.queue(id, writing);
-            }
-            Ok(Frame::Patch(frame)) => {
-                let (app, token) = (self.app.clone(), self.token.clone());
-                let id = frame.id.clone();
-                let writing = async move { write::patch(&app, &token, frame).await };
-                return self.queue(id, writing);
-            }
+            Ok(Frame::Message(frame)) => return self.write(Asked::Message(frame)),
+            Ok(Frame::Patch(frame)) => return self.write(Asked::Patch(Box::new(frame))),
             Ok(Frame::Auth(auth)) => return Box::pin(self.renew(auth)).await,
             Ok(Frame::Subscribe(frame)) => {
                 let id = frame.id.clone();
@@ -123,15 +129,8 @@ impl Session {
         if self.frames.take(clock::monotonic()) { Ok(()) } else { Err(Closing::FLOODING) }
     }
 
-    /// Writes are done one after the other, in the order in which they came.
-    fn queue(
-        &mut self,
-        id: String,
-        writing: impl Future<Output = Result<Value, Problem>> + Send + 'static,
-    ) -> Result<(), Closing> {
-        let frame =
-            async move { writing.await.unwrap_or_else(|problem| error(Some(&id), &problem)) };
-        self.writes.push_back(frame.boxed());
+    fn write(&mut self, asked: Asked) -> Result<(), Closing> {
+        self.writes.push(&self.app, &self.token, asked);
         Ok(())
     }
 
@@ -291,18 +290,6 @@ fn checked(tickets: &[TicketId]) -> Result<Vec<TicketId>, Problem> {
 
 async fn recv(socket: &mut WebSocket) -> Option<Result<Message, axum::Error>> {
     socket.recv().await
-}
-
-/// The first write, once it is done; never, where there is none.
-async fn first(writes: &mut std::collections::VecDeque<BoxFuture<'static, Value>>) -> Value {
-    match writes.front_mut() {
-        Some(writing) => {
-            let frame = writing.await;
-            writes.pop_front();
-            frame
-        }
-        None => std::future::pending().await,
-    }
 }
 
 /// What the feed has next; never, where there is none.
