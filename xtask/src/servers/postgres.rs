@@ -55,6 +55,8 @@ pub(crate) fn start(scratch: &Scratch, signals: &Signals) -> anyhow::Result<Star
         "fsync=on",
         "synchronous_commit=on",
         "timezone=UTC",
+        "shared_buffers=512MB",
+        "max_wal_size=4GB",
     ] {
         server.args(["-c", setting]);
     }

@@ -16,8 +16,9 @@ use crate::port::{IndexError, Writes};
 pub const WRITER_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 /// Threads that take documents in. One: a commit is one segment, and questions have the other cores.
 const WRITER_THREADS: usize = 1;
-/// Share of a segment's documents that may be deleted before it is written anew.
-const DELETED_RATIO_MAX: f32 = 0.3;
+/// Share of a segment's documents that may be deleted before it is written anew. In a chat every message replaces its
+/// ticket's document, which makes half of a small segment: those go when it is merged with others.
+const DELETED_RATIO_MAX: f32 = 0.6;
 /// Tries to clean up files that a question still reads.
 const COLLECT_TRIES_MAX: u32 = 3;
 
