@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use docket_engine::cursor::Positions;
 use docket_engine::ports::clock::Clock;
+use docket_schemas::Timestamp;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -17,6 +18,10 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// A batch of so few events is what following looks like: no pause after it.
 const FOLLOWED_EVENTS: usize = 32;
+
+/// Up to so many events a second a sink is fed as soon as it can take more; beyond, once in [`PAUSE_MAX`], so that a ticket
+/// which changes several times meanwhile is written once.
+const EAGER_EVENTS_PER_SECOND: u64 = 8_000;
 
 /// First pause after a failure; each further one is twice as long.
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -48,6 +53,7 @@ impl Runner {
     /// Feeds until nobody says any more how far the log can be read, or whose the partitions are.
     pub async fn run(mut self) {
         let mut failures = Failures::default();
+        let mut pace = Pace::from(self.clock.now());
         loop {
             let heads = *self.heads.borrow_and_update();
             let share = *self.share.borrow_and_update();
@@ -56,8 +62,10 @@ impl Runner {
                 Ok(Fed::Events(events)) => {
                     failures = Failures::default();
                     self.progress.raise(&self.owned_positions());
-                    let took = self.clock.now().micros().saturating_sub(began.micros());
-                    self.pause(events, Duration::from_micros(took.unsigned_abs())).await;
+                    let now = self.clock.now();
+                    pace.count(events, now);
+                    let is_all = !self.feeder.is_behind(&heads);
+                    self.pause(Came { events, is_all, pace: &pace }, since(began, now)).await;
                 }
                 Ok(Fed::Fenced) => sleep(FENCED_PAUSE).await,
                 Ok(Fed::Nothing) => {
@@ -102,17 +110,59 @@ impl Runner {
         positions
     }
 
-    /// The longer a batch takes, the more of the next one is let come together: a hot ticket is then written once for
-    /// many events. Somebody who waits ends the pause.
-    async fn pause(&self, events: usize, took: Duration) {
-        if events <= FOLLOWED_EVENTS {
+    /// Lets more come together: a hot ticket is then written once for many events. Somebody who waits ends the pause.
+    async fn pause(&self, came: Came<'_>, took: Duration) {
+        if came.events <= FOLLOWED_EVENTS {
             return;
         }
+        let rest = self.feeder.appetite().rest_min;
+        let pause = match came.is_all {
+            false => took / 2,
+            true if came.pace.per_second > EAGER_EVENTS_PER_SECOND => {
+                PAUSE_MAX.saturating_sub(took)
+            }
+            true => (took / 2).max(rest),
+        };
+        let pause = pause.min(PAUSE_MAX);
         tokio::select! {
-            () = sleep((took / 2).max(self.feeder.appetite().rest_min).min(PAUSE_MAX)) => {}
+            () = sleep(pause) => {}
             () = self.awaited.hurried() => {}
         }
     }
+}
+
+/// A batch: how much it held, whether it was all that there was, and how fast events come.
+struct Came<'a> {
+    events: usize,
+    is_all: bool,
+    pace: &'a Pace,
+}
+
+/// How fast events come: over a second, for within it they come in bursts.
+struct Pace {
+    since: Timestamp,
+    events: usize,
+    per_second: u64,
+}
+
+impl Pace {
+    const fn from(since: Timestamp) -> Self {
+        Self { since, events: 0, per_second: 0 }
+    }
+
+    fn count(&mut self, events: usize, now: Timestamp) {
+        self.events += events;
+        let within = since(self.since, now);
+        if within >= Duration::from_secs(1) {
+            let per_second = self.events as u128 * 1_000 / within.as_millis();
+            let per_second = u64::try_from(per_second).unwrap_or(u64::MAX);
+            *self = Self { since: now, events: 0, per_second };
+        }
+    }
+}
+
+fn since(time: Timestamp, now: Timestamp) -> Duration {
+    Duration::from_micros(now.micros().saturating_sub(time.micros()).unsigned_abs())
 }
 
 /// Failures in a row.

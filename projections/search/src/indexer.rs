@@ -35,6 +35,8 @@ pub struct Indexer {
     incarnation: PresentIncarnation,
     /// How far the index has taken the log, committed or not; held while it is written.
     taken: Mutex<InIndex>,
+    /// Told when something was taken.
+    news: Notify,
     /// Told when what was taken is lost: who feeds has to ask for the checkpoints again.
     set_back: Notify,
 }
@@ -70,7 +72,8 @@ impl Indexer {
         incarnation: PresentIncarnation,
     ) -> Self {
         let reading = Reading { log, keyring };
-        Self { index, reading, incarnation, taken: Mutex::default(), set_back: Notify::new() }
+        let (news, set_back) = (Notify::new(), Notify::new());
+        Self { index, reading, incarnation, taken: Mutex::default(), news, set_back }
     }
 
     /// The index that it feeds.
@@ -216,6 +219,7 @@ impl Sink for Indexer {
             return Err(error.into());
         }
         taken.positions = upto;
+        self.news.notify_one();
         taken.uncommitted += written;
         if taken.uncommitted >= COMMIT_TICKETS_MAX {
             self.commit_taken(&mut taken).await?;

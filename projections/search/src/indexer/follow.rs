@@ -16,9 +16,9 @@ pub const COMMIT_EVERY: Duration = Duration::from_millis(700);
 /// Least time between two commits while somebody waits.
 pub const COMMIT_SPACING_MIN: Duration = Duration::from_millis(50);
 
-/// Least pause between two batches that are more than a trickle: nothing of them is visible before the next commit, and
-/// a ticket that changes twice in it is written once.
-const REST_MIN: Duration = Duration::from_millis(350);
+/// Least pause between two batches that are more than a trickle: each is committed as soon as it is taken, and a ticket
+/// that changes twice in it is written once.
+const REST_MIN: Duration = Duration::from_millis(750);
 
 /// What following stands on.
 pub struct Following {
@@ -71,13 +71,19 @@ impl Following {
         }
     }
 
-    /// Commits what was taken; sooner while somebody waits for it.
+    /// Commits what was taken as soon as it was, but not too often; sooner while somebody waits for it.
     async fn commit_regularly(&self) {
         loop {
             sleep(COMMIT_SPACING_MIN).await;
             tokio::select! {
                 () = sleep(COMMIT_EVERY.saturating_sub(COMMIT_SPACING_MIN)) => {}
                 () = self.visible.hurried() => {}
+            }
+            tokio::select! {
+                () = self.indexer.news.notified() => {}
+                () = self.visible.hurried() => {}
+                // What others have committed, who mend, is told as well.
+                () = sleep(COMMIT_EVERY) => {}
             }
             match self.indexer.commit().await {
                 Ok(positions) => self.visible.set(positions),
