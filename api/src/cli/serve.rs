@@ -118,6 +118,7 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let process = args.listen.to_string();
     let (cores, kept) = cores::start(&started, &installation, &process, &live.tail).await?;
     operations.metrics.follow_sagas(&cores.sagas);
+    operations.metrics.follow_damage(&live.tail);
     let clock = Arc::clone(&desk.ports().clock);
     tokio::spawn(gauges.follow(cores.views.clone(), cores.search.clone(), clock));
     if let Some(nats) = &started.nats {

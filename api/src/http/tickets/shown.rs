@@ -111,7 +111,7 @@ async fn read(
         let stream = Stream::ticket(ticket);
         let mut read = StreamRead { tenant: tenant.clone(), stream, after };
         while read.after < *last {
-            let events = app.desk.ports().log.stream_page(&read, READ_AT_ONCE_MAX).await?;
+            let events = app.live.tail.stream_page(&read, READ_AT_ONCE_MAX).await?.found;
             let Some(reached) = events.last() else { break };
             read.after = reached.position;
             let events = events.into_iter().filter(|event| positions.contains(&event.position));
