@@ -253,6 +253,10 @@ impl Runner {
             return Ok(false);
         }
         if self.pending.is_some() {
+            let asks = self.definition.steps().first().is_some_and(|one| one.is_with_the_request);
+            if asks {
+                return Ok(false);
+            }
             return self.write_start().await.map(|()| true);
         }
         self.permit = None;
