@@ -30,6 +30,7 @@ use uuid::Uuid;
 
 use crate::registry::Registry;
 use live::Live;
+pub use live::LiveLimits;
 pub use operators::{Operation, Operator};
 pub use start::{Start, StartedSaga};
 
@@ -38,6 +39,10 @@ pub const SAGAS_ACTING_MAX: usize = 512;
 
 /// Most sagas under way on a node before new ones are told to come back.
 pub const SAGAS_LIVE_MAX: usize = 100_000;
+
+/// Most bytes that the states of those sagas hold: what they were started with and what their steps came to. The
+/// bookkeeping beside the tasks that carry them takes as much again.
+pub const SAGAS_LIVE_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// How often a node looks which definitions are paused.
 const PAUSES_LOOKED_UP_EVERY: Duration = Duration::from_secs(1);
@@ -57,6 +62,16 @@ pub enum SagaError {
     /// It does not go with how the saga stands.
     #[error("{0}")]
     NotNow(String),
+    /// As much as a node takes on is under way.
+    #[error(
+        "the sagas under way on this node have reached {limit}, which is {most}: try again when some have ended"
+    )]
+    Full {
+        /// The limit's name.
+        limit: &'static str,
+        /// What it is.
+        most: usize,
+    },
     /// The same key started something else.
     #[error("the idempotency key was used for another request")]
     KeyReused,
@@ -76,6 +91,18 @@ pub enum SagaError {
     Log(#[from] LogError),
 }
 
+impl SagaError {
+    /// Whether the saga's own stream cannot be read, so that trying again does not help.
+    fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged(_)
+                | Self::Log(LogError::Damaged { .. })
+                | Self::Desk(DeskError::Damaged(_))
+        )
+    }
+}
+
 /// How far what is derived from the log has come.
 #[async_trait]
 pub trait Shown: Send + Sync + 'static {
@@ -91,18 +118,6 @@ pub struct CoordinatorPorts {
     pub table: Arc<dyn SagaTable>,
     /// Which node leads which partitions.
     pub leases: Arc<dyn Leases>,
-impl SagaError {
-    /// Whether the saga's own stream cannot be read, so that trying again does not help.
-    fn is_damage(&self) -> bool {
-        matches!(
-            self,
-            Self::Damaged(_)
-                | Self::Log(LogError::Damaged { .. })
-                | Self::Desk(DeskError::Damaged(_))
-        )
-    }
-}
-
     /// How many nodes share the work.
     pub nodes: Arc<dyn Nodes>,
     /// What the log newly holds.
@@ -111,6 +126,8 @@ impl SagaError {
     pub shown: Arc<dyn Shown>,
     /// This node.
     pub node: Uuid,
+    /// How much it takes on.
+    pub limits: LiveLimits,
 }
 
 pub(crate) struct Shared {

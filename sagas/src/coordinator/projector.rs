@@ -146,7 +146,8 @@ impl Projector {
         };
         let carried = Arc::clone(shared);
         let from = state.clone();
-        shared.live.carry(key.clone(), self.partition, state.position, move |signal| {
+        let seen = (state.position, state.weight());
+        shared.live.carry(key.clone(), self.partition, seen, move |signal| {
             runner::spawn(carried, definition, from, signal, None)
         });
     }

@@ -281,7 +281,14 @@ impl Runner {
         let shared = Arc::clone(&self.shared);
         shared.catch_up(&mut self.state).await?;
         self.signal.know(self.state.position);
+        self.weigh();
         Ok(())
+    }
+
+    /// Says how much the state holds by now.
+    pub(super) fn weigh(&self) {
+        let key = (self.state.tenant.clone(), self.state.id);
+        self.shared.live.weigh(&key, &self.signal, self.state.weight());
     }
 
     fn forget_flight(&mut self, step: usize) {
