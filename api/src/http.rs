@@ -17,6 +17,7 @@ mod observe;
 mod openapi;
 mod page;
 pub mod path;
+mod place_cursor;
 pub mod projections;
 pub mod query;
 mod readyz;

@@ -1,10 +1,12 @@
 //! What the process counts and times, as Prometheus reads it.
 
+mod damage;
 mod relay;
 
 use std::collections::HashMap;
 
 use axum::http::Method;
+use docket_engine::tail::Tail;
 use docket_sagas::Coordinator;
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
@@ -92,6 +94,11 @@ impl Metrics {
     /// Shows the sagas of the partitions that this node leads, whenever somebody asks.
     pub fn follow_sagas(&self, sagas: &Coordinator) {
         self.registry.lock().register_collector(Box::new(Sagas(sagas.clone())));
+    }
+
+    /// Shows how many rows of the log could not be read, whenever somebody asks.
+    pub fn follow_damage(&self, tail: &Tail) {
+        self.registry.lock().register_collector(Box::new(damage::Damage(tail.clone())));
     }
 
     /// All metrics in the OpenMetrics text format.

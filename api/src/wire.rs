@@ -25,7 +25,7 @@ use docket_engine::ports::witness::Witness;
 use docket_engine::tail::Tail;
 use docket_nats::{NatsBus, NatsEphemeral};
 use docket_postgres::{PostgresBus, PostgresKeyStore, PostgresLog, PostgresOptions};
-use docket_sagas::{CoordinatorPorts, Shown};
+use docket_sagas::{CoordinatorPorts, LiveLimits, Shown};
 use docket_sqlite::{SqliteBus, SqliteKeyStore, SqliteLog};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -139,6 +139,7 @@ impl Opened {
             tail,
             shown,
             node,
+            limits: LiveLimits::default(),
         }
     }
 }

@@ -75,7 +75,7 @@ pub fn whole_batch_refusal(
     erasure_epoch: u64,
 ) -> Result<Option<UnitOutcome>, LogError> {
     let Some(newest) = newest else {
-        return Err(LogError::Damaged { what: "no incarnation has begun".to_owned() });
+        return Err(LogError::damaged("no incarnation has begun"));
     };
     Ok(if *newest != batch.incarnation {
         Some(UnitOutcome::IncarnationOld { current: newest.clone() })

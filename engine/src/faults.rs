@@ -5,7 +5,7 @@
 #[cfg(feature = "faults")]
 mod armed;
 #[cfg(feature = "faults")]
-pub use armed::{ArmError, POINTS, arm};
+pub use armed::{ArmError, POINTS, Point, SAGA_POINTS, arm};
 
 /// What is to go wrong. A `kill` never comes back to say so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,9 +37,26 @@ pub fn at(_: impl FnOnce() -> String) -> Option<Fault> {
     None
 }
 
+/// A failure that was asked for.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("a fault on purpose")]
+pub struct OnPurpose;
+
+/// Whether what is written here is to be wrong.
+///
+/// # Errors
+/// Where it is to fail instead.
+#[inline]
+pub fn damages_at(point: &'static str) -> Result<bool, OnPurpose> {
+    match at(|| point.to_owned()) {
+        Some(Fault::Transient | Fault::Unavailable) => Err(OnPurpose),
+        fault => Ok(fault == Some(Fault::Damage)),
+    }
+}
+
 /// Whether what is done here is to fail now, as if whoever does it had given no answer.
 #[inline]
 #[must_use]
 pub fn fails_at(point: &'static str) -> bool {
-    matches!(at(|| point.to_owned()), Some(Fault::Transient | Fault::Unavailable))
+    damages_at(point).is_err()
 }

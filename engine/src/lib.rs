@@ -4,6 +4,7 @@
 
 pub mod actor;
 pub mod append;
+pub mod around;
 pub mod command;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;

@@ -184,8 +184,7 @@ impl EventLog for MemoryLog {
         let mut state = self.0.lock();
         let standing = state.incarnations.last().map(|start| start.incarnation.clone());
         if standing.as_ref() != newest {
-            return standing
-                .ok_or_else(|| LogError::Damaged { what: "no incarnation has begun".to_owned() });
+            return standing.ok_or_else(|| LogError::damaged("no incarnation has begun"));
         }
         let heads = state.heads();
         state.incarnations.push(IncarnationStart { incarnation: next.clone(), heads });

@@ -5,21 +5,24 @@
 //!
 //! A log that is restored from a backup under a running node goes on under a new incarnation, and gives out positions
 //! anew. The tail forgets what it has read of the lost ones and says so ([`Tail::restores`]).
+//!
+//! A row that cannot be read stops nobody: whoever reads through the tail is led around it, and it is reported once.
 
 mod recent;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket_schemas::{Event, Incarnation, Partition, Position};
+use docket_schemas::{Event, Incarnation, Partition, Position, Tenant};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use crate::around::{self, Around, Reported, Stretch};
 use crate::cursor::Positions;
 use crate::ports::bus::Bus;
-use crate::ports::log::{EventLog, IncarnationStart, LogError, READ_EVENTS_MAX};
+use crate::ports::log::{EventLog, IncarnationStart, LogError, Page, READ_EVENTS_MAX, StreamRead};
 use recent::Recent;
 
 /// A wake-up may be lost: so often the tail looks by itself.
@@ -47,6 +50,8 @@ struct Shared {
     restores: watch::Sender<u64>,
     /// Somebody has heard of a newer incarnation.
     asked: Notify,
+    /// Rows that cannot be read.
+    reported: Reported,
 }
 
 /// Ends the task with the last tail.
@@ -76,7 +81,9 @@ impl Tail {
         let recent = heads.iter().map(|(_, head)| Mutex::new(Recent::after(head))).collect();
         let (heads, restores) = (watch::Sender::new(heads), watch::Sender::new(0));
         let asked = Notify::new();
-        let shared = Arc::new(Shared { log, recent, heads, incarnation, restores, asked });
+        let reported = Reported::default();
+        let shared = Shared { log, recent, heads, incarnation, restores, asked, reported };
+        let shared = Arc::new(shared);
         let task = tokio::spawn(follow(Arc::clone(&shared), bus.woken()));
         Ok(Self { shared, _task: Arc::new(Following(task)) })
     }
@@ -105,8 +112,8 @@ impl Tail {
         is_of
     }
 
-    /// All tenants' events of one partition after a position, in order and without gaps, from memory where it still
-    /// holds them, else from the log; at most `limit` and never more than [`READ_EVENTS_MAX`].
+    /// All tenants' events of one partition after a position, in order and without gaps but for what cannot be read, from
+    /// memory where it still holds them, else from the log; at most `limit` and never more than [`READ_EVENTS_MAX`].
     ///
     /// # Errors
     /// When the log has to be asked and fails.
@@ -115,23 +122,56 @@ impl Tail {
         partition: Partition,
         after: Position,
         limit: usize,
-    ) -> Result<Vec<Arc<Event>>, LogError> {
-        if let Some(events) = self.recent(partition, after, limit) {
-            return Ok(events);
+    ) -> Result<Stretch, LogError> {
+        if let Some(stretch) = self.recent(partition, after, limit) {
+            return Ok(stretch);
         }
-        let events = self.shared.log.partition_events(partition, after, limit).await?;
-        Ok(events.into_iter().map(Arc::new).collect())
+        let head = self.shared.heads.borrow().get(partition);
+        let read =
+            around::partition_events(&*self.shared.log, partition, (after, head), limit).await?;
+        self.shared.reported.report(&read.unreadable);
+        Ok(read)
     }
 
     /// The same from memory alone; none where it no longer holds the event after `after`, or not yet.
     #[must_use]
-    pub fn recent(
-        &self,
-        partition: Partition,
-        after: Position,
-        limit: usize,
-    ) -> Option<Vec<Arc<Event>>> {
+    pub fn recent(&self, partition: Partition, after: Position, limit: usize) -> Option<Stretch> {
         self.shared.recent[partition.index()].lock().read(after, limit.min(READ_EVENTS_MAX))
+    }
+
+    /// [`EventLog::tenant_events`] around what cannot be read.
+    ///
+    /// # Errors
+    /// When the log fails.
+    pub async fn tenant_events(
+        &self,
+        tenant: &Tenant,
+        after: &Positions,
+        limit: usize,
+    ) -> Result<Around<Page>, LogError> {
+        let read = around::page(&*self.shared.log, Some(tenant), after, limit).await?;
+        self.shared.reported.report(&read.unreadable);
+        Ok(read)
+    }
+
+    /// [`EventLog::stream_page`] around what cannot be read.
+    ///
+    /// # Errors
+    /// When the log fails.
+    pub async fn stream_page(
+        &self,
+        read: &StreamRead,
+        limit: usize,
+    ) -> Result<Around<Vec<Event>>, LogError> {
+        let read = around::stream_page(&*self.shared.log, read, limit).await?;
+        self.shared.reported.report(&read.unreadable);
+        Ok(read)
+    }
+
+    /// The rows that turned out to be unreadable since the node began to follow the log.
+    #[must_use]
+    pub fn reported(&self) -> &Reported {
+        &self.shared.reported
     }
 }
 
@@ -174,7 +214,11 @@ impl Shared {
     /// Reads one page and says whether there is more.
     async fn read_on(&self) -> Result<bool, LogError> {
         let reached = *self.heads.borrow();
-        let page = self.log.events(&reached, READ_EVENTS_MAX).await?;
+        let read = match around::page(&*self.log, None, &reached, READ_EVENTS_MAX).await {
+            Err(LogError::Damaged { what, .. }) => return self.leap(&reached, &what).await,
+            read => read?,
+        };
+        let page = read.found;
         let held = self.incarnation.lock().clone();
         // Nothing is written under an older incarnation once a newer has begun.
         let is_newer = |event: &Event| {
@@ -185,15 +229,37 @@ impl Shared {
             self.go_back().await?;
             return Ok(true);
         }
+        self.reported.report(&read.unreadable);
         let mut heads = reached;
+        for row in read.unreadable {
+            heads.set(row.partition, row.position);
+            self.recent[row.partition.index()].lock().push(Err(Box::new(row)));
+        }
         for event in page.events {
             heads.set(event.partition, event.position);
-            self.recent[event.partition.index()].lock().push(Arc::new(event));
+            self.recent[event.partition.index()].lock().push(Ok(Arc::new(event)));
         }
         if heads != reached {
             self.heads.send_replace(heads);
         }
         Ok(page.more)
+    }
+
+    /// What comes next is damaged, and nothing says which row it is: the others are found by those who read on.
+    async fn leap(&self, reached: &Positions, what: &str) -> Result<bool, LogError> {
+        let heads = self.log.heads().await?;
+        if !heads.covers(reached) {
+            self.go_back().await?;
+            return Ok(true);
+        }
+        tracing::error!(what, "log.tail.leaps");
+        for (partition, head) in heads.iter() {
+            if head != reached.get(partition) {
+                *self.recent[partition.index()].lock() = Recent::after(head);
+            }
+        }
+        self.heads.send_replace(heads);
+        Ok(false)
     }
 
     /// The log was restored: what was read beyond the place at which its newest incarnations began is no part of it.
@@ -208,6 +274,7 @@ impl Shared {
             return Ok(());
         }
         self.restores.send_modify(|restores| *restores += 1);
+        self.reported.forget();
         for (partition, head) in kept.iter() {
             self.recent[partition.index()].lock().cut_off(head);
         }

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use docket_engine::around::Unreadable;
 use docket_engine::cursor::Positions;
 use docket_engine::ports::log::{EventLog, LogError, READ_EVENTS_MAX};
 use docket_schemas::{Event, Partition, Position};
@@ -238,26 +239,18 @@ pub(crate) async fn read(
     (limit, bytes_max): (usize, usize),
 ) -> Result<Stretch, LogError> {
     let mut stretch = Stretch { partition, after, events: Vec::new(), unreadable: Vec::new() };
-    let (mut at, mut page, mut bytes) = (after, READ_EVENTS_MAX, 0);
+    let (mut at, mut bytes) = (after, 0);
     while at < upto && stretch.events.len() < limit && bytes < bytes_max {
-        let wanted = page.min(limit - stretch.events.len());
+        let wanted = READ_EVENTS_MAX.min(limit - stretch.events.len());
         let wanted = wanted.min(usize::try_from(upto - at).unwrap_or(usize::MAX));
-        match source.read(partition, at, wanted).await {
-            Ok(events) => {
-                let Some(last) = events.last() else { break };
-                at = last.position;
-                bytes += events.iter().map(|event| weight(event)).sum::<usize>();
-                stretch.events.extend(events);
-                page = (page * 2).min(READ_EVENTS_MAX);
-            }
-            // Ever fewer, until the one that cannot be read stands alone; that one is left out.
-            Err(LogError::Damaged { .. }) if wanted > 1 => page = wanted / 2,
-            Err(LogError::Damaged { what }) => {
-                at += 1;
-                stretch.unreadable.push(Poison { ticket: None, position: at, reason: what });
-            }
-            Err(error) => return Err(error),
-        }
+        let read = source.read(partition, (at, upto), wanted).await?;
+        let Some(last) = read.upto else { break };
+        at = last;
+        bytes += read.events.iter().map(|event| weight(event)).sum::<usize>();
+        stretch.events.extend(read.events);
+        let poison =
+            |row: Unreadable| Poison { ticket: None, position: row.position, reason: row.reason };
+        stretch.unreadable.extend(read.unreadable.into_iter().map(poison));
     }
     Ok(stretch)
 }

@@ -112,7 +112,7 @@ impl Folder {
                     for key in keys {
                         match load(&*self.log, std::slice::from_ref(key), upto).await {
                             Ok(tickets) => loaded.extend(tickets),
-                            Err(LogError::Damaged { what }) => {
+                            Err(LogError::Damaged { what, .. }) => {
                                 loaded.insert(key.clone(), Err(what));
                             }
                             Err(error) => return Err(error),
@@ -173,7 +173,7 @@ async fn fold_anew(
     let read = StreamRead { tenant: tenant.clone(), stream: Stream::ticket(*id), after: 0 };
     let events = match log.stream_events(&[read]).await {
         Ok(events) => events,
-        Err(LogError::Damaged { what }) => return Ok(Err(what)),
+        Err(LogError::Damaged { what, .. }) => return Ok(Err(what)),
         Err(error) => return Err(error),
     };
     let events = events.into_iter().filter(|event| event.position <= upto).map(Arc::new);

@@ -137,7 +137,7 @@ impl Freshness {
                 0 => None,
                 _ => {
                     let next = self.tail.read(partition, at, 1).await?;
-                    next.first().map(|event| event.recorded_at)
+                    next.events.first().map(|event| event.recorded_at)
                 }
             };
             lags.push(Lag { partition, events, since });

@@ -3,20 +3,22 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use docket_engine::around::{Stretch, partition_events};
 use docket_engine::ports::log::{EventLog, LogError};
 use docket_engine::tail::Tail;
-use docket_schemas::{Event, Partition, Position};
+use docket_schemas::{Partition, Position};
 
-/// Reads one partition's events in order.
+/// Reads one partition's events in order, around what cannot be read.
 #[async_trait]
 pub trait EventSource: Send + Sync + 'static {
-    /// Events after a position, in order without gaps, at most `limit`.
+    /// Events after a position, in order without gaps but for what is unreadable, at most `limit`. The log is known to
+    /// hold all positions up to `head`.
     async fn read(
         &self,
         partition: Partition,
-        after: Position,
+        between: (Position, Position),
         limit: usize,
-    ) -> Result<Vec<Arc<Event>>, LogError>;
+    ) -> Result<Stretch, LogError>;
 }
 
 /// The log itself: for those who read all of it once.
@@ -27,11 +29,10 @@ impl EventSource for FromLog {
     async fn read(
         &self,
         partition: Partition,
-        after: Position,
+        between: (Position, Position),
         limit: usize,
-    ) -> Result<Vec<Arc<Event>>, LogError> {
-        let events = self.0.partition_events(partition, after, limit).await?;
-        Ok(events.into_iter().map(Arc::new).collect())
+    ) -> Result<Stretch, LogError> {
+        partition_events(&*self.0, partition, between, limit).await
     }
 }
 
@@ -40,9 +41,9 @@ impl EventSource for Tail {
     async fn read(
         &self,
         partition: Partition,
-        after: Position,
+        (after, _): (Position, Position),
         limit: usize,
-    ) -> Result<Vec<Arc<Event>>, LogError> {
+    ) -> Result<Stretch, LogError> {
         Self::read(self, partition, after, limit).await
     }
 }

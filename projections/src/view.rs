@@ -64,18 +64,18 @@ impl Sink for TicketsView {
     }
 
     async fn take(&self, batch: &Batch) -> Result<Taken, SinkError> {
-        fault("projection.before")?;
-        let spans = batch.spans.iter().map(SpanRows::from).collect();
+        let damages = faults::damages_at("projection.before").map_err(on_purpose)?;
+        let mut spans: Vec<SpanRows> = batch.spans.iter().map(SpanRows::from).collect();
+        if damages {
+            spans.iter_mut().for_each(|span| span.rows.clear());
+        }
         let taken = self.store.write(self.version, self.incarnation.as_ref(), spans).await?;
-        fault("projection.after")?;
+        faults::damages_at("projection.after").map_err(on_purpose)?;
         Ok(taken)
     }
 }
 
-/// A rehearsal may have the store not answer, before it was asked or after it has written.
-fn fault(point: &'static str) -> Result<(), SinkError> {
-    match faults::fails_at(point) {
-        true => Err(SinkError("a fault on purpose".into())),
-        false => Ok(()),
-    }
+/// A rehearsal may have the store not answer, before it was asked or after it has written; or have rows left out.
+fn on_purpose(fault: faults::OnPurpose) -> SinkError {
+    SinkError(fault.into())
 }

@@ -5,6 +5,7 @@ mod commit;
 mod flight;
 mod lane;
 mod live;
+mod load;
 mod operators;
 mod projector;
 mod runner;
@@ -18,18 +19,18 @@ use async_trait::async_trait;
 use docket_engine::cursor::Positions;
 use docket_engine::desk::{Desk, DeskError};
 use docket_engine::ports::leases::Leases;
-use docket_engine::ports::log::{LogError, READ_EVENTS_MAX, StreamRead};
+use docket_engine::ports::log::LogError;
 use docket_engine::ports::nodes::Nodes;
 use docket_engine::ports::sagas::{SagaTable, Standing};
 use docket_engine::tail::Tail;
-use docket_schemas::{Partition, PayloadError, SagaId, Stream, Tenant};
+use docket_schemas::{Partition, PayloadError, Tenant};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::registry::Registry;
-use crate::state::State;
 use live::Live;
+pub use live::LiveLimits;
 pub use operators::{Operation, Operator};
 pub use start::{Start, StartedSaga};
 
@@ -38,6 +39,10 @@ pub const SAGAS_ACTING_MAX: usize = 512;
 
 /// Most sagas under way on a node before new ones are told to come back.
 pub const SAGAS_LIVE_MAX: usize = 100_000;
+
+/// Most bytes that the states of those sagas hold: what they were started with and what their steps came to. The
+/// bookkeeping beside the tasks that carry them takes as much again.
+pub const SAGAS_LIVE_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// How often a node looks which definitions are paused.
 const PAUSES_LOOKED_UP_EVERY: Duration = Duration::from_secs(1);
@@ -57,6 +62,16 @@ pub enum SagaError {
     /// It does not go with how the saga stands.
     #[error("{0}")]
     NotNow(String),
+    /// As much as a node takes on is under way.
+    #[error(
+        "the sagas under way on this node have reached {limit}, which is {most}: try again when some have ended"
+    )]
+    Full {
+        /// The limit's name.
+        limit: &'static str,
+        /// What it is.
+        most: usize,
+    },
     /// The same key started something else.
     #[error("the idempotency key was used for another request")]
     KeyReused,
@@ -74,6 +89,18 @@ pub enum SagaError {
     /// The table failed.
     #[error(transparent)]
     Log(#[from] LogError),
+}
+
+impl SagaError {
+    /// Whether the saga's own stream cannot be read, so that trying again does not help.
+    fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged(_)
+                | Self::Log(LogError::Damaged { .. })
+                | Self::Desk(DeskError::Damaged(_))
+        )
+    }
 }
 
 /// How far what is derived from the log has come.
@@ -99,6 +126,8 @@ pub struct CoordinatorPorts {
     pub shown: Arc<dyn Shown>,
     /// This node.
     pub node: Uuid,
+    /// How much it takes on.
+    pub limits: LiveLimits,
 }
 
 pub(crate) struct Shared {
@@ -166,7 +195,7 @@ impl Coordinator {
         ports: CoordinatorPorts,
         registry: Registry,
     ) -> Result<(Self, Coordinating), SagaError> {
-        check_versions(&*ports.table, &registry).await?;
+        check_versions(&ports, &registry).await?;
         let (coordinator, mut tasks) = Self::shared(ports, registry);
         let shared = &coordinator.shared;
         for number in 0..lane::LANES {
@@ -199,35 +228,6 @@ impl Coordinator {
             tokio::spawn(follow_shown(Arc::clone(&shared))),
         ];
         (Self { shared }, tasks)
-    }
-
-    /// A saga as the log now has it.
-    ///
-    /// # Errors
-    /// [`SagaError::NotFound`] where there is none.
-    pub async fn load(&self, tenant: &Tenant, saga: SagaId) -> Result<State, SagaError> {
-        let state = self.shared.load(tenant, saga).await?;
-        if state.begun.is_some() { Ok(state) } else { Err(SagaError::NotFound) }
-    }
-
-    /// Sagas as the log now has them, in the order of their ids; those that are not there are left out.
-    ///
-    /// # Errors
-    /// When the log fails or a row cannot be read.
-    pub async fn load_all(&self, tenant: &Tenant, ids: &[SagaId]) -> Result<Vec<State>, SagaError> {
-        let reads: Vec<StreamRead> = ids
-            .iter()
-            .map(|id| StreamRead { tenant: tenant.clone(), stream: Stream::saga(*id), after: 0 })
-            .collect();
-        let events = self.shared.ports.desk.ports().log.stream_events(&reads).await?;
-        let mut states: HashMap<Uuid, State> = HashMap::new();
-        for event in &events {
-            let id = SagaId::new(event.stream.id);
-            let state =
-                states.entry(event.stream.id).or_insert_with(|| State::new(tenant.clone(), id));
-            state.fold([event])?;
-        }
-        Ok(ids.iter().filter_map(|id| states.remove(&id.uuid())).collect())
     }
 
     /// Whether a saga is under way on this node, or the table is behind one that was.
@@ -269,25 +269,6 @@ impl Coordinator {
 }
 
 impl Shared {
-    async fn load(&self, tenant: &Tenant, saga: SagaId) -> Result<State, SagaError> {
-        let mut state = State::new(tenant.clone(), saga);
-        self.catch_up(&mut state).await?;
-        Ok(state)
-    }
-
-    /// Folds what the log has beyond a state.
-    async fn catch_up(&self, state: &mut State) -> Result<(), SagaError> {
-        let (tenant, stream) = (state.tenant.clone(), Stream::saga(state.id));
-        loop {
-            let read = StreamRead { tenant: tenant.clone(), stream, after: state.position };
-            let page = self.ports.desk.ports().log.stream_page(&read, READ_EVENTS_MAX).await?;
-            state.fold(&page)?;
-            if page.len() < READ_EVENTS_MAX {
-                return Ok(());
-            }
-        }
-    }
-
     fn is_paused(&self, tenant: &Tenant, definition: &str) -> bool {
         let paused = self.paused.borrow();
         !paused.is_empty() && paused.contains(&(tenant.clone(), definition.to_owned()))
@@ -300,10 +281,10 @@ impl Shared {
 }
 
 /// A saga keeps the version that it began under: without that version nobody could carry it on.
-async fn check_versions(table: &dyn SagaTable, registry: &Registry) -> Result<(), SagaError> {
+async fn check_versions(ports: &CoordinatorPorts, registry: &Registry) -> Result<(), SagaError> {
     let mut live: BTreeSet<(String, u16)> = BTreeSet::new();
     for partition in Partition::all() {
-        live.extend(live_versions(table, partition).await?);
+        live.extend(live_versions(ports, partition).await?);
     }
     let gone: Vec<String> = live
         .iter()
@@ -315,17 +296,18 @@ async fn check_versions(table: &dyn SagaTable, registry: &Registry) -> Result<()
 
 /// The versions of what is under way by the table and by what the log holds beyond it.
 async fn live_versions(
-    table: &dyn SagaTable,
+    ports: &CoordinatorPorts,
     partition: Partition,
 ) -> Result<BTreeSet<(String, u16)>, SagaError> {
-    let mut after = table.reached(partition).await?;
-    let rows = table.unended(partition).await?.into_iter();
+    let mut after = ports.table.reached(partition).await?;
+    let rows = ports.table.unended(partition).await?.into_iter();
     let mut begun: HashMap<(Tenant, Uuid), (String, u16)> =
         rows.map(|row| ((row.tenant, row.id.uuid()), (row.definition, row.version))).collect();
     loop {
-        let page = table.saga_events(partition, after, READ_EVENTS_MAX).await?;
-        for event in &page {
-            let payload = event.saga_payload()?;
+        let page = load::saga_events(ports, partition, after).await?;
+        for event in &page.events {
+            // Whoever carries the saga stops at it, and says so.
+            let Ok(payload) = event.saga_payload() else { continue };
             let key = (event.tenant.clone(), event.stream.id);
             if let Some(start) = payload.start() {
                 begun.insert(key.clone(), (start.definition.clone(), start.version));
@@ -334,8 +316,8 @@ async fn live_versions(
                 begun.remove(&key);
             }
         }
-        match page.last() {
-            Some(last) => after = last.position,
+        match page.upto {
+            Some(upto) => after = upto,
             None => return Ok(begun.into_values().collect()),
         }
     }

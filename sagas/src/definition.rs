@@ -103,6 +103,8 @@ pub struct Step {
     pub is_pivot: bool,
     /// Its undo waits until view and index show all other undos.
     pub is_undone_last: bool,
+    /// It is part of asking: done with the first row, also while the definition is paused.
+    pub is_with_the_request: bool,
 }
 
 /// The longest that a try takes, unless its step says otherwise.
@@ -131,7 +133,8 @@ impl Step {
     #[must_use]
     pub const fn new(name: &'static str, act: Act) -> Self {
         let retry = Retry { tries_max: 20, pause_min: Duration::from_millis(100) };
-        Self { name, act, retry, timeout: TIMEOUT, is_pivot: false, is_undone_last: false }
+        let (is_pivot, is_undone_last, is_with_the_request) = (false, false, false);
+        Self { name, act, retry, timeout: TIMEOUT, is_pivot, is_undone_last, is_with_the_request }
     }
 
     /// With an undo of the log alone.
@@ -156,6 +159,13 @@ impl Step {
     #[must_use]
     pub fn undone_last(self) -> Self {
         Self { is_undone_last: true, ..self }
+    }
+
+    /// Part of asking: whoever asks is told at once where it cannot be done, and a pause of the definition holds up what
+    /// comes after it. Only a first step of the log alone can be.
+    #[must_use]
+    pub fn with_the_request(self) -> Self {
+        Self { is_with_the_request: true, ..self }
     }
 
     /// With another retry policy.
@@ -277,10 +287,22 @@ impl Definition {
             "has two steps of one name"
         } else if pivots > 1 {
             "has two pivots"
+        } else if self.asks_amiss() {
+            "has a step that belongs to the request and is not its first alone, or leaves the log"
         } else {
             return Ok(());
         };
         Err(format!("saga definition `{}` {wrong}", self.name))
+    }
+
+    /// Whether a step belongs to the request that is not done with the first row.
+    fn asks_amiss(&self) -> bool {
+        let alone = self.stages().next().is_some_and(|stage| stage.len() == 1);
+        let begins = |step: &Step| alone && matches!(step.act, Act::Local { .. });
+        let amiss = |(index, step): (usize, &Step)| {
+            step.is_with_the_request && (index > 0 || !begins(step))
+        };
+        self.steps.iter().enumerate().any(amiss)
     }
 }
 

@@ -37,7 +37,12 @@ pub fn unmerge_tickets() -> Definition {
 fn bracketed(name: &'static str, goal: MergeGoal, moved: Step) -> Definition {
     let end = || Moves(MergeMove::End);
     Definition::new(name, 1)
-        .step(Step::local("begin", Moves(MergeMove::Begin(goal))).undo(end()).undone_last())
+        .step(
+            Step::local("begin", Moves(MergeMove::Begin(goal)))
+                .undo(end())
+                .undone_last()
+                .with_the_request(),
+        )
         .step(moved)
         .step(Step::shown("shown"))
         .step(Step::local("end", end()))

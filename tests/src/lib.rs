@@ -31,5 +31,5 @@ mod binary;
 pub use backend::{Backend, on_both_backends};
 pub use binary::faults_binary;
 mod rehearsal;
-pub use rehearsal::Rehearsal;
+pub use rehearsal::{Rehearsal, is_honoured};
 mod merging;

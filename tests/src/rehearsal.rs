@@ -59,3 +59,10 @@ impl Rehearsal {
         Some(text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect())
     }
 }
+
+/// Whether the point of a saga does what the fault asks of it: what is done is not done twice afterwards, and an undo that
+/// is done does not fail for good.
+#[must_use]
+pub fn is_honoured(fault: &str) -> bool {
+    !(fault.contains(".after:twice") || fault.contains(".undo.after:business"))
+}

@@ -48,6 +48,13 @@ impl Site {
         Self { binary: binary::faults_binary(), ..self.with("fault", fault) }
     }
 
+    /// From now on with the build that does not fail on purpose.
+    #[must_use]
+    pub fn sound(mut self) -> Self {
+        self.settings.retain(|(name, _)| name != "DOCKET_FAULT");
+        Self { binary: binary::docket(), ..self }
+    }
+
     /// The data directory.
     #[must_use]
     pub fn data(&self) -> &Path {

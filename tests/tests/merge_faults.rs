@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use docket_tests::{Rehearsal, is_long};
+use docket_tests::{Rehearsal, is_honoured, is_long};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -49,6 +49,7 @@ impl Kind {
                 cases.extend((1..=3).map(|nth| format!("projection.{when}:{kind}:{nth}")));
             }
         }
+        cases.retain(|fault| is_honoured(fault));
         cases
     }
 

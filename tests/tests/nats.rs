@@ -168,6 +168,33 @@ async fn two_nodes_relay_once_and_the_other_takes_over() {
     assert_eq!(subscriber.seen.len(), 60);
 }
 
+/// The node that holds the relay's lease, as the table has it; none where it is free.
+async fn relaying_node(backend: &Backend) -> Option<String> {
+    let rows = backend.rows("lease").await;
+    let lease = rows.lines().find_map(|row| row.strip_prefix("(relay,"))?;
+    // So a lease looks that its holder has let go of.
+    let lease = Some(lease).filter(|lease| !lease.contains("-infinity"))?;
+    lease.split(',').next().map(str::to_owned)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_stops_lets_go_of_the_relay() {
+    let nats = NatsServer::start().await;
+    let (backend, url) = (Backend::postgres().await, nats.url());
+    let mut first = backend.site.serve_with(&["--nats-url", &url]).await;
+    let token = backend.site.token("agent", "ann");
+    let mut subscriber = Subscriber::new(&nats.url()).await;
+    open(&first.client(&token), 5).await;
+    subscriber.reads_all(&Feed::read(&first.client(&token)).await.events).await;
+    let holder = relaying_node(&backend).await.expect("the only node relays");
+    let second = backend.site.serve_with(&["--nats-url", &url]).await;
+    assert!(first.stop().await.success());
+    assert_ne!(relaying_node(&backend).await.as_ref(), Some(&holder), "it is not waited for");
+    open(&second.client(&token), 5).await;
+    subscriber.reads_all(&Feed::read(&second.client(&token)).await.events).await;
+    assert_eq!(subscriber.seen.len(), 10);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_restored_from_before_the_stream_hides_no_new_event() {
     let nats = NatsServer::start().await;

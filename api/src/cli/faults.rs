@@ -8,7 +8,7 @@ mod merging;
 use std::time::Duration;
 
 use clap::Args;
-use docket_engine::faults::POINTS;
+use docket_engine::faults::{POINTS, SAGA_POINTS};
 use docket_engine::ports::sagas::{SagaFilter, SagaRow, Standing};
 use docket_sagas::{Act, BULK, Coordinator, FOUR, MERGE, UNMERGE};
 use docket_schemas::Tenant;
@@ -56,11 +56,11 @@ pub(super) fn run(args: &FaultsArgs) -> Result<(), Failure> {
     })
 }
 
+/// A line a point: its name, the kinds that it honours, and what happens there.
 fn list() {
-    println!("DOCKET_FAULT=point:kind[:nth|seconds], several with commas between");
-    println!("kinds: kill, transient, business, twice, unavailable, damage\n");
-    for (point, what) in POINTS {
-        println!("{point:<48} {what}");
+    println!("DOCKET_FAULT=point:kind[:nth|seconds], several with commas between\n");
+    for point in POINTS {
+        println!("{:<48} {:<44} {}", point.name, point.kinds.join(","), point.what);
     }
     for definition in registry().all() {
         for step in definition.steps() {
@@ -68,7 +68,10 @@ fn list() {
             let ways: &[&str] = if goes_back { &["run", "undo"] } else { &["run"] };
             for way in ways {
                 for when in ["before", "after"] {
-                    println!("saga.{}.{}.{way}.{when}", definition.name, step.name);
+                    let name = format!("saga.{}.{}.{way}.{when}", definition.name, step.name);
+                    let known = SAGA_POINTS.iter().find(|point| name.ends_with(point.name));
+                    let Some(known) = known else { continue };
+                    println!("{name:<48} {:<44} {}", known.kinds.join(","), known.what);
                 }
             }
         }

@@ -118,12 +118,15 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let process = args.listen.to_string();
     let (cores, kept) = cores::start(&started, &installation, &process, &live.tail).await?;
     operations.metrics.follow_sagas(&cores.sagas);
+    operations.metrics.follow_damage(&live.tail);
     let clock = Arc::clone(&desk.ports().clock);
     tokio::spawn(gauges.follow(cores.views.clone(), cores.search.clone(), clock));
+    let mut relay = None;
     if let Some(nats) = &started.nats {
         let (tail, tenants) = (live.tail.clone(), args.nats_tenants.clone());
-        let lag = nats.relay(&desk, tail, started.leases, tenants).await?;
+        let (relaying, lag) = nats.relay(&desk, tail, started.leases, tenants).await?;
         operations.metrics.register_relay(lag);
+        relay = Some(relaying);
     }
     tokio::spawn(fail_with(started.appender));
     let app = App::new(desk, Arc::clone(&gate), live, cores);
@@ -146,6 +149,9 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     match served {
         Drained::Whole => tracing::info!("stopped"),
         Drained::Cut(open) => tracing::warn!(open, "stopped with connections still open"),
+    }
+    if let Some(relay) = relay {
+        relay.end().await;
     }
     kept.stop().await;
     Ok(())

@@ -3,12 +3,14 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use docket_engine::around::{Around, Unreadable};
 use docket_engine::cursor::Cursor;
 use docket_schemas::Tenant;
 use serde_json::{Map, Value, json};
 
 use super::page::{
-    PAGE_BYTES_MAX, READ_AT_ONCE_MAX, events_limit, from_the_start, read_cursor, weight,
+    PAGE_BYTES_MAX, READ_AT_ONCE_MAX, events_limit, from_the_start, name_unreadable, read_cursor,
+    weight,
 };
 use super::query::Query;
 use super::tickets::{check_feed, problem};
@@ -45,16 +47,18 @@ pub(super) async fn get(
         let after = read_cursor(&app, &page.after.to_string()).await?;
         page = read(&app, &token.tenant, after, limit).await?;
     }
-    Ok(Json(json!({
+    let mut body = json!({
         "events": page.events,
         "after_cursor": page.after.to_string(),
         "end_of_stream": page.end_of_stream,
-    }))
-    .into_response())
+    });
+    name_unreadable(&mut body, &page.unreadable);
+    Ok(Json(body).into_response())
 }
 
 struct Page {
     events: Vec<Map<String, Value>>,
+    unreadable: Vec<Unreadable>,
     after: Cursor,
     end_of_stream: bool,
 }
@@ -62,13 +66,17 @@ struct Page {
 /// Events up to `limit`, and fewer where they are large.
 async fn read(app: &App, tenant: &Tenant, from: Cursor, limit: usize) -> Result<Page, Problem> {
     let names = Names { desk: &app.desk, tenant };
-    let mut page = Page { events: Vec::new(), after: from, end_of_stream: false };
+    let mut page =
+        Page { events: Vec::new(), unreadable: Vec::new(), after: from, end_of_stream: false };
     let mut bytes = 0;
     while !page.end_of_stream && page.events.len() < limit && bytes < PAGE_BYTES_MAX {
         let at_once = READ_AT_ONCE_MAX.min(limit - page.events.len());
-        let log = &app.desk.ports().log;
-        let read = log.tenant_events(tenant, &page.after.positions, at_once).await;
-        let read = read.map_err(|error| problem(error.into()))?;
+        let read = app.live.tail.tenant_events(tenant, &page.after.positions, at_once).await;
+        let Around { found: read, unreadable, .. } = read.map_err(|error| problem(error.into()))?;
+        for row in unreadable {
+            page.after.positions.advance(row.partition, row.position);
+            page.unreadable.push(row);
+        }
         for event in &read.events {
             page.after.positions.advance(event.partition, event.position);
             bytes += weight(event);

@@ -1,8 +1,10 @@
 //! Pages: their sizes, and the cursors from which they go on.
 
+use docket_engine::around::Unreadable;
 use docket_engine::cursor::{Cursor, Positions};
 use docket_engine::desk::GoOn;
 use docket_schemas::Event;
+use serde_json::{Value, json};
 
 use super::tickets::problem;
 use crate::app::App;
@@ -68,4 +70,12 @@ pub(super) async fn read_cursor(app: &App, text: &str) -> Result<Cursor, Problem
 /// Where a reader without a cursor begins.
 pub(super) fn from_the_start(app: &App) -> Cursor {
     Cursor { incarnation: app.desk.incarnation(), positions: Positions::START }
+}
+
+/// Says which rows of the log a page lacks, where there are any: they cannot be read.
+pub(super) fn name_unreadable(body: &mut Value, unreadable: &[Unreadable]) {
+    if !unreadable.is_empty() {
+        let place = |row: &Unreadable| json!({"partition": row.partition.number(), "position": row.position});
+        body["unreadable"] = unreadable.iter().map(place).collect();
+    }
 }

@@ -81,9 +81,12 @@ impl FeedReader {
 
     /// A page from the log; the last one leads to where the log ended.
     async fn catch_up(&mut self) -> Result<Vec<(Arc<Event>, Cursor)>, DeskError> {
-        let log = &self.desk.ports().log;
         let after = &self.cursor.positions;
-        let page = log.tenant_events(&self.tenant, after, PAGE_EVENTS_MAX).await?;
+        let read = self.tail.tenant_events(&self.tenant, after, PAGE_EVENTS_MAX).await?;
+        let page = read.found;
+        for row in read.unreadable {
+            self.cursor.positions.advance(row.partition, row.position);
+        }
         let events = page.events.into_iter().map(|event| {
             self.cursor.positions.advance(event.partition, event.position);
             (Arc::new(event), self.cursor.clone())
@@ -103,17 +106,19 @@ impl FeedReader {
             while self.cursor.positions.get(partition) < head && events.len() < PAGE_EVENTS_MAX {
                 let after = self.cursor.positions.get(partition);
                 let recent = match self.tail.recent(partition, after, READ_EVENTS_MAX) {
-                    Some(recent) if !recent.is_empty() => recent,
+                    Some(recent) => recent,
                     // What was read already comes first.
                     None if events.is_empty() => return None,
-                    _ => break,
+                    None => break,
                 };
-                for event in recent {
+                let Some(upto) = recent.upto else { break };
+                for event in recent.events {
                     self.cursor.positions.set(partition, event.position);
                     if event.tenant == self.tenant {
                         events.push((event, self.cursor.clone()));
                     }
                 }
+                self.cursor.positions.set(partition, upto);
             }
         }
         Some(events)

@@ -155,23 +155,27 @@ impl Shared {
             if head <= after {
                 return Ok(());
             }
-            let events = self.tail.read(partition, after, READ_EVENTS_MAX).await?;
-            if events.is_empty() {
-                return Ok(());
-            }
-            for event in &events {
+            let read = self.tail.read(partition, after, READ_EVENTS_MAX).await?;
+            let Some(upto) = read.upto else { return Ok(()) };
+            for event in &read.events {
                 readers.find(&self.desk, &self.registry, event).await;
             }
-            self.tell_all(readers, partition, &events);
+            self.tell_all(readers, partition, &read.events, upto);
         }
     }
 
     /// What is told and how far that goes change together, so that a listener who comes between hears all or nothing.
-    fn tell_all(&self, readers: &mut Readers, partition: Partition, events: &[Arc<Event>]) {
+    fn tell_all(
+        &self,
+        readers: &mut Readers,
+        partition: Partition,
+        events: &[Arc<Event>],
+        upto: Position,
+    ) {
         let mut registry = self.registry.lock();
         for event in events {
             if registry.has_persons(&event.tenant) && !readers.knows(event) {
-                break;
+                return;
             }
             registry.handled.set(partition, event.position);
             let Some(ticket) = ticket_of(event) else { continue };
@@ -184,6 +188,7 @@ impl Shared {
                 registry.tell(&event.tenant, target, &Heard::Event(Arc::clone(shown)));
             }
         }
+        registry.handled.set(partition, upto);
     }
 }
 

@@ -1,5 +1,6 @@
 //! How a projection does: its lag by partition; the tickets view also with its versions and what it cannot fold.
 
+use docket_engine::around::partition_events;
 use docket_engine::cursor::Positions;
 use docket_engine::ports::log::{EventLog, LogError};
 use docket_projections::PartitionSet;
@@ -80,8 +81,9 @@ pub async fn lags(
         let events = head.saturating_sub(position);
         let mut seconds = 0.0;
         if events > 0 {
-            let next = log.partition_events(partition, position, 1).await?;
-            seconds = next.first().map_or(0.0, |event| seconds_since(event.recorded_at, now));
+            let next = partition_events(log, partition, (position, head), 1).await?;
+            seconds =
+                next.events.first().map_or(0.0, |event| seconds_since(event.recorded_at, now));
         }
         lags.push(PartitionLag { partition, position, events, seconds });
     }

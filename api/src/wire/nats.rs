@@ -10,7 +10,8 @@ use docket_engine::ports::leases::Leases;
 use docket_engine::ports::witness::Witness;
 use docket_engine::tail::Tail;
 use docket_nats::{
-    Accounts, Link, NatsOptions, Relay, RelayOptions, RelayPorts, StreamWitness, UserKey, bench,
+    Accounts, Link, NatsOptions, Relay, RelayOptions, RelayPorts, Relaying, StreamWitness, UserKey,
+    bench,
 };
 use docket_schemas::Tenant;
 
@@ -35,6 +36,17 @@ pub struct Nats {
     region: String,
     /// Carries wake-ups and whispers.
     pub(super) link: Link,
+}
+
+/// A relay at work or waiting for its turn. Dropped, it ends.
+#[derive(Debug)]
+pub struct NatsRelay(Relaying);
+
+impl NatsRelay {
+    /// Ends it and has another node relay at once.
+    pub async fn end(self) {
+        self.0.end().await;
+    }
 }
 
 /// Events that are not in the stream yet, asked whenever somebody measures; none while another node relays.
@@ -95,7 +107,7 @@ impl Nats {
         tail: Tail,
         leases: Arc<dyn Leases>,
         tenants: Vec<Tenant>,
-    ) -> Result<RelayLag, WireError> {
+    ) -> Result<(NatsRelay, RelayLag), WireError> {
         let link = Link::connect(&self.options, "docket-relay").await?;
         let compared = desk.clone();
         let compare_log = Box::new(move || {
@@ -112,8 +124,8 @@ impl Nats {
         let options = RelayOptions { region: self.region.clone(), holder, tenants };
         let relay = Relay::new(ports, options, link);
         let progress = relay.progress();
-        tokio::spawn(relay.run());
-        Ok(Box::new(move || progress.lag_events()))
+        let relaying = NatsRelay(relay.begin());
+        Ok((relaying, Box::new(move || progress.lag_events())))
     }
 }
 

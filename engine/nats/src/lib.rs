@@ -18,7 +18,8 @@ pub use stream_config::{
 };
 mod relay;
 pub use relay::{
-    ACK_WITHIN, CompareLog, Relay, RelayOptions, RelayPorts, RelayProgress, WINDOW_MESSAGES_MAX,
+    ACK_WITHIN, CompareLog, Relay, RelayOptions, RelayPorts, RelayProgress, Relaying,
+    WINDOW_MESSAGES_MAX,
 };
 mod consumers;
 mod reset;

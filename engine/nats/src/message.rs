@@ -20,10 +20,11 @@ pub(crate) const CURSOR: &str = "docket-cursor";
 const HEADERS_BYTES_MAX: usize = 4_096;
 
 /// What an event's payload calls a field, and what the field is called where it is read and written.
-const FIELDS: [(&str, &str); 10] = [
+const FIELDS: [(&str, &str); 11] = [
     ("add_tags", "tags"),
     ("assignee_id", "assignee_id"),
     ("custom_fields", "custom_fields"),
+    ("followers", "followers"),
     ("group_id", "group_id"),
     ("person_id", "followers"),
     ("priority", "priority"),
@@ -117,7 +118,9 @@ mod tests {
 
     use docket_engine::append::local_event;
     use docket_engine::contract::drafts::{NOON, draft, eu, ticket};
+    use docket_engine::layout::{Container, writes_of};
     use docket_engine::ports::log::Placed;
+    use docket_schemas::TicketPayload;
 
     use super::*;
 
@@ -135,6 +138,43 @@ mod tests {
         assert_eq!(of(TicketEvent::Opened, opened), "priority,status,subject");
         let saga = json!({"subject": "t", "definition": "d", "version": 1});
         assert!(fields(docket_schemas::SagaEvent::Started.into(), &saga).is_empty());
+    }
+
+    /// What the engine writes of each event that a release has stored, by the names under which it is read and written.
+    #[test]
+    fn the_fields_of_every_kind_of_event_are_those_that_the_engine_writes() {
+        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schemas/tests/golden");
+        let mut seen = BTreeSet::new();
+        for entry in std::fs::read_dir(golden).expect("the corpus is there") {
+            let path = entry.expect("a readable directory").path();
+            let name = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+            let (event_type, _) = name.split_once(".1").expect("a version");
+            let EventType::Ticket(event) = EventType::parse(event_type).expect("a known type")
+            else {
+                continue;
+            };
+            let data = std::fs::read_to_string(&path).expect("a text");
+            let payload = TicketPayload::read(event, &data).expect("a payload");
+            let written: BTreeSet<&str> = writes_of(&draft(ticket(1), 1), &payload)
+                .iter()
+                .map(|write| match (write.container, write.key.as_str()) {
+                    (Container::Tags, _) => "tags",
+                    (Container::Followers, _) => "followers",
+                    (_, "status") => "status",
+                    (_, "priority") => "priority",
+                    (_, "type") => "type",
+                    (_, "subject") => "subject",
+                    (_, "group") => "group_id",
+                    (_, "assignee") => "assignee_id",
+                    (_, key) if key.starts_with("custom.") => "custom_fields",
+                    (_, key) => panic!("{name} writes {key}, which has no name outside"),
+                })
+                .collect();
+            let data: Value = serde_json::from_str(&data).expect("JSON");
+            assert!(fields(event.into(), &data).into_iter().eq(written), "{name}");
+            seen.insert(event);
+        }
+        assert!(seen.into_iter().eq(TicketEvent::ALL), "an event is missing");
     }
 
     fn event() -> (Event, Cursor) {

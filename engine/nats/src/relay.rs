@@ -26,6 +26,7 @@ use docket_engine::ports::log::{EventLog, LogError};
 use docket_engine::tail::Tail;
 use docket_schemas::Tenant;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
@@ -119,6 +120,54 @@ impl RelayProgress {
     }
 }
 
+/// A relay in a task of its own. Dropped, it ends; whoever waits then waits until its lease has run out.
+#[derive(Debug)]
+pub struct Relaying {
+    task: JoinHandle<()>,
+    leases: Leasing,
+}
+
+impl Relaying {
+    /// Ends the relay and has another node relay at once.
+    pub async fn end(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+        self.leases.let_go().await;
+    }
+}
+
+impl Drop for Relaying {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The right to relay, as this node asks for it.
+#[derive(Clone)]
+struct Leasing {
+    leases: Arc<dyn Leases>,
+    holder: Uuid,
+}
+
+impl std::fmt::Debug for Leasing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Leasing({})", self.holder)
+    }
+}
+
+impl Leasing {
+    async fn hold(&self) -> Result<Option<u64>, LogError> {
+        self.leases.hold(LEASE, self.holder, LEASE_TTL).await
+    }
+
+    async fn let_go(&self) {
+        // Whoever does not hear of it waits for the lease to run out.
+        if let Err(error) = self.leases.release(LEASE, self.holder).await {
+            tracing::debug!(%error, "nats.relay.lease_kept");
+        }
+    }
+}
+
 /// A relay at work or waiting for its turn.
 pub struct Relay {
     ports: RelayPorts,
@@ -142,6 +191,13 @@ impl Relay {
         RelayProgress { published: self.published.subscribe(), heads: self.ports.tail.heads() }
     }
 
+    /// Relays in a task of its own whenever this node holds the lease.
+    #[must_use]
+    pub fn begin(self) -> Relaying {
+        let leases = self.leasing();
+        Relaying { task: tokio::spawn(self.run()), leases }
+    }
+
     /// Relays whenever this node holds the lease, until it is dropped.
     pub async fn run(self) {
         loop {
@@ -161,7 +217,7 @@ impl Relay {
 
     async fn wait_for_lease(&self) {
         loop {
-            match self.hold().await {
+            match self.leasing().hold().await {
                 Ok(Some(_)) => return,
                 Ok(None) => {}
                 Err(error) => tracing::debug!(%error, "nats.relay.lease_unknown"),
@@ -176,7 +232,7 @@ impl Relay {
             sleep(LEASE_RENEW_EVERY).await;
             let renewed = timeout(LEASE_TTL - LEASE_RENEW_EVERY, async {
                 loop {
-                    match self.hold().await {
+                    match self.leasing().hold().await {
                         Ok(held) => return held.is_some(),
                         Err(_) => sleep(REST_MIN).await,
                     }
@@ -188,8 +244,8 @@ impl Relay {
         }
     }
 
-    async fn hold(&self) -> Result<Option<u64>, LogError> {
-        self.ports.leases.hold(LEASE, self.options.holder, LEASE_TTL).await
+    fn leasing(&self) -> Leasing {
+        Leasing { leases: Arc::clone(&self.ports.leases), holder: self.options.holder }
     }
 
     /// Publishes for ever; each turn of the loop is one stretch without trouble.

@@ -90,6 +90,20 @@ async fn two_relays_at_once_publish_each_event_once_and_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_ends_lets_another_go_on_without_its_lease_running_out() {
+    let region = Region::new().await;
+    let first = region.relay_of(1).await;
+    region.write("acme", 0..100).await;
+    assert_eq!(region.holds(100).await.len(), 100);
+    let second = region.relay_of(2).await;
+    // The clock of leases stands still here: what is not let go of is held for ever.
+    first.end().await;
+    region.write("acme", 100..200).await;
+    assert!(gapless(&region.holds(200).await));
+    drop(second);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_somebody_slips_in_hides_no_event() {
     let region = Region::new().await;
     let relay = region.relay();

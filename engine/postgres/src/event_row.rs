@@ -42,24 +42,34 @@ pub(crate) const EVENT_COLUMNS: usize = 36;
 /// Reads an event.
 ///
 /// # Errors
-/// [`LogError::Damaged`] when the row holds what no event can.
+/// [`LogError::Damaged`] with the row's place when it holds what no event can.
 pub(crate) fn event(row: &PgRow) -> Result<Event, LogError> {
     let position = position(get(row, 0)?)?;
     let partition = partition(get(row, 1)?)?;
     let recorded_at = Timestamp::from_micros(get(row, 2)?);
-    let draft = draft(row).map_err(|error| match error {
-        LogError::Damaged { what } => {
-            damaged(format_args!("partition {}, position {position}: {what}", partition.number()))
+    let read = || Ok((draft(row)?, origin(row, partition, position, recorded_at)?));
+    let (draft, origin) = read().map_err(|error| match error {
+        LogError::Damaged { what, .. } => {
+            let what = format!("partition {}, position {position}: {what}", partition.number());
+            LogError::Damaged { what, at: Some((partition, position)) }
         }
         other @ (LogError::Unavailable(_) | LogError::Reconnected) => other,
     })?;
-    let origin = Origin {
+    Ok(Event { draft, partition, position, recorded_at, origin })
+}
+
+fn origin(
+    row: &PgRow,
+    partition: Partition,
+    position: Position,
+    recorded_at: Timestamp,
+) -> Result<Origin, LogError> {
+    Ok(Origin {
         region: get::<&str>(row, 14)?.parse().map_err(damaged)?,
         partition: get::<Option<i16>>(row, 35)?.map_or(Ok(partition), self::partition)?,
         position: get::<Option<i64>>(row, 33)?.map_or(Ok(position), self::position)?,
         recorded_at: get::<Option<i64>>(row, 34)?.map_or(recorded_at, Timestamp::from_micros),
-    };
-    Ok(Event { draft, partition, position, recorded_at, origin })
+    })
 }
 
 fn draft(row: &PgRow) -> Result<Draft, LogError> {

@@ -15,7 +15,7 @@ pub(crate) fn failed(error: sqlx::Error) -> LogError {
 
 /// A row that cannot be what was once written.
 pub(crate) fn damaged(what: impl std::fmt::Display) -> LogError {
-    LogError::Damaged { what: what.to_string() }
+    LogError::damaged(what.to_string())
 }
 
 /// The constraint or value that made the server refuse a write: nothing was written, and nothing will be by trying

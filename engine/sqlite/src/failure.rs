@@ -70,8 +70,12 @@ impl Failure {
     }
 
     pub(crate) fn of_log(self, path: &Path) -> LogError {
+        let at = match &self {
+            Self::Log(LogError::Damaged { at, .. }) => *at,
+            _ => None,
+        };
         match self.damage() {
-            Some(what) => LogError::Damaged { what: format!("{}: {what}", path.display()) },
+            Some(what) => LogError::Damaged { what: format!("{}: {what}", path.display()), at },
             None => LogError::Unavailable(self.with_path(path)),
         }
     }
@@ -80,9 +84,10 @@ impl Failure {
         KeyStoreError(self.with_path(path))
     }
 
-    fn damage(&self) -> Option<String> {
+    /// What is wrong with the file or a row, where that is what failed.
+    pub(crate) fn damage(&self) -> Option<String> {
         match self {
-            Self::Row(what) | Self::Log(LogError::Damaged { what }) => Some(what.clone()),
+            Self::Row(what) | Self::Log(LogError::Damaged { what, .. }) => Some(what.clone()),
             Self::Sql(error @ sqlx::Error::Database(says)) => {
                 let damaged = matches!(result_code(error)?, SQLITE_CORRUPT | SQLITE_NOTADB);
                 damaged.then(|| says.message().to_owned())

@@ -80,7 +80,7 @@ impl Job {
             return Ok(self);
         }
         let what = "a ticket and the slots that it holds do not agree".to_owned();
-        let _ = self.reply.send(Reply::Failed(LogError::Damaged { what }.into()));
+        let _ = self.reply.send(Reply::Failed(LogError::damaged(what).into()));
         Err(())
     }
 }

@@ -32,7 +32,17 @@ pub enum LogError {
     Damaged {
         /// Which row, or what is missing.
         what: String,
+        /// Where the row stands; none where that cannot be said, or where no row is to blame.
+        at: Option<(Partition, Position)>,
     },
+}
+
+impl LogError {
+    /// Damage that no row is to blame for, or that says not which.
+    #[must_use]
+    pub fn damaged(what: impl Into<String>) -> Self {
+        Self::Damaged { what: what.into(), at: None }
+    }
 }
 
 /// What a row expects of its stream.

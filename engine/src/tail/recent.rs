@@ -5,57 +5,84 @@ use std::sync::Arc;
 
 use docket_schemas::{Event, Position};
 
+use crate::around::{Stretch, Unreadable};
+
 /// Most events that are held of one partition.
 const RECENT_EVENTS_MAX: usize = 4_096;
 
 /// Most bytes of payloads, texts and changes that are held of one partition: 64 MiB over all 16.
 const RECENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Events without gaps up to the last one read.
+/// What stands at a position.
+pub(super) type Row = Result<Arc<Event>, Box<Unreadable>>;
+
+/// Rows without gaps up to the last one read.
 #[derive(Debug)]
 pub(super) struct Recent {
-    /// The position before the first event held.
+    /// The position before the first row held.
     before: Position,
-    events: VecDeque<Arc<Event>>,
+    rows: VecDeque<Row>,
     bytes: usize,
 }
 
 impl Recent {
     /// Nothing is held of what stands up to `position`.
     pub(super) const fn after(position: Position) -> Self {
-        Self { before: position, events: VecDeque::new(), bytes: 0 }
+        Self { before: position, rows: VecDeque::new(), bytes: 0 }
     }
 
-    /// Adds the next event; the oldest make room for it.
-    pub(super) fn push(&mut self, event: Arc<Event>) {
-        self.bytes += weight(&event);
-        self.events.push_back(event);
-        while self.events.len() > RECENT_EVENTS_MAX || self.bytes > RECENT_BYTES_MAX {
-            let Some(oldest) = self.events.pop_front() else { return };
-            self.before = oldest.position;
+    /// Adds the next row; the oldest make room for it.
+    pub(super) fn push(&mut self, row: Row) {
+        let newest = self.rows.back().map_or(self.before, position);
+        if position(&row) != newest + 1 {
+            // A damaged time has put it out of its order: what is held has to be without gaps.
+            *self = Self::after(position(&row).saturating_sub(1));
+        }
+        self.bytes += weight(&row);
+        self.rows.push_back(row);
+        while self.rows.len() > RECENT_EVENTS_MAX || self.bytes > RECENT_BYTES_MAX {
+            let Some(oldest) = self.rows.pop_front() else { return };
+            self.before = position(&oldest);
             self.bytes -= weight(&oldest);
         }
     }
 
     /// Forgets what stands beyond a position.
     pub(super) fn cut_off(&mut self, head: Position) {
-        while let Some(newest) = self.events.pop_back_if(|newest| newest.position > head) {
+        while let Some(newest) = self.rows.pop_back_if(|newest| position(newest) > head) {
             self.bytes -= weight(&newest);
         }
         self.before = self.before.min(head);
     }
 
     /// What follows a position; none where that is not held.
-    pub(super) fn read(&self, after: Position, limit: usize) -> Option<Vec<Arc<Event>>> {
+    pub(super) fn read(&self, after: Position, limit: usize) -> Option<Stretch> {
         let skipped = usize::try_from(after.checked_sub(self.before)?).ok()?;
-        if skipped > self.events.len() {
+        if skipped > self.rows.len() {
             return None;
         }
-        Some(self.events.iter().skip(skipped).take(limit).cloned().collect())
+        let taken = limit.min(self.rows.len() - skipped);
+        let mut stretch = Stretch { events: Vec::with_capacity(taken), ..Stretch::default() };
+        for row in self.rows.iter().skip(skipped).take(taken) {
+            stretch.upto = Some(position(row));
+            match row {
+                Ok(event) => stretch.events.push(Arc::clone(event)),
+                Err(unreadable) => stretch.unreadable.push((**unreadable).clone()),
+            }
+        }
+        Some(stretch)
     }
 }
 
-fn weight(event: &Event) -> usize {
+fn position(row: &Row) -> Position {
+    match row {
+        Ok(event) => event.position,
+        Err(unreadable) => unreadable.position,
+    }
+}
+
+fn weight(row: &Row) -> usize {
+    let Ok(event) = row else { return 0 };
     let sealed = event.sealed.as_ref().map_or(0, |sealed| sealed.bytes.len());
     let change = event.change.as_ref().map_or(0, |change| change.bytes.len());
     event.data.len() + sealed + change

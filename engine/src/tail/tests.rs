@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::recent::Recent;
 use super::{TAIL_LOOKS_EVERY, Tail};
+use crate::around::{Stretch, Unreadable};
 use crate::contract::drafts::{append, batch, draft, eu, opening, ticket, units};
 use crate::cursor::Positions;
 use crate::memory::MemoryLog;
@@ -51,7 +52,7 @@ impl World {
         after: Position,
         limit: usize,
     ) -> Vec<Position> {
-        let events = self.tail.read(partition, after, limit).await.expect("an answer");
+        let events = self.tail.read(partition, after, limit).await.expect("an answer").events;
         assert!(events.iter().all(|event| event.partition == partition));
         events.iter().map(|event| event.position).collect()
     }
@@ -68,8 +69,8 @@ async fn what_is_written_is_read_from_memory_and_what_was_before_from_the_log() 
         assert_eq!(world.positions(partition, 0, 1_000).await, (1..=head).collect::<Vec<_>>());
         let old = before.get(partition);
         let recent = world.tail.recent(partition, old, 1_000).expect("memory holds it");
-        assert!(recent.iter().map(|event| event.position).eq(old + 1..=head));
-        assert_eq!(world.tail.recent(partition, head, 5).map(|events| events.len()), Some(0));
+        assert!(recent.events.iter().map(|event| event.position).eq(old + 1..=head));
+        assert_eq!(world.tail.recent(partition, head, 5).map(|read| read.events.len()), Some(0));
         assert!(old == 0 || world.tail.recent(partition, old - 1, 5).is_none());
         assert!(world.tail.recent(partition, head + 1, 5).is_none(), "beyond the head is unknown");
         let bounded = world.positions(partition, old, 2).await;
@@ -93,19 +94,50 @@ async fn the_oldest_events_leave_memory_first() {
     for position in 1..=10_000 {
         let mut event = event.clone();
         event.position = position;
-        recent.push(Arc::new(event));
+        recent.push(Ok(Arc::new(event)));
     }
     assert!(recent.read(0, 10).is_none());
     let held = recent.read(9_000, 10_000).expect("the newest thousand");
-    assert!(held.iter().map(|event| event.position).eq(9_001..=10_000));
+    assert!(held.events.iter().map(|event| event.position).eq(9_001..=10_000));
     let mut heavy = event.clone();
     heavy.draft.data = "x".repeat(3 * 1024 * 1024);
     for position in 10_001..=10_002 {
         heavy.position = position;
-        recent.push(Arc::new(heavy.clone()));
+        recent.push(Ok(Arc::new(heavy.clone())));
     }
     assert!(recent.read(10_000, 10).is_none(), "two heavy ones are more than memory holds");
-    assert_eq!(recent.read(10_001, 10).map(|events| events.len()), Some(1));
+    assert_eq!(recent.read(10_001, 10).map(|read| read.events.len()), Some(1));
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_keeps_its_place_in_memory() {
+    let world = world().await;
+    let page = world.log.events(&Positions::START, 1).await.expect("a page");
+    let event = |position| {
+        let mut event = page.events[0].clone();
+        event.position = position;
+        Ok(Arc::new(event))
+    };
+    let partition = page.events[0].partition;
+    let unreadable = Unreadable { partition, position: 2, reason: "no type".to_owned() };
+    let mut recent = Recent::after(0);
+    recent.push(event(1));
+    recent.push(Err(Box::new(unreadable.clone())));
+    recent.push(event(3));
+    let positions = |read: &Stretch| -> Vec<Position> {
+        read.events.iter().map(|event| event.position).collect()
+    };
+    let whole = recent.read(0, 10).expect("it is held");
+    assert_eq!((positions(&whole), whole.upto), (vec![1, 3], Some(3)));
+    assert_eq!(whole.unreadable, [unreadable]);
+    assert_eq!(recent.read(1, 1).map(|read| (read.events.len(), read.upto)), Some((0, Some(2))));
+    assert_eq!(recent.read(2, 10).map(|read| positions(&read)), Some(vec![3]));
+    recent.cut_off(1);
+    assert_eq!(recent.read(0, 10).map(|read| positions(&read)), Some(vec![1]));
+    // What does not follow begins anew: nothing is held with a gap.
+    recent.push(event(5));
+    assert!(recent.read(1, 10).is_none());
+    assert_eq!(recent.read(4, 10).map(|read| positions(&read)), Some(vec![5]));
 }
 
 #[tokio::test]
@@ -136,7 +168,7 @@ async fn what_a_restored_log_has_lost_is_forgotten_however_far_the_log_has_gone_
         let after = kept.get(partition);
         let held = world.tail.recent(partition, after, 1_000).expect("memory holds it");
         let stored = world.log.partition_events(partition, after, 1_000).await.expect("events");
-        assert!(held.iter().map(|event| &**event).eq(&stored));
+        assert!(held.events.iter().map(|event| &**event).eq(&stored));
         assert_eq!(stored.len() as u64, head - after);
     }
 }

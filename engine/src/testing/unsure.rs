@@ -71,7 +71,7 @@ impl EventLog for UnsureLog {
     async fn stream_events(&self, reads: &[StreamRead]) -> Result<Vec<Event>, LogError> {
         let spoilt = *self.unreadable.lock();
         if reads.iter().any(|read| spoilt.is_some_and(|ticket| read.stream.id == ticket.uuid())) {
-            return Err(LogError::Damaged { what: "unknown type of event".to_owned() });
+            return Err(LogError::damaged("unknown type of event"));
         }
         if self.silent.load(Ordering::SeqCst) {
             return Err(LogError::Unavailable("no answer".into()));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use docket_engine::cursor::Positions;
+use docket_engine::desk::DeskError;
 use docket_engine::faults::{self, Fault};
 use docket_schemas::Timestamp;
 use docket_schemas::saga::payload::{
@@ -117,6 +118,12 @@ impl Runner {
                 }
                 Err(Trouble::Refused(refusal)) => {
                     self.fail(index, direction, refusal.into(), began).await?;
+                    return Ok(true);
+                }
+                // A ticket that cannot be read, most likely: an operator is asked in the end. Where it is the saga's own
+                // stream, that cannot be written either.
+                Err(Trouble::Over(error @ DeskError::Damaged(_))) if self.pending.is_none() => {
+                    self.fail(index, direction, error.into(), began).await?;
                     return Ok(true);
                 }
                 Err(trouble) => return Err(trouble),

@@ -112,6 +112,7 @@ impl Runner {
             self.effects.advance(placed.partition, placed.position);
         }
         self.signal.know(own.position);
+        self.weigh();
         self.answer_start();
         Ok(())
     }

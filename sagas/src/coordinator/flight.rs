@@ -64,8 +64,8 @@ pub(super) async fn awaited(
         let head = heads.borrow_and_update().get(partition);
         loop {
             let read = StreamRead { tenant: scene.tenant.clone(), stream, after };
-            let page = shared.ports.desk.ports().log.stream_page(&read, READ_EVENTS_MAX).await;
-            let page = page.map_err(|error| StepError::Transient(error.to_string()))?;
+            let page = shared.ports.tail.stream_page(&read, READ_EVENTS_MAX).await;
+            let page = page.map_err(|error| StepError::Transient(error.to_string()))?.found;
             if let Some(found) = page.iter().find_map(|one| event.matches(&scene, one)) {
                 return Ok(found);
             }

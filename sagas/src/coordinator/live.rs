@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use docket_engine::ports::sagas::Standing;
 use docket_schemas::{Partition, Position, SagaId, Tenant};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
+
+use super::{SAGAS_LIVE_BYTES_MAX, SAGAS_LIVE_MAX, SagaError};
 
 /// Names a saga.
 pub(super) type Key = (Tenant, SagaId);
@@ -47,12 +49,30 @@ struct Handle {
     partition: Partition,
     signal: Arc<Signal>,
     task: Option<AbortHandle>,
+    /// What its state holds.
+    bytes: usize,
+}
+
+/// Most of what may be under way on a node before new sagas are told to come back.
+#[derive(Debug, Clone, Copy)]
+pub struct LiveLimits {
+    /// Sagas.
+    pub sagas_max: usize,
+    /// Bytes of their states.
+    pub bytes_max: usize,
+}
+
+impl Default for LiveLimits {
+    fn default() -> Self {
+        Self { sagas_max: SAGAS_LIVE_MAX, bytes_max: SAGAS_LIVE_BYTES_MAX }
+    }
 }
 
 /// Every saga under way.
 #[derive(Default)]
 pub(super) struct Live {
     handles: Mutex<HashMap<Key, Handle>>,
+    bytes: AtomicUsize,
     led: [AtomicBool; 16],
 }
 
@@ -71,8 +91,11 @@ impl Live {
         self.led[partition.index()].store(false, Ordering::Release);
         self.handles.lock().retain(|_, handle| {
             let stays = handle.partition != partition;
-            if !stays && let Some(task) = &handle.task {
-                task.abort();
+            if !stays {
+                self.bytes.fetch_sub(handle.bytes, Ordering::AcqRel);
+                if let Some(task) = &handle.task {
+                    task.abort();
+                }
             }
             stays
         });
@@ -82,12 +105,41 @@ impl Live {
         self.handles.lock().len()
     }
 
+    /// Refuses one more saga that weighs `more` where the limits are reached.
+    pub(super) fn admit(&self, limits: LiveLimits, more: usize) -> Result<(), SagaError> {
+        let full = |limit, most| Err(SagaError::Full { limit, most });
+        if self.len() >= limits.sagas_max {
+            return full("SAGAS_LIVE_MAX", limits.sagas_max);
+        }
+        if self.bytes.load(Ordering::Acquire).saturating_add(more) > limits.bytes_max {
+            return full("SAGAS_LIVE_BYTES_MAX", limits.bytes_max);
+        }
+        Ok(())
+    }
+
+    /// Notes what the state of a saga holds by now, while this task carries it.
+    pub(super) fn weigh(&self, key: &Key, signal: &Arc<Signal>, bytes: usize) {
+        let mut handles = self.handles.lock();
+        let handle = handles.get_mut(key).filter(|handle| Arc::ptr_eq(&handle.signal, signal));
+        if let Some(handle) = handle {
+            let before = std::mem::replace(&mut handle.bytes, bytes);
+            self.bytes.fetch_add(bytes, Ordering::AcqRel);
+            self.bytes.fetch_sub(before, Ordering::AcqRel);
+        }
+    }
+
+    fn remove(&self, handles: &mut HashMap<Key, Handle>, key: &Key) {
+        if let Some(handle) = handles.remove(key) {
+            self.bytes.fetch_sub(handle.bytes, Ordering::AcqRel);
+        }
+    }
+
     /// Has `carry` carry a saga unless one does already; whoever does is told where the stream was seen to end.
     pub(super) fn carry(
         &self,
         key: Key,
         partition: Partition,
-        seen: Position,
+        (seen, bytes): (Position, usize),
         carry: impl FnOnce(Arc<Signal>) -> AbortHandle,
     ) -> Arc<Signal> {
         let mut handles = self.handles.lock();
@@ -104,7 +156,9 @@ impl Live {
         let signal = Arc::new(Signal::new(seen));
         // Within the lock, so that a task that ends at once finds its handle.
         let task = Some(carry(Arc::clone(&signal)));
-        handles.insert(key, Handle { partition, signal: Arc::clone(&signal), task });
+        self.remove(&mut handles, &key);
+        self.bytes.fetch_add(bytes, Ordering::AcqRel);
+        handles.insert(key, Handle { partition, signal: Arc::clone(&signal), task, bytes });
         signal
     }
 
@@ -116,7 +170,7 @@ impl Live {
         }
         signal.over.send_replace(Some(standing));
         if signal.read_to_rest.load(Ordering::Acquire) {
-            handles.remove(key);
+            self.remove(&mut handles, key);
         }
         true
     }
@@ -139,8 +193,9 @@ impl Live {
     pub(super) fn forget(&self, key: &Key) {
         let mut handles = self.handles.lock();
         let Some(handle) = handles.get(key) else { return };
-        if handle.signal.over.borrow().is_some() {
-            handles.remove(key);
+        let is_over = handle.signal.over.borrow().is_some();
+        if is_over {
+            self.remove(&mut handles, key);
         } else {
             handle.signal.read_to_rest.store(true, Ordering::Release);
         }

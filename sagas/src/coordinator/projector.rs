@@ -8,6 +8,7 @@ use docket_engine::ports::sagas::{Kept, Pause, Standing};
 use docket_schemas::{Event, Partition, Position, SagaId, SagaPayload, StreamKind, derivation};
 
 use super::live::Key;
+use super::load::{readable, saga_events};
 use super::{SagaError, Shared, runner};
 use crate::state::{Row, State};
 use crate::summary::summary;
@@ -46,16 +47,18 @@ impl Projector {
         };
         for row in table.unended(partition).await? {
             let key = (row.tenant.clone(), row.id);
-            projector.states.insert(key.clone(), shared.load(&row.tenant, row.id).await?);
-            projector.count(shared, &key);
+            if let Some(state) = readable(shared, &key).await? {
+                projector.states.insert(key.clone(), state);
+                projector.count(shared, &key);
+            }
         }
         loop {
-            let page = table.saga_events(partition, projector.read, READ_EVENTS_MAX).await?;
-            let Some(last) = page.last().map(|event| event.position) else { break };
-            for event in &page {
+            let page = saga_events(&shared.ports, partition, projector.read).await?;
+            let Some(upto) = page.upto else { break };
+            for event in &page.events {
                 projector.fold(shared, event).await?;
             }
-            projector.read = last;
+            projector.read = upto;
         }
         Ok(projector)
     }
@@ -71,11 +74,13 @@ impl Projector {
     pub(super) async fn read_on(&mut self, shared: &Arc<Shared>) -> Result<(), SagaError> {
         loop {
             let page = shared.ports.tail.read(self.partition, self.read, READ_EVENTS_MAX).await?;
+            let Some(upto) = page.upto else { return Ok(()) };
             let mut touched: HashSet<Key> = HashSet::new();
-            for event in &page {
+            for event in &page.events {
                 touched.extend(self.fold(shared, event).await?);
                 self.read = event.position;
             }
+            self.read = upto;
             for key in touched {
                 self.count(shared, &key);
                 let Some(state) = self.states.get(&key) else { continue };
@@ -84,9 +89,6 @@ impl Projector {
                 } else {
                     self.carry(shared, &key, state);
                 }
-            }
-            if page.len() < READ_EVENTS_MAX {
-                return Ok(());
             }
         }
     }
@@ -124,7 +126,8 @@ impl Projector {
             }
             // It had ended, and goes on: an undo of what was done.
             None => {
-                self.states.insert(key.clone(), shared.load(&key.0, key.1).await?);
+                let Some(state) = readable(shared, &key).await? else { return Ok(None) };
+                self.states.insert(key.clone(), state);
             }
         }
         self.dirty.insert(key.clone());
@@ -143,7 +146,8 @@ impl Projector {
         };
         let carried = Arc::clone(shared);
         let from = state.clone();
-        shared.live.carry(key.clone(), self.partition, state.position, move |signal| {
+        let seen = (state.position, state.weight());
+        shared.live.carry(key.clone(), self.partition, seen, move |signal| {
             runner::spawn(carried, definition, from, signal, None)
         });
     }

@@ -253,6 +253,10 @@ impl Runner {
             return Ok(false);
         }
         if self.pending.is_some() {
+            let asks = self.definition.steps().first().is_some_and(|one| one.is_with_the_request);
+            if asks {
+                return Ok(false);
+            }
             return self.write_start().await.map(|()| true);
         }
         self.permit = None;
@@ -277,7 +281,14 @@ impl Runner {
         let shared = Arc::clone(&self.shared);
         shared.catch_up(&mut self.state).await?;
         self.signal.know(self.state.position);
+        self.weigh();
         Ok(())
+    }
+
+    /// Says how much the state holds by now.
+    pub(super) fn weigh(&self) {
+        let key = (self.state.tenant.clone(), self.state.id);
+        self.shared.live.weigh(&key, &self.signal, self.state.weight());
     }
 
     fn forget_flight(&mut self, step: usize) {

@@ -14,9 +14,9 @@ use tokio::sync::{oneshot, watch};
 use super::commit::Pending;
 use super::live::Signal;
 use super::runner::{self, Beginning, Unbegun};
-use super::{Coordinator, SAGAS_LIVE_MAX, SagaError};
+use super::{Coordinator, SagaError};
 use crate::definition::Definition;
-use crate::state::{Begun, State};
+use crate::state::{Begun, State, weight_of};
 
 /// What a saga's first unit came to: its state, how far the log was written, and who will tell how it ends.
 type FirstUnit = Result<(State, Positions, Option<watch::Receiver<Option<Standing>>>), Unbegun>;
@@ -68,9 +68,7 @@ impl Coordinator {
         let definition = shared.registry.newest(&start.definition);
         let definition =
             definition.ok_or_else(|| SagaError::NoDefinition(start.definition.clone()))?;
-        if shared.live.len() >= SAGAS_LIVE_MAX {
-            return Err(DeskError::Overloaded.into());
-        }
+        shared.live.admit(shared.ports.limits, weight_of(&start.input))?;
         for _ in 0..START_TRIES_MAX {
             let tenant = &start.caller.tenant;
             let known = self.started(tenant, start.command_id, start.request_mac).await?;
@@ -124,7 +122,8 @@ impl Coordinator {
             runner::spawn(carried, definition, state, signal, beginning.take());
             None
         } else {
-            let signal = shared.live.carry((tenant, id), partition, 0, |signal| {
+            let from = (0, state.weight());
+            let signal = shared.live.carry((tenant, id), partition, from, |signal| {
                 runner::spawn(carried, definition, state, signal, beginning.take())
             });
             Some(signal.subscribe())

@@ -16,7 +16,7 @@ use docket_engine::ports::log::LogError;
 use docket_engine::ports::nodes::Nodes as _;
 use docket_engine::ports::sagas::{Barrier as _, Passage, Standing};
 use docket_engine::tail::Tail;
-use docket_engine::testing::Office;
+use docket_engine::testing::{Office, UnsureLog};
 use docket_schemas::saga::Direction;
 use docket_schemas::{CommandId, Event, Role, TicketId, Timestamp};
 use parking_lot::Mutex;
@@ -153,6 +153,9 @@ pub(super) struct Crew {
     pub(super) table: Arc<MemorySagas>,
     pub(super) roster: Arc<MemoryRoster>,
     pub(super) shown: Arc<Told>,
+    pub(super) limits: LiveLimits,
+    /// The office's log, as the nodes' desks have it.
+    pub(super) log: Arc<UnsureLog>,
 }
 
 pub(super) struct Node {
@@ -170,7 +173,9 @@ impl Crew {
         let table = Arc::new(MemorySagas::new(Arc::clone(&office.log)));
         let roster = Arc::new(MemoryRoster::new(Arc::new(Wall)));
         let shown = Arc::new(Told(watch::Sender::new(Some(everything()))));
-        Self { office, script: Arc::default(), table, roster, shown }
+        let limits = LiveLimits::default();
+        let log = Arc::new(UnsureLog::new(Arc::clone(&office.log)));
+        Self { office, script: Arc::default(), table, roster, shown, limits, log }
     }
 
     /// Four tags, one after the other.
@@ -202,7 +207,7 @@ impl Crew {
     }
 
     pub(super) async fn try_node(&self, definitions: Vec<Definition>) -> Result<Node, SagaError> {
-        let ports = Ports { clock: Arc::new(Wall), ..self.office.ports() };
+        let ports = Ports { clock: Arc::new(Wall), log: self.log.clone(), ..self.office.ports() };
         let desk = start(ports, "eu").await.expect("the desk opens").desk;
         let log = Arc::clone(&self.office.log);
         let tail = Tail::follow(log, &*self.office.bus).await.expect("the log says its heads");
@@ -216,6 +221,7 @@ impl Crew {
             tail,
             shown: self.shown.clone(),
             node: id,
+            limits: self.limits,
         };
         let registry = Registry::new(definitions).expect("good definitions");
         let (coordinator, task) = Coordinator::begin(ports, registry).await?;

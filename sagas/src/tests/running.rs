@@ -168,6 +168,86 @@ async fn a_paused_definition_rests_and_goes_on() {
 }
 
 #[tokio::test]
+async fn what_belongs_to_the_request_is_done_while_the_definition_is_paused_and_no_more() {
+    let crew = Crew::new().await;
+    let tag = super::crew::Tag(crew.script.clone());
+    let definition = Definition::new("marked", 1)
+        .step(Step::local("a", tag.clone()).undo(tag.clone()).with_the_request())
+        .step(Step::local("b", tag.clone()).undo(tag.clone()));
+    let late = Definition::new("late", 1)
+        .step(Step::local("a", tag.clone()))
+        .step(Step::local("b", tag).with_the_request());
+    assert!(late.check().is_err(), "only the first step is part of asking");
+    let node = crew.node(vec![definition]).await;
+    node.coordinator.pause(&crew.operator().await, "marked", None).await.unwrap();
+    let ticket = crew.ticket(&node).await;
+    let started = crew.start(&node, "marked", ticket).await;
+    assert_eq!(crew.tags(&node, ticket).await, ["a"]);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(crew.tags(&node, ticket).await, ["a"], "the rest rests");
+    node.coordinator.resume(&crew.operator().await, "marked").await.unwrap();
+    assert_eq!(crew.settle(&node, &started).await, Standing::Done);
+    assert_eq!(crew.tags(&node, ticket).await, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_ticket_that_cannot_be_read_parks_its_saga_and_no_other() {
+    let crew = Crew::new().await;
+    let node = crew.node(vec![crew.four()]).await;
+    let (broken, whole) = (crew.ticket(&node).await, crew.ticket(&node).await);
+    node.coordinator.pause(&crew.operator().await, "four", None).await.unwrap();
+    let stuck = crew.start(&node, "four", broken).await;
+    let other = crew.start(&node, "four", whole).await;
+    crew.log.spoil(broken);
+    node.coordinator.resume(&crew.operator().await, "four").await.unwrap();
+    assert_eq!(crew.settle(&node, &other).await, Standing::Done);
+    assert_eq!(crew.settle(&node, &stuck).await, Standing::Parked);
+    let parked = crew.load(&node, &stuck).await.parked.unwrap();
+    assert_eq!(parked.step.as_deref(), Some("a"));
+}
+
+#[tokio::test]
+async fn sagas_that_hold_too_much_are_told_to_come_back_until_some_have_ended() {
+    let mut crew = Crew::new().await;
+    let most = 64 * 1024;
+    crew.limits.bytes_max = most;
+    let node = crew.node(vec![crew.four()]).await;
+    node.coordinator.pause(&crew.operator().await, "four", None).await.unwrap();
+    let ticket = crew.ticket(&node).await;
+    let heavy = async || {
+        let mut start = crew.asked("four", ticket).await;
+        start.input["note"] = serde_json::Value::from("x".repeat(most / 4));
+        node.coordinator.start(start).await
+    };
+    let mut begun = Vec::new();
+    let refused = loop {
+        match heavy().await {
+            Ok(started) => begun.push(started),
+            Err(error) => break error,
+        }
+        assert!(begun.len() < 4, "four of them are more than fits");
+    };
+    assert!(begun.len() >= 2, "{refused}");
+    assert!(matches!(refused, SagaError::Full { limit: "SAGAS_LIVE_BYTES_MAX", .. }), "{refused}");
+    assert!(refused.to_string().contains("SAGAS_LIVE_BYTES_MAX"));
+    let light = crew.start(&node, "four", ticket).await;
+    begun.push(light);
+    node.coordinator.resume(&crew.operator().await, "four").await.unwrap();
+    for started in &begun {
+        let _ = crew.settle(&node, started).await;
+    }
+    // The last of them leaves as soon as its end was read from the log.
+    for _ in 0..200 {
+        if !node.coordinator.is_busy() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let again = heavy().await.expect("there is room again");
+    assert_eq!(crew.settle(&node, &again).await, Standing::Done);
+}
+
+#[tokio::test]
 async fn a_remote_step_is_called_under_one_key_and_undone_once() {
     let crew = Crew::new().await;
     let tag = super::crew::Tag(crew.script.clone());

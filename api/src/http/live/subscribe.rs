@@ -233,9 +233,9 @@ impl Stretch {
         if self.ended || !self.ready.is_empty() {
             return Ok(());
         }
-        let page = app.desk.ports().log.stream_page(&self.read, READ_AT_ONCE_MAX).await?;
-        self.ended = page.len() < READ_AT_ONCE_MAX;
-        for event in page {
+        let page = app.live.tail.stream_page(&self.read, READ_AT_ONCE_MAX).await?;
+        self.ended = page.found.len() < page.asked;
+        for event in page.found {
             self.read.after = event.position;
             if event.position > self.to {
                 self.ended = true;

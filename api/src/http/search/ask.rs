@@ -4,7 +4,7 @@ use docket_schemas::Role;
 use docket_search::port::{PAGE_SIZE_MAX, Question, Reader};
 use docket_search::query::{Filter, Literal, Person, Query as Asked, QueryError, parse};
 
-use super::params::{PageCursor, facets, sort};
+use super::params::{SearchCursors, facets, sort};
 use crate::app::App;
 use crate::auth::Token;
 use crate::http::page::page_size;
@@ -17,7 +17,7 @@ pub(super) async fn ask(
     app: &App,
     token: &Token,
     query: &Query,
-) -> Result<(Question, PageCursor), Problem> {
+) -> Result<(Question, SearchCursors), Problem> {
     let [text, by, wanted, size, after] =
         query.params(["q", "sort", "facets", "page[size]", "page[after]"])?;
     let Some(text) = text else {
@@ -28,7 +28,7 @@ pub(super) async fn ask(
     let facets = facets(wanted.as_deref())?;
     let size = page_size("page[size]", size.as_deref())?.min(PAGE_SIZE_MAX);
     let reader = reader(app, token, &asked).await?;
-    let cursors = PageCursor::of(&token.tenant, reader, &text, sort);
+    let cursors = SearchCursors::of(&token.tenant, reader, &text, sort);
     let after = match after.as_deref().filter(|after| !after.is_empty()) {
         Some(after) => Some(cursors.read(after)?),
         None => None,

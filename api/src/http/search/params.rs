@@ -1,14 +1,13 @@
 //! The parameters of a search beside its query: order, facets, and the cursors of its pages.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use docket_schemas::canonical::Fields;
 use docket_schemas::{PersonId, Tenant};
 use docket_search::document::Place;
 use docket_search::port::{Direction, Facet, Rank, Reader, Sort, SortKey};
 use docket_search::query::Query as Asked;
 
-use crate::problem::{Code, Problem};
+use crate::http::place_cursor::PlaceCursor;
+use crate::problem::Problem;
 
 /// The order that `sort` names. Where there is none: the best first, or what changed last for a query without words.
 pub(super) fn sort(text: Option<&str>, asked: &Asked) -> Result<Sort, Problem> {
@@ -56,15 +55,14 @@ pub(super) fn facets(text: Option<&str>) -> Result<Vec<Facet>, Problem> {
     Ok(facets)
 }
 
-const FORMAT: u8 = 3;
-const BINDING_BYTES: usize = 8;
-const CURSOR_BYTES: usize = 1 + BINDING_BYTES + 8 + 8;
+/// The cursors of a search, good for the same search and nothing else.
+pub(super) struct SearchCursors(PlaceCursor);
 
-/// What a cursor of one search is good for: the same search, nothing else.
-pub(super) struct PageCursor([u8; BINDING_BYTES]);
+impl SearchCursors {
+    const FORMAT: u8 = 3;
+    const DETAIL: &str = "a page's cursor goes on with the query and the order of its page";
 
-impl PageCursor {
-    /// The cursors of a search.
+    /// Those of one search.
     pub(super) fn of(tenant: &Tenant, reader: Reader, query: &str, sort: Sort) -> Self {
         let who = match reader {
             Reader::Staff(_) => None,
@@ -74,47 +72,23 @@ impl PageCursor {
             Sort::Relevance => [u8::MAX; 2],
             Sort::By(key, direction) => [key as u8, direction as u8],
         };
-        let hash = Fields::new("docket/search/1")
+        let question = Fields::new("docket/search/1")
             .field(tenant.as_str())
             .optional(who.as_ref().map(PersonId::as_bytes))
             .field(query)
-            .field(order)
-            .finish();
-        let mut binding = [0; BINDING_BYTES];
-        binding.copy_from_slice(&hash[..BINDING_BYTES]);
-        Self(binding)
+            .field(order);
+        Self(PlaceCursor::bound(Self::FORMAT, question, Self::DETAIL))
     }
 
     /// The cursor behind a result.
     pub(super) fn write(&self, rank: Rank) -> String {
-        let mut bytes = Vec::with_capacity(CURSOR_BYTES);
-        bytes.push(FORMAT);
-        bytes.extend_from_slice(&self.0);
-        bytes.extend_from_slice(&rank.key.to_be_bytes());
-        bytes.extend_from_slice(&rank.ticket.number().to_be_bytes());
-        URL_SAFE_NO_PAD.encode(bytes)
+        self.0.write(rank.key, rank.ticket.number().to_be_bytes())
     }
 
-    /// The place of a cursor: 400 where it is none of this search's.
+    /// The result that a cursor stands behind: 400 where it is none of this search's.
     pub(super) fn read(&self, text: &str) -> Result<Rank, Problem> {
-        self.rank(text).ok_or_else(|| {
-            Problem::new(Code::CursorMalformed)
-                .detail("a page's cursor goes on with the query and the order of its page")
-        })
-    }
-
-    fn rank(&self, text: &str) -> Option<Rank> {
-        let bytes: [u8; CURSOR_BYTES] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
-        let (head, rest) = bytes.split_at(1 + BINDING_BYTES);
-        if head[0] != FORMAT || head[1..] != self.0 {
-            return None;
-        }
-        let (key, ticket) = rest.split_at(8);
-        let key = i64::from_be_bytes(key.try_into().ok()?);
-        let ticket = Place::from_number(u64::from_be_bytes(ticket.try_into().ok()?));
-        let rank = Rank { key, ticket };
-        // One place has one spelling.
-        (self.write(rank) == text).then_some(rank)
+        let (key, ticket) = self.0.read(text)?;
+        Ok(Rank { key, ticket: Place::from_number(u64::from_be_bytes(ticket)) })
     }
 }
 
@@ -123,11 +97,12 @@ mod tests {
     use docket_search::query::parse;
 
     use super::*;
+    use crate::problem::Code;
 
     #[test]
     fn a_cursor_goes_on_with_its_own_search_alone() {
         let tenant: Tenant = "default".parse().unwrap();
-        let of = |query, sort| PageCursor::of(&tenant, Reader::Staff(None), query, sort);
+        let of = |query, sort| SearchCursors::of(&tenant, Reader::Staff(None), query, sort);
         let rank = Rank { key: -7, ticket: Place::from_number(42) };
         let text = of("fire", Sort::Relevance).write(rank);
         assert_eq!(of("fire", Sort::Relevance).read(&text).unwrap(), rank);

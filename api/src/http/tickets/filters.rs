@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use docket_projections::query::{Direction, Place, Sort, SortKey, TicketFilter, Viewer};
 use docket_schemas::canonical::Fields;
 use docket_schemas::{PersonId, Role, Tenant, TicketId, Timestamp};
@@ -14,7 +12,8 @@ use super::fields::Checks;
 use super::refusal::problem;
 use crate::app::App;
 use crate::auth::Token;
-use crate::problem::{Code, Problem};
+use crate::http::place_cursor::PlaceCursor;
+use crate::problem::Problem;
 
 /// The parameters that say which tickets, in the order of [`Given`].
 pub(super) const FILTERS: [&str; 9] = [
@@ -130,15 +129,14 @@ pub(super) fn sort(text: Option<&str>) -> Result<Sort, Problem> {
     Ok(Sort { key, direction })
 }
 
-/// What a cursor of one list is good for: the same list, nothing else.
-pub(super) struct PageCursor([u8; BINDING_BYTES]);
+/// The cursors of a list, good for the same list and nothing else.
+pub(super) struct ListCursors(PlaceCursor);
 
-const FORMAT: u8 = 1;
-const BINDING_BYTES: usize = 8;
-const CURSOR_BYTES: usize = 1 + BINDING_BYTES + 8 + 16;
+impl ListCursors {
+    const FORMAT: u8 = 1;
+    const DETAIL: &str = "a page's cursor goes on with the filters and the order of its page";
 
-impl PageCursor {
-    /// The cursors of a list with these filters in this order.
+    /// Those of a list with these filters in this order.
     pub(super) fn of(
         tenant: &Tenant,
         viewer: Viewer,
@@ -149,48 +147,24 @@ impl PageCursor {
             Viewer::Staff => None,
             Viewer::Customer(person) => Some(person),
         };
-        let fields = Fields::new("docket/list/1")
+        let question = Fields::new("docket/list/1")
             .field(tenant.as_str())
             .optional(who.as_ref().map(PersonId::as_bytes))
             .field([sort.key as u8, sort.direction as u8]);
-        let fields = given
+        let question = given
             .iter()
-            .fold(fields, |fields, one| fields.optional(one.as_deref().map(str::as_bytes)));
-        let hash = fields.finish();
-        let mut binding = [0; BINDING_BYTES];
-        binding.copy_from_slice(&hash[..BINDING_BYTES]);
-        Self(binding)
+            .fold(question, |question, one| question.optional(one.as_deref().map(str::as_bytes)));
+        Self(PlaceCursor::bound(Self::FORMAT, question, Self::DETAIL))
     }
 
     /// The cursor behind a place.
     pub(super) fn write(&self, place: Place) -> String {
-        let mut bytes = Vec::with_capacity(CURSOR_BYTES);
-        bytes.push(FORMAT);
-        bytes.extend_from_slice(&self.0);
-        bytes.extend_from_slice(&place.key.to_be_bytes());
-        bytes.extend_from_slice(place.ticket.as_bytes());
-        URL_SAFE_NO_PAD.encode(bytes)
+        self.0.write(place.key, *place.ticket.as_bytes())
     }
 
     /// The place of a cursor: 400 where it is none of this list's.
     pub(super) fn read(&self, text: &str) -> Result<Place, Problem> {
-        self.place(text).ok_or_else(|| {
-            Problem::new(Code::CursorMalformed)
-                .detail("a page's cursor goes on with the filters and the order of its page")
-        })
-    }
-
-    fn place(&self, text: &str) -> Option<Place> {
-        let bytes: [u8; CURSOR_BYTES] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
-        let (head, rest) = bytes.split_at(1 + BINDING_BYTES);
-        if head[0] != FORMAT || head[1..] != self.0 {
-            return None;
-        }
-        let (key, ticket) = rest.split_at(8);
-        let key = i64::from_be_bytes(key.try_into().ok()?);
-        let ticket = TicketId::new(Uuid::from_slice(ticket).ok()?);
-        let place = Place { key, ticket };
-        // One place has one spelling.
-        (self.write(place) == text).then_some(place)
+        let (key, ticket) = self.0.read(text)?;
+        Ok(Place { key, ticket: TicketId::new(Uuid::from_bytes(ticket)) })
     }
 }

@@ -17,7 +17,7 @@ use super::refusal::problem;
 use super::slice::slice;
 use crate::app::App;
 use crate::auth::Token;
-use crate::http::page::{events_limit, from_the_start, read_cursor};
+use crate::http::page::{events_limit, from_the_start, name_unreadable, read_cursor};
 use crate::http::path::TicketPath;
 use crate::http::query::Query;
 use crate::http::wait::Waiting;
@@ -59,11 +59,18 @@ pub(super) async fn get(
     drop(listening);
     let events = views(&app, &entered, &found.events).await.map_err(problem)?;
     let incarnation = app.desk.incarnation();
-    let last =
-        found.events.last().map(|event| position_of(&incarnation, partition, event.position));
-    let after_cursor = last.unwrap_or(from).to_string();
-    let body =
-        json!({"events": events, "after_cursor": after_cursor, "end_of_stream": !found.more});
+    if entered.audience == Audience::Customer {
+        found.unreadable.clear();
+    }
+    let last = found.events.last().map(|event| event.position);
+    let last = last.max(found.unreadable.last().map(|row| row.position));
+    let after = last.map_or(from, |last| position_of(&incarnation, partition, last));
+    let mut body = json!({
+        "events": events,
+        "after_cursor": after.to_string(),
+        "end_of_stream": !found.more,
+    });
+    name_unreadable(&mut body, &found.unreadable);
     Ok(Json(body).into_response())
 }
 

@@ -12,7 +12,7 @@ use docket_schemas::{PersonId, Tenant};
 use serde_json::json;
 
 use super::as_of::{as_of, ask, wanted};
-use super::filters::{FILTERS, PageCursor, filter, sort, viewer};
+use super::filters::{FILTERS, ListCursors, filter, sort, viewer};
 use super::refusal::{forbidden, problem};
 use crate::app::App;
 use crate::auth::Token;
@@ -54,7 +54,7 @@ pub(super) async fn get(
     let order = sort(by.as_deref())?;
     let limit = page_size("page[size]", size.as_deref())?;
     let filter = filter(&app, &token.tenant, given).await?;
-    let cursors = PageCursor::of(&token.tenant, viewer, given, order);
+    let cursors = ListCursors::of(&token.tenant, viewer, given, order);
     let after = match after.as_deref().filter(|after| !after.is_empty()) {
         Some(after) => Some(cursors.read(after)?),
         None => None,

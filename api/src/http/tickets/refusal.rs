@@ -15,6 +15,10 @@ use crate::problem::{Code, FieldError, Problem};
 /// When to come back after the log did not answer.
 pub(super) const UNAVAILABLE_RETRY_AFTER: Duration = Duration::from_secs(2);
 
+/// What is said of a read or write that needs a row which cannot be read.
+const DAMAGED: &str =
+    "the log holds a row of this that cannot be read; the log of this node says which";
+
 /// A failure that needs nothing looked up.
 pub(in crate::http) fn problem(error: DeskError) -> Problem {
     match error {
@@ -32,7 +36,7 @@ pub(in crate::http) fn problem(error: DeskError) -> Problem {
         }
         DeskError::Damaged(_) => {
             tracing::error!(error = &error as &dyn std::error::Error, "http.request.damaged");
-            Problem::new(Code::Internal)
+            Problem::new(Code::Internal).detail(DAMAGED)
         }
     }
 }

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use docket_engine::desk::DeskError;
 use docket_engine::policy::Audience;
 use docket_engine::ports::log::StreamRead;
@@ -16,6 +14,7 @@ use super::list_messages::{After, Listed};
 use super::refusal::problem;
 use crate::app::App;
 use crate::http::page::{PAGE_BYTES_MAX, READ_AT_ONCE_MAX, weight};
+use crate::http::place_cursor::PlaceCursor;
 use crate::problem::Problem;
 
 /// What such a list is sorted by: a page goes on behind it. As text it is base64url of the byte 2, microseconds since
@@ -36,18 +35,13 @@ impl MessageKey {
 
     /// None where the text is no key.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (&FORMAT, rest) = bytes.split_first()? else { return None };
-        let (time, id) = rest.split_first_chunk::<8>()?;
-        let created_at = Timestamp::from_micros(i64::from_be_bytes(*time));
-        Some(Self { created_at, id: MessageId::new(Uuid::from_slice(id).ok()?) })
+        let (time, id) = PlaceCursor::unbound(FORMAT).place(text)?;
+        let created_at = Timestamp::from_micros(time);
+        Some(Self { created_at, id: MessageId::new(Uuid::from_bytes(id)) })
     }
 
     fn text(self) -> String {
-        let mut bytes = vec![FORMAT];
-        bytes.extend_from_slice(&self.created_at.micros().to_be_bytes());
-        bytes.extend_from_slice(self.id.as_bytes());
-        URL_SAFE_NO_PAD.encode(bytes)
+        PlaceCursor::unbound(FORMAT).write(self.created_at.micros(), *self.id.as_bytes())
     }
 }
 
@@ -111,7 +105,7 @@ async fn read(
         let stream = Stream::ticket(ticket);
         let mut read = StreamRead { tenant: tenant.clone(), stream, after };
         while read.after < *last {
-            let events = app.desk.ports().log.stream_page(&read, READ_AT_ONCE_MAX).await?;
+            let events = app.live.tail.stream_page(&read, READ_AT_ONCE_MAX).await?.found;
             let Some(reached) = events.last() else { break };
             read.after = reached.position;
             let events = events.into_iter().filter(|event| positions.contains(&event.position));

@@ -1,5 +1,6 @@
 //! A slice of a ticket's events: as many as asked for, and no more bytes than a node can hold for everybody.
 
+use docket_engine::around::Unreadable;
 use docket_engine::desk::DeskError;
 use docket_engine::ports::log::StreamRead;
 use docket_schemas::{Event, Position, Stream};
@@ -14,6 +15,8 @@ const READ_AT_ONCE_MIN: usize = 20;
 /// Events in order.
 pub(super) struct Slice {
     pub(super) events: Vec<Event>,
+    /// Rows among them that cannot be read.
+    pub(super) unreadable: Vec<Unreadable>,
     /// Whether there are more behind them.
     pub(super) more: bool,
 }
@@ -29,21 +32,25 @@ pub(super) async fn slice(
     let at_once = limit.saturating_add(1).clamp(READ_AT_ONCE_MIN, READ_AT_ONCE_MAX);
     let tenant = entered.caller.tenant.clone();
     let mut read = StreamRead { tenant, stream: Stream::ticket(entered.ticket), after };
-    let (mut events, mut bytes) = (Vec::new(), 0);
+    let mut slice = Slice { events: Vec::new(), unreadable: Vec::new(), more: false };
+    let mut bytes = 0;
     loop {
-        let page = app.desk.ports().log.stream_page(&read, at_once).await?;
-        let Some(last) = page.last() else { return Ok(Slice { events, more: false }) };
-        read.after = last.position;
-        let ended = page.len() < at_once;
-        for event in page.into_iter().filter(&wanted) {
-            if events.len() == limit || bytes >= PAGE_BYTES_MAX {
-                return Ok(Slice { events, more: true });
+        let page = app.live.tail.stream_page(&read, at_once).await?;
+        let last = page.found.last().map(|event| event.position);
+        let ended = page.found.len() < page.asked;
+        let passed = page.unreadable.last().map(|row| row.position);
+        slice.unreadable.extend(page.unreadable);
+        let Some(last) = last.or(passed) else { return Ok(slice) };
+        read.after = last;
+        for event in page.found.into_iter().filter(&wanted) {
+            if slice.events.len() == limit || bytes >= PAGE_BYTES_MAX {
+                return Ok(Slice { more: true, ..slice });
             }
             bytes += weight(&event);
-            events.push(event);
+            slice.events.push(event);
         }
         if ended {
-            return Ok(Slice { events, more: false });
+            return Ok(slice);
         }
     }
 }

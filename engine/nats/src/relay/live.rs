@@ -54,17 +54,16 @@ async fn follow_once(
         for (partition, head) in reached.iter() {
             while cursor.positions.get(partition) < head {
                 let after = cursor.positions.get(partition);
-                let events = tail.read(partition, after, READ_AT_ONCE).await?;
-                if events.is_empty() {
-                    cursor.positions.set(partition, head);
-                }
-                for event in events {
+                let read = tail.read(partition, after, READ_AT_ONCE).await?;
+                let upto = read.upto.unwrap_or(head);
+                for event in read.events {
                     cursor.positions.set(partition, event.position);
                     if event.origin.region.number() > cursor.incarnation.number() {
                         return Ok(());
                     }
                     publish(link, Outgoing::of(&event, &cursor)).await;
                 }
+                cursor.positions.set(partition, upto);
             }
         }
     }

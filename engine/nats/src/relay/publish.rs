@@ -122,7 +122,7 @@ impl<'a> Publisher<'a> {
         loop {
             let mut at_head = false;
             while !at_head && self.flying.len() < WINDOW_MESSAGES_MAX {
-                match source.next(&self.cursor.positions).await? {
+                match source.next(&mut self.cursor.positions).await? {
                     Some(event) => self.send(&event).await?,
                     None => at_head = true,
                 }

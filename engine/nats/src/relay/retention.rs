@@ -1,5 +1,6 @@
 //! What the stream would still keep: the position in each partition behind which everything is young enough.
 
+use docket_engine::around::partition_events;
 use docket_engine::cursor::Positions;
 use docket_engine::ports::clock::Clock;
 use docket_engine::ports::log::{EventLog, LogError};
@@ -32,8 +33,8 @@ async fn last_before(
     let (mut older, mut younger) = (0, head);
     while older < younger {
         let middle = older + (younger - older) / 2;
-        let event = log.partition_events(partition, middle, 1).await?;
-        match event.first() {
+        let read = partition_events(log, partition, (middle, head), 1).await?;
+        match read.events.first() {
             Some(event) if event.recorded_at < since => older = event.position,
             _ => younger = middle,
         }

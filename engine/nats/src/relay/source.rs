@@ -1,12 +1,13 @@
 //! What the relay has yet to publish: the events of all partitions, near the order in which they were recorded.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use docket_engine::around::{Stretch, partition_events};
 use docket_engine::cursor::Positions;
 use docket_engine::ports::log::{EventLog, LogError};
 use docket_engine::tail::Tail;
-use docket_schemas::{Event, Partition};
+use docket_schemas::{Event, Partition, Position};
 use tokio::sync::watch;
 
 use super::RelayPorts;
@@ -22,12 +23,15 @@ pub(super) struct Source<'a> {
     heads: watch::Receiver<Positions>,
     fresh_after: Positions,
     ready: VecDeque<Arc<Event>>,
+    /// Rows that cannot be read and that the caller has not passed yet.
+    unreadable: BTreeSet<(Partition, Position)>,
 }
 
 impl<'a> Source<'a> {
     pub(super) fn new(ports: &'a RelayPorts, fresh_after: Positions) -> Self {
         let heads = ports.tail.heads();
-        Self { log: &*ports.log, tail: &ports.tail, heads, fresh_after, ready: VecDeque::new() }
+        let (log, tail, ready) = (&*ports.log, &ports.tail, VecDeque::new());
+        Self { log, tail, heads, fresh_after, ready, unreadable: BTreeSet::new() }
     }
 
     /// Where the tail's head may be watched.
@@ -35,35 +39,51 @@ impl<'a> Source<'a> {
         self.heads.clone()
     }
 
-    /// The next event after `reached`, which is how far the caller took the events before; none at the head.
+    /// The next event after `reached`, which is how far the caller took the events before; none at the head. Rows that
+    /// cannot be read are passed.
     pub(super) async fn next(
         &mut self,
-        reached: &Positions,
+        reached: &mut Positions,
     ) -> Result<Option<Arc<Event>>, LogError> {
         if self.ready.is_empty() {
             let heads = *self.heads.borrow_and_update();
             let mut read = Vec::new();
             for (partition, head) in heads.iter() {
                 if head > reached.get(partition) {
-                    read.extend(self.read(partition, reached).await?);
+                    let stretch = self.read(partition, (reached.get(partition), head)).await?;
+                    let rows = stretch.unreadable.iter();
+                    self.unreadable.extend(rows.map(|row| (partition, row.position)));
+                    read.extend(stretch.events);
+                    self.pass(partition, reached);
                 }
             }
             read.sort_by_key(|event| (event.recorded_at, event.partition, event.position));
             self.ready = read.into();
         }
-        Ok(self.ready.pop_front())
+        let next = self.ready.pop_front();
+        if let Some(event) = &next {
+            self.pass(event.partition, reached);
+        }
+        Ok(next)
+    }
+
+    /// Takes the caller past what cannot be read and comes next.
+    fn pass(&mut self, partition: Partition, reached: &mut Positions) {
+        while self.unreadable.remove(&(partition, reached.get(partition) + 1)) {
+            reached.set(partition, reached.get(partition) + 1);
+        }
     }
 
     async fn read(
         &self,
         partition: Partition,
-        reached: &Positions,
-    ) -> Result<Vec<Arc<Event>>, LogError> {
-        let after = reached.get(partition);
+        (after, head): (Position, Position),
+    ) -> Result<Stretch, LogError> {
         if after >= self.fresh_after.get(partition) {
             return self.tail.read(partition, after, READ_AT_ONCE).await;
         }
-        let events = self.log.partition_events(partition, after, READ_AT_ONCE).await?;
-        Ok(events.into_iter().map(Arc::new).collect())
+        let read = partition_events(self.log, partition, (after, head), READ_AT_ONCE).await?;
+        self.tail.reported().report(&read.unreadable);
+        Ok(read)
     }
 }

@@ -46,7 +46,7 @@ pub(super) async fn find(
     let saved = saved::saved(context, region).await?;
     let starts = ports.log.incarnations().await?;
     let Some(newest) = starts.last().map(|start| start.incarnation.clone()) else {
-        return Err(LogError::Damaged { what: "no incarnation has begun".to_owned() }.into());
+        return Err(LogError::damaged("no incarnation has begun").into());
     };
     let heads = ports.log.heads().await?;
     let reader = StreamReader::new(context.clone(), region);

@@ -16,8 +16,8 @@ use docket_engine::ports::clock::Clock as _;
 use docket_engine::ports::log::{Batch, EventLog, Expected, Row, Unit, UnitOutcome};
 use docket_engine::tail::Tail;
 use docket_engine::testing::SetClock;
-use docket_nats::{Link, NatsOptions, Relay, RelayOptions, RelayPorts, RelayProgress};
-use docket_schemas::{Event, Incarnation, Partition};
+use docket_nats::{Link, NatsOptions, Relay, RelayOptions, RelayPorts, RelayProgress, Relaying};
+use docket_schemas::{Event, Incarnation, Partition, Tenant};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -171,25 +171,42 @@ impl Region {
         self.start(self.options(), Arc::new(roster), &[])
     }
 
-    fn start(&self, options: NatsOptions, roster: Arc<MemoryRoster>, tenants: &[&str]) -> Running {
+    fn made(
+        &self,
+        options: NatsOptions,
+        leases: Arc<MemoryRoster>,
+        tenants: Vec<Tenant>,
+        holder: uuid::Uuid,
+    ) -> impl Future<Output = Relay> + 'static {
         let (log, bus) = (Arc::clone(&self.log), Arc::clone(&self.bus));
-        let (clock, name) = (Arc::clone(&self.clock), self.name.clone());
-        let tenants = tenants.iter().map(|tenant| tenant.parse().unwrap()).collect();
-        let (tell, told) = std::sync::mpsc::channel();
-        let task = tokio::spawn(async move {
+        let (clock, region) = (Arc::clone(&self.clock), self.name.clone());
+        async move {
             let link = Link::connect(&options, "relay").await.unwrap();
             let tail = Tail::follow(log.clone(), &*bus).await.unwrap();
-            let compared = Arc::clone(&log);
-            let region = name.clone();
+            let (compared, name) = (Arc::clone(&log), region.clone());
             let compare_log = Box::new(move || {
-                let (log, region) = (Arc::clone(&compared), region.clone());
+                let (log, region) = (Arc::clone(&compared), name.clone());
                 Box::pin(async move { begin_next(&log, &region).await }) as _
             });
-            let ports = RelayPorts { log, tail, leases: roster, clock, compare_log };
-            // As if the one before had let its lease go.
-            let holder = uuid::Uuid::nil();
-            let options = RelayOptions { region: name, holder, tenants };
-            let relay = Relay::new(ports, options, link);
+            let ports = RelayPorts { log, tail, leases, clock, compare_log };
+            Relay::new(ports, RelayOptions { region, holder, tenants }, link)
+        }
+    }
+
+    /// A relay of another node, which waits until the lease is free.
+    pub(crate) async fn relay_of(&self, node: u128) -> Relaying {
+        let holder = uuid::Uuid::from_u128(node);
+        let leases = Arc::clone(&self.roster);
+        self.made(self.options(), leases, Vec::new(), holder).await.begin()
+    }
+
+    fn start(&self, options: NatsOptions, roster: Arc<MemoryRoster>, tenants: &[&str]) -> Running {
+        let tenants = tenants.iter().map(|tenant| tenant.parse().unwrap()).collect();
+        let (tell, told) = std::sync::mpsc::channel();
+        // As if the one before had let its lease go.
+        let relay = self.made(options, roster, tenants, uuid::Uuid::nil());
+        let task = tokio::spawn(async move {
+            let relay = relay.await;
             let _ = tell.send(relay.progress());
             relay.run().await;
         });

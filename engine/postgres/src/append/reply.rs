@@ -123,7 +123,7 @@ const DUPLICATE: i16 = 1;
 
 fn damage_of_unit(error: LogError) -> UnitOutcome {
     let what = match error {
-        LogError::Damaged { what } => what,
+        LogError::Damaged { what, .. } => what,
         other => other.to_string(),
     };
     UnitOutcome::Damaged { what }

@@ -113,9 +113,10 @@ pub(super) async fn page(
     for (partition, head) in heads.iter() {
         query = query.bind(place(partition, after.get(partition))).bind(place(partition, head));
     }
-    let mut events = events(pool, query).await?;
-    let more = events.len() > limit;
-    events.truncate(limit);
+    let rows = query.fetch_all(pool).await?;
+    let more = rows.len() > limit;
+    // The one that only says whether there are more need not be readable.
+    let events = rows.iter().take(limit).map(row::read).collect::<Result<_, _>>()?;
     Ok(Page { events, heads, more })
 }
 

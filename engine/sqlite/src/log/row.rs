@@ -1,6 +1,6 @@
 //! An event as a row of the table `event`, written by [`bind`], read by [`read`].
 
-use docket_engine::ports::log::Placed;
+use docket_engine::ports::log::{LogError, Placed};
 use docket_schemas::{
     ActorId, Change, ChangeHash, CommandId, Draft, Event, EventId, EventType, Incarnation, KeyId,
     Observed, Origin, Partition, Position, Principal, Role, Sealed, SlotOp, Stream, StreamKind,
@@ -99,18 +99,27 @@ impl Values<'_> {
     }
 }
 
-/// Reads a row of [`event_columns`].
+/// Reads a row of [`event_columns`]; the damage of one that cannot be read says where it stands.
 pub(super) fn read(row: &SqliteRow) -> Result<Event, Failure> {
     let columns = Columns { row, place: row.try_get("place")? };
     let partition = columns.parse("place", partition(columns.place))?;
     let position = position(columns.place);
-    let recorded_at = Timestamp::from_micros(columns.get("recorded_at")?);
-    Ok(Event {
-        draft: read_draft(&columns)?,
-        partition,
-        position,
-        recorded_at,
-        origin: read_origin(&columns, partition, position, recorded_at)?,
+    let read = || {
+        let recorded_at = Timestamp::from_micros(columns.get("recorded_at")?);
+        Ok(Event {
+            draft: read_draft(&columns)?,
+            partition,
+            position,
+            recorded_at,
+            origin: read_origin(&columns, partition, position, recorded_at)?,
+        })
+    };
+    read().map_err(|failure: Failure| match failure.damage() {
+        Some(what) => {
+            let what = format!("partition {}, position {position}: {what}", partition.number());
+            LogError::Damaged { what, at: Some((partition, position)) }.into()
+        }
+        None => failure,
     })
 }
 

@@ -75,7 +75,7 @@ fn settle_one(
             return pending.job.handed_back().ok();
         }
         UnitOutcome::Duplicate { stored, .. } => Reply::Duplicate(stored),
-        UnitOutcome::Damaged { what } => Reply::Failed(LogError::Damaged { what }.into()),
+        UnitOutcome::Damaged { what } => Reply::Failed(LogError::damaged(what).into()),
         UnitOutcome::EpochOld { current } => {
             // In this order: who reads the new epoch finds no key of the old one.
             shared.ports.keyring.forget();

@@ -114,13 +114,15 @@ impl Writer {
         Ok((Some(taken), true))
     }
 
-    /// A rehearsal may have it fail before or after.
+    /// A rehearsal may have it fail before or after, or lose what was indexed.
     fn make_durable(&mut self, payload: &str) -> Result<(), IndexError> {
-        fault("index.before")?;
+        if fault("index.before")? {
+            self.writer()?.delete_all_documents().map_err(failed)?;
+        }
         let mut prepared = self.writer()?.prepare_commit().map_err(failed)?;
         prepared.set_payload(payload);
         prepared.commit().map_err(failed)?;
-        fault("index.after")
+        fault("index.after").map(drop)
     }
 
     /// Goes back to the last commit.
@@ -184,9 +186,7 @@ fn take(fields: Fields, writer: &IndexWriter, write: &TicketWrite) -> tantivy::R
     Ok(())
 }
 
-fn fault(point: &'static str) -> Result<(), IndexError> {
-    match docket_engine::faults::fails_at(point) {
-        true => Err(IndexError::Failed("a fault on purpose".into())),
-        false => Ok(()),
-    }
+/// Whether what is written is to be wrong.
+fn fault(point: &'static str) -> Result<bool, IndexError> {
+    docket_engine::faults::damages_at(point).map_err(|fault| IndexError::Failed(fault.into()))
 }
