@@ -7,7 +7,6 @@
 //! Each case gets a harness of its own. The caller needs `tokio` with the features `macros` and `rt-multi-thread`.
 
 pub mod lists;
-pub mod load;
 pub mod mending;
 pub mod rows;
 pub mod sample;

@@ -57,3 +57,64 @@ fn idle_sockets_are_kept_and_weighed_on_the_server_s_side() {
     assert_eq!(report["lost"], 0, "{report:#}");
     assert!(report["bytes_per_socket"].as_f64().is_some_and(|bytes| bytes > 0.0), "{report:#}");
 }
+
+/// Every search found its tickets in the view, or there would be no report; what stands beside it has the same texts.
+fn check_search(backend: &Backend) -> Value {
+    let report = bench(backend, &["search", "--tickets", "1200"]);
+    has(&report, &["bench", "backend", "processors", "tickets", "english_of_ten", "text_bytes"]);
+    has(&report, &["index_bytes", "view_rows_per_second", "view_index_seconds", "full_text"]);
+    has(&report, &["index_events_per_second"]);
+    assert!(report["index_ratio"].as_f64().is_some_and(|ratio| ratio > 0.1), "{report:#}");
+    for (asked, least) in [("lists", 150), ("counts", 25), ("searches", 68)] {
+        has(&report[asked], &["p50_ms", "p99_ms"]);
+        let kinds = report[asked]["kinds"].as_array().expect("kinds");
+        assert!(kinds.len() >= least, "{} kinds of {asked}", kinds.len());
+        kinds.iter().for_each(|kind| has(kind, &["kind", "found", "p50_ms", "p99_ms"]));
+    }
+    let all = report["counts"]["kinds"].as_array().and_then(|kinds| kinds.first());
+    assert_eq!(all.map(|all| &all["found"]), Some(&Value::from(1200)), "{report:#}");
+    report
+}
+
+fn found(kinds: &Value, kind: &str) -> Option<u64> {
+    let kinds = kinds.as_array()?;
+    kinds.iter().find(|one| one["kind"] == kind)?["found"].as_u64()
+}
+
+#[test]
+fn tickets_are_listed_counted_and_found_on_sqlite() {
+    let report = check_search(&Backend::sqlite());
+    assert!(report["full_text"].is_null(), "{report:#}");
+}
+
+#[tokio::test]
+async fn tickets_are_listed_counted_and_found_on_postgresql_as_often_as_by_its_own_search() {
+    let report = check_search(&Backend::postgres().await);
+    let theirs = &report["full_text"];
+    has(theirs, &["index_bytes", "words_bytes", "fill_seconds", "p50_ms", "p99_ms"]);
+    // Stems differ, and it looks for a word in all texts of a ticket together.
+    let ours = found(&report["searches"]["kinds"], "English word, best first").expect("ours");
+    let theirs = found(&theirs["kinds"], "English word").expect("theirs");
+    assert!(theirs.abs_diff(ours) * 4 < ours.max(theirs), "{ours} and {theirs}");
+}
+
+fn check_replay(backend: &Backend) {
+    let report = bench(backend, &["replay", "--events", "700"]);
+    has(&report, &["bench", "backend", "processors", "questions", "questions_p99_ms"]);
+    assert_eq!((&report["events"], &report["failed_questions"]), (&700.into(), &0.into()));
+    for round in ["alone", "asked"] {
+        has(&report[round], &["seconds_until_switch", "processor_micros_per_event"]);
+        let rate = report[round]["events_per_second"].as_f64();
+        assert!(rate.is_some_and(|rate| rate > 10.0), "{report:#}");
+    }
+}
+
+#[test]
+fn a_view_is_rebuilt_while_it_is_asked_on_sqlite() {
+    check_replay(&Backend::sqlite());
+}
+
+#[tokio::test]
+async fn a_view_is_rebuilt_while_it_is_asked_on_postgresql() {
+    check_replay(&Backend::postgres().await);
+}

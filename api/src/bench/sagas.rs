@@ -154,7 +154,7 @@ pub(crate) async fn leads(coordinator: &Coordinator) -> Result<(), WireError> {
     Ok(tokio::time::timeout(LEADS_WITHIN, all).await?)
 }
 
-async fn caller(node: &Node) -> Result<Caller, WireError> {
+pub(crate) async fn caller(node: &Node) -> Result<Caller, WireError> {
     let tenant = TENANT.parse()?;
     let person = node.desk.ports().keyring.person(&tenant, "bench").await?;
     let principal = Principal::Person(person.id);

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Failure;
 use super::installation::InstallationArgs;
-use crate::bench::{Report, connections, create, fanout, sagas};
+use crate::bench::{Report, connections, create, fanout, replay, sagas, search};
 use crate::wire::WireError;
 
 #[derive(Debug, Args)]
@@ -27,6 +27,37 @@ enum What {
     Fanout(FanoutArgs),
     /// Keep idle WebSockets open and weigh the server
     Connections(ConnectionsArgs),
+    /// List, count and search a million tickets, beside the database's own full-text search
+    Search(SearchArgs),
+    /// Rebuild the tickets view from a million events, alone and while it is asked
+    Replay(ReplayArgs),
+}
+
+#[derive(Debug, Args)]
+struct ReplayArgs {
+    /// Events in the log
+    #[arg(long, env = "DOCKET_EVENTS", value_name = "N", default_value = "1000000")]
+    events: u64,
+    /// Print JSON, whose keys stand in docs/bench.md
+    #[arg(long, env = "DOCKET_JSON", value_parser = BoolishValueParser::new())]
+    json: bool,
+    #[command(flatten)]
+    installation: InstallationArgs,
+}
+
+#[derive(Debug, Args)]
+struct SearchArgs {
+    /// Tickets of seven events each
+    #[arg(long, env = "DOCKET_TICKETS", value_name = "N", default_value = "1000000")]
+    tickets: u64,
+    /// Of ten texts so many are English; the others are Chinese
+    #[arg(long, env = "DOCKET_ENGLISH", value_name = "N", default_value = "5")]
+    english: u64,
+    /// Print JSON, whose keys stand in docs/bench.md
+    #[arg(long, env = "DOCKET_JSON", value_parser = BoolishValueParser::new())]
+    json: bool,
+    #[command(flatten)]
+    installation: InstallationArgs,
 }
 
 #[derive(Debug, Args)]
@@ -153,6 +184,18 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
             let installation = args.installation.installation();
             let report = measured(connections::run(&installation, &plan, progress))?;
             print(args.json, &report, connections::Report::table)
+        }
+        What::Search(args) => {
+            let plan = search::Plan { tickets: args.tickets.max(1), english_of_ten: args.english };
+            let installation = args.installation.installation();
+            let report = measured(search::run(&installation, &plan, progress))?;
+            print(args.json, &report, search::Report::table)
+        }
+        What::Replay(args) => {
+            let plan = replay::Plan { events: args.events };
+            let installation = args.installation.installation();
+            let report = measured(replay::run(&installation, &plan, progress))?;
+            print(args.json, &report, replay::Report::table)
         }
         What::Sagas(args) => {
             let plan = sagas::Plan {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use docket_postgres::bench::{BenchDatabase, LogSize, RAW_BATCH_ROWS, RawInserts};
+pub use docket_postgres::bench::{FULL_TEXT_BATCH_ROWS, FullText, FullTextQuery, FullTextSize};
 
 use super::{Installation, WireError};
 use crate::clock;
@@ -101,6 +102,17 @@ impl Scratch {
         let Some(database) = &self.database else { return Ok(None) };
         let RawInserts { rows, took } = database.raw_inserts(since, clock::monotonic).await?;
         Ok(Some(Raw { rows, batch_rows: RAW_BATCH_ROWS, seconds: took.as_secs_f64() }))
+    }
+
+    /// A session with the database's own full-text search; none where it has none.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    pub async fn full_text(&self) -> Result<Option<FullText>, WireError> {
+        match &self.database {
+            Some(database) => Ok(Some(database.full_text().await?)),
+            None => Ok(None),
+        }
     }
 
     /// Removes everything.

@@ -1,5 +1,6 @@
 //! Measuring: a database of its own beside the one that is named, its size, and what PostgreSQL could do at best.
 
+mod full_text;
 mod prefill;
 mod raw;
 
@@ -9,6 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection};
 
 use crate::connect::SESSION;
+pub use full_text::{FULL_TEXT_BATCH_ROWS, FullText, FullTextQuery, FullTextSize};
 pub use raw::{RAW_BATCH_ROWS, RawInserts};
 
 /// What a measurement stumbled over.

@@ -32,8 +32,10 @@ const WRITING_SESSION: &str = session!(
     "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off"
 );
 
-/// How many tickets have a value decides how a list is found, so each list gets a plan of its own.
-const READING_SESSION: &str = session!("SET plan_cache_mode = force_custom_plan");
+/// How many tickets have a value decides how a list is found, so each list gets a plan of its own. To start further
+/// processes for it takes longer than most lists do.
+const READING_SESSION: &str =
+    session!("SET plan_cache_mode = force_custom_plan; SET max_parallel_workers_per_gather = 0");
 
 /// A migrating session waits for another node's as long as that takes.
 const MIGRATING_SESSION: &str = "SET statement_timeout = 0; SET lock_timeout = 0; \

@@ -37,16 +37,15 @@ pub(crate) async fn list(
 ) -> Result<Answered<ListPage>, StoreError> {
     let limit = query.limit.min(LIST_ROWS_MAX);
     let mut sql = begin(slot, query.viewer, &query.tenant);
-    sql.push(", page.ticket_id, page.key, page.state FROM head");
+    sql.push(", page.ticket_id, page.key, s.state FROM head");
     push_seen(&mut sql, slot, query.viewer, &query.tenant);
     let column = sort_column(query.sort.key, query.viewer);
     let (order, beyond) = match query.sort.direction {
         Direction::Ascending => ("ASC", ">"),
         Direction::Descending => ("DESC", "<"),
     };
-    sql.push(format_args!(
-        " LEFT JOIN LATERAL (SELECT t.ticket_id, t.{column}::bigint AS key, t.state"
-    ));
+    // Which tickets are on the page is found in an index alone; only their own rows are looked at.
+    sql.push(format_args!(" LEFT JOIN LATERAL (SELECT t.ticket_id, t.{column}::bigint AS key"));
     push_from(&mut sql, slot, query.viewer, &query.tenant);
     push_filter(&mut sql, slot, &query.tenant, query.viewer, &query.filter);
     if let Some(place) = query.after {
@@ -65,7 +64,12 @@ pub(crate) async fn list(
     }
     sql.push(format_args!(" ORDER BY t.{column} {order}, t.ticket_id {order} LIMIT "));
     sql.push_bind(i64::try_from(limit + 1).unwrap_or(i64::MAX));
-    sql.push(format_args!(") AS page ON true ORDER BY page.key {order}, page.ticket_id {order}"));
+    sql.push(format_args!(
+        ") AS page ON true LEFT JOIN docket_views.ticket_{} s ON s.ticket_id = page.ticket_id AND s.tenant = ",
+        slot.name()
+    ));
+    sql.push_bind(query.tenant.as_str().to_owned());
+    sql.push(format_args!(" ORDER BY page.key {order}, page.ticket_id {order}"));
     let rows = sql.build().fetch_all(&pool).await.map_err(failed)?;
     let basis = match basis(&rows, slot, query.viewer)? {
         Answered::Here(basis) => basis,

@@ -75,22 +75,22 @@ pub(crate) async fn begin(
     Ok(number.cast_unsigned())
 }
 
-/// Making an index of a large table takes longer than any other statement may.
+/// Making an index of a large table takes longer than any other statement may. The session for it is not used again.
 pub(crate) async fn index(pool: PgPool, version: VersionNumber) -> Result<(), StoreError> {
-    let mut connection = pool.acquire().await.map_err(failed)?;
+    let mut connection = pool.acquire().await.map_err(failed)?.detach();
     let Some(slot) = slot_of(&mut connection, version).await? else { return Ok(()) };
-    let mut transaction = connection.begin().await.map_err(failed)?;
-    let unhurried = "SET LOCAL statement_timeout = 0; SET LOCAL maintenance_work_mem = '256MB'";
-    transaction.execute(unhurried).await.map_err(failed)?;
+    let unhurried = "SET statement_timeout = 0; SET maintenance_work_mem = '256MB'";
+    connection.execute(unhurried).await.map_err(failed)?;
     let made = sqlx::query("SELECT docket_views.make_indexes($1)").bind(slot.name());
-    transaction.execute(made).await.map_err(failed)?;
-    let looked = "ANALYZE docket_views.ticket_{slot}, docket_views.reader_{slot}, \
+    connection.execute(made).await.map_err(failed)?;
+    // Only of pages that were vacuumed an index answers alone.
+    let looked = "VACUUM (ANALYZE) docket_views.ticket_{slot}, docket_views.reader_{slot}, \
          docket_views.tag_{slot}, docket_views.counter_{slot}";
-    transaction.execute(slot.sql(looked)).await.map_err(failed)?;
+    connection.execute(slot.sql(looked)).await.map_err(failed)?;
     let filled = "UPDATE docket_views.version SET filled = true WHERE number = $1";
     let filled = sqlx::query(filled).bind(version.cast_signed());
-    transaction.execute(filled).await.map_err(failed)?;
-    transaction.commit().await.map_err(failed)
+    connection.execute(filled).await.map_err(failed)?;
+    connection.close().await.map_err(failed)
 }
 
 pub(crate) async fn switch(

@@ -112,11 +112,13 @@ impl TantivyIndex {
         } else {
             Executor::single_thread()
         };
+        let heads = HeadTables::default();
+        heads.keep(&readable.reader.searcher()).map_err(failed)?;
         let shared = Shared {
             writer: Mutex::new(writer),
             readable: RwLock::new(readable),
             executor,
-            heads: HeadTables::default(),
+            heads,
             turns: Semaphore::new(QUESTIONS_AT_ONCE_MAX),
             waiting: Semaphore::new(QUESTIONS_WAITING_MAX),
         };
@@ -144,7 +146,7 @@ impl Shared {
             let mut readable = self.readable.write();
             readable.reader.reload().map_err(failed)?;
             readable.cursor = cursor;
-            self.heads.keep(&readable.reader.searcher());
+            self.heads.keep(&readable.reader.searcher()).map_err(failed)?;
         }
         Ok(self.readable.read().positions())
     }

@@ -46,7 +46,10 @@ pub(crate) async fn list(
         return Ok(nothing);
     }
     let column = sort_column(query.sort.key, query.viewer);
-    let mut sql = QueryBuilder::new(format!("SELECT t.ticket_id, t.{column}, t.state"));
+    // Which tickets are on the page is found in an index alone; only their own rows are looked at.
+    let mut sql = QueryBuilder::new(format!(
+        "SELECT s.ticket_id, page.key, s.state FROM (SELECT t.rowid AS number, t.{column} AS key, t.ticket_id"
+    ));
     push_from(&mut sql, slot, query.viewer, &query.tenant, &way, &query.filter);
     push_filter(&mut sql, slot, &query.tenant, query.viewer, &query.filter, &way);
     let (order, beyond) = match query.sort.direction {
@@ -64,8 +67,11 @@ pub(crate) async fn list(
         sql.push_bind(place.key).push(", ").push_bind(place.ticket.uuid()).push(")");
     }
     sql.push(format_args!(
-        " ORDER BY {plus}t.{column} {order}, t.ticket_id {order} LIMIT {}",
-        limit + 1
+        " ORDER BY {plus}t.{column} {order}, t.ticket_id {order} LIMIT {}) AS page \
+         CROSS JOIN ticket_{} s ON s.rowid = page.number \
+         ORDER BY page.key {order}, page.ticket_id {order}",
+        limit + 1,
+        slot.name()
     ));
     let rows = sql.build().fetch_all(connection).await.map_err(failed)?;
     let tickets = rows.iter().take(limit).map(listed).collect::<Result<_, _>>()?;

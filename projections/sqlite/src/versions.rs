@@ -22,6 +22,10 @@ const INDEXES: [(&str, &str); 8] = [
     ("type_updated_at", "type, updated_at"),
 ];
 
+/// What each of them holds beside that: entries that do not fit are passed over without a look at their rows.
+const FILTERS: [&str; 7] =
+    ["status", "priority", "type", "assignee_id", "group_id", "created_at", "updated_at"];
+
 pub(crate) async fn versions(
     connection: &mut SqliteConnection,
 ) -> Result<Vec<Version>, StoreError> {
@@ -88,9 +92,12 @@ pub(crate) async fn index(
 ) -> Result<Ended<()>, StoreError> {
     let Some(slot) = slot_of(connection, version).await? else { return Ok(Ended::RolledBack(())) };
     for (name, columns) in INDEXES {
+        let others =
+            FILTERS.into_iter().filter(|filter| !columns.split(", ").any(|c| c == *filter));
+        let others = others.collect::<Vec<_>>().join(", ");
         let made = slot.sql(&format!(
             "CREATE INDEX IF NOT EXISTS ticket_{{slot}}_by_{name} \
-             ON ticket_{{slot}} (tenant, {columns}, ticket_id)"
+             ON ticket_{{slot}} (tenant, {columns}, ticket_id, {others})"
         ));
         sqlx::query(made).execute(&mut *connection).await.map_err(failed)?;
     }

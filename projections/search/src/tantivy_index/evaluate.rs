@@ -3,7 +3,7 @@
 use tantivy::query::{AllQuery, BooleanQuery, Occur, Query};
 
 use super::facts::Asking;
-use super::shard::{Shards, Shown};
+use super::shard::{Cost, Few, Shards, Shown};
 use super::text_query::{self, TextGroups, joined};
 use super::ticket_set::TicketSet;
 use crate::port::Reader;
@@ -21,6 +21,8 @@ pub(super) struct Scope<'a> {
 pub(super) struct Branch {
     /// What its text looks for; none where it has none.
     pub(super) text: Option<Box<dyn Query>>,
+    /// By segment the documents that have this text, whatever else the ticket has to be.
+    pub(super) documents: Vec<Few>,
     /// The tickets that satisfy it.
     pub(super) tickets: TicketSet,
 }
@@ -71,9 +73,13 @@ impl<'a> Scope<'a> {
         let Asking { fields, tenant, .. } = self.asking;
         let text =
             (!parts.texts.is_empty()).then(|| text_query::groups(fields, tenant, &parts.texts));
-        let mut tickets = match &text {
-            Some(query) => Some(self.shards.tickets(&**query, |shown| self.covers(shown))?),
-            None => None,
+        let (mut tickets, documents) = match &text {
+            Some(query) => {
+                let covers = |shown| self.covers(shown);
+                let (set, few) = self.shards.documents(&**query, parts.cost(), covers)?;
+                (Some(set), few)
+            }
+            None => (None, Vec::new()),
         };
         let (simple, other): (Vec<_>, Vec<_>) =
             parts.tickets.iter().partition(|clauses| clauses.iter().all(|c| filter(c).is_some()));
@@ -89,7 +95,7 @@ impl<'a> Scope<'a> {
             }
             tickets = Some(both(tickets, any));
         }
-        Ok(Branch { text, tickets: tickets.unwrap_or_default() })
+        Ok(Branch { text, documents, tickets: tickets.unwrap_or_default() })
     }
 
     /// The tickets that satisfy one clause.
@@ -156,6 +162,11 @@ impl<'a> Scope<'a> {
 }
 
 impl<'q> Parts<'q> {
+    fn cost(&self) -> Cost {
+        let mut texts = self.texts.iter().flatten().copied().flatten();
+        if texts.any(text_query::compares_positions) { Cost::Positions } else { Cost::Terms }
+    }
+
     fn require(&mut self, any: &'q [Clause]) {
         let texts: Vec<_> = any.iter().filter_map(Clause::wanted_text).collect();
         if texts.is_empty() { self.tickets.push(any) } else { self.texts.push(texts) }

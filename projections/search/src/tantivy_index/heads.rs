@@ -1,22 +1,48 @@
-//! The tickets of each segment as plain tables in memory, for passes over all of them.
+//! What every question asks of each segment's documents, as plain tables in memory: whose they are.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tantivy::columnar::{Column, ColumnIndex, DynamicColumn, HasAssociatedColumnType};
+use tantivy::columnar::{
+    Column, ColumnIndex, ColumnValues as _, DynamicColumn, HasAssociatedColumnType,
+};
 use tantivy::index::SegmentId;
 use tantivy::{DocId, Searcher, SegmentReader};
 
 use super::schema::column;
 use crate::document::Place;
 
-/// The tickets of one segment, deleted ones among them, in the order of the rows of the columns that only tickets have.
-/// 12 bytes a ticket.
-#[derive(Debug, Default)]
+/// The tickets of one segment, deleted ones among them, in the order of the rows of the columns that only tickets have:
+/// 12 bytes a ticket. And whose each document is: 4 bytes a document.
+#[derive(Debug)]
 pub(super) struct HeadTable {
     places: Vec<u64>,
     documents: Vec<DocId>,
+    shown: ShownTable,
+}
+
+/// The column `shown`.
+#[derive(Debug)]
+enum ShownTable {
+    /// By how much each number is above the least one.
+    Near { least: u64, above: Vec<u32> },
+    /// Numbers that are too far apart for that.
+    Far(Vec<u64>),
+}
+
+impl ShownTable {
+    fn of(reader: &SegmentReader) -> tantivy::Result<Self> {
+        let column = column_of::<u64>(reader, column::TICKET)?.first_or_default_col(0);
+        let mut numbers = vec![0; reader.max_doc() as usize];
+        column.get_range(0, &mut numbers);
+        let least = numbers.iter().min().copied().unwrap_or(0);
+        let above = numbers.iter().map(|number| u32::try_from(number - least));
+        Ok(match above.collect::<Result<_, _>>() {
+            Ok(above) => Self::Near { least, above },
+            Err(_) => Self::Far(numbers),
+        })
+    }
 }
 
 impl HeadTable {
@@ -32,7 +58,15 @@ impl HeadTable {
         if !places.is_empty() {
             heads.values.get_range(0, &mut places);
         }
-        Ok(Self { places, documents })
+        Ok(Self { places, documents, shown: ShownTable::of(reader)? })
+    }
+
+    /// Whose a document is, as the column says it.
+    pub(super) fn shown(&self, document: DocId) -> u64 {
+        match &self.shown {
+            ShownTable::Near { least, above } => least + u64::from(above[document as usize]),
+            ShownTable::Far(numbers) => numbers[document as usize],
+        }
     }
 
     /// Each ticket with its own document.
@@ -57,11 +91,15 @@ impl HeadTables {
         Ok(table)
     }
 
-    /// Forgets the tables of segments that are gone.
-    pub(super) fn keep(&self, searcher: &Searcher) {
+    /// Makes the tables of new segments, before anybody asks for them, and forgets those of segments that are gone.
+    pub(super) fn keep(&self, searcher: &Searcher) -> tantivy::Result<()> {
+        for reader in searcher.segment_readers() {
+            self.of(reader)?;
+        }
         let living: Vec<_> =
             searcher.segment_readers().iter().map(|one| one.segment_id()).collect();
         self.0.lock().retain(|segment, _| living.contains(segment));
+        Ok(())
     }
 }
 

@@ -172,12 +172,13 @@ impl Tally {
             }));
         }
         for (facet, values, counts) in self.named {
-            for (value, count) in counts.into_iter().enumerate().filter(|(_, count)| *count > 0) {
-                let mut name = String::new();
-                if values.ord_to_str(value as u64, &mut name)? {
-                    found.push((facet, name, count));
-                }
-            }
+            let counted = (0_u64..).zip(counts).filter(|(_, count)| *count > 0);
+            let (values_found, counts): (Vec<u64>, Vec<u64>) = counted.unzip();
+            let mut counts = counts.into_iter();
+            values.dictionary().sorted_ords_to_term_cb(&values_found, |name| {
+                let name = String::from_utf8_lossy(name).into_owned();
+                found.extend(counts.next().map(|count| (facet, name, count)));
+            })?;
         }
         Ok(found)
     }

@@ -1,10 +1,10 @@
 //! Results by how well they fit: a ticket counts as its best document does.
 
-use tantivy::Score;
 use tantivy::query::{EnableScoring, Weight};
+use tantivy::{DocId, Score};
 
 use super::evaluate::{Branch, Scope};
-use super::shard::Shard;
+use super::shard::{Shard, Shown};
 use super::statistics::Statistics;
 use super::ticket_set::TicketSet;
 use super::top::{Ranked, Top};
@@ -49,14 +49,14 @@ pub(super) fn best(
         if let Some(query) = &branch.text {
             let searcher = scope.shards.searcher;
             let scoring = EnableScoring::enabled_from_statistics_provider(&statistics, searcher);
-            weights.push((query.weight(scoring)?, &branch.tickets));
+            weights.push((query.weight(scoring)?, branch));
         }
     }
     let scoring = Scoring { scope, weights };
     let mut top = scoring.behind(question.after, size)?;
     if top.len() < size && branches.iter().any(|branch| branch.text.is_none()) {
         let mut rest = all.clone();
-        scoring.weights.iter().for_each(|(_, tickets)| rest.remove(tickets));
+        scoring.weights.iter().for_each(|(_, branch)| rest.remove(&branch.tickets));
         let after = question.after.filter(|after| after.key == 0).map(|after| after.ticket);
         let behind = |ticket: &Place| after.is_none_or(|after| *ticket < after);
         let missing = size - top.len();
@@ -70,10 +70,10 @@ pub(super) fn best(
     Ok(top)
 }
 
-/// The texts of a query, each with the tickets that may be found by it.
+/// The texts of a query, each with what was found by it.
 struct Scoring<'a> {
     scope: &'a Scope<'a>,
-    weights: Vec<(Box<dyn Weight>, &'a TicketSet)>,
+    weights: Vec<(Box<dyn Weight>, &'a Branch)>,
 }
 
 impl Scoring<'_> {
@@ -84,10 +84,10 @@ impl Scoring<'_> {
             None => TicketSet::default(),
         };
         let mut top = Top::new(size, None);
-        for (weight, tickets) in &self.weights {
-            let tops = self.scope.shards.map(|_, shard| {
+        for (weight, branch) in &self.weights {
+            let tops = self.scope.shards.map(|number, shard| {
                 let mut top = Top::new(size, None);
-                self.each(&**weight, tickets, shard, Score::MIN, &mut |rank| {
+                self.each((&**weight, branch), (number, shard), Score::MIN, &mut |rank| {
                     if !seen.has(rank.ticket) {
                         top.offer(rank, ());
                     }
@@ -105,10 +105,10 @@ impl Scoring<'_> {
     fn seen(&self, after: Rank) -> tantivy::Result<TicketSet> {
         let least = below(after.key);
         let mut seen = TicketSet::default();
-        for (weight, tickets) in &self.weights {
-            let sets = self.scope.shards.map(|_, shard| {
+        for (weight, branch) in &self.weights {
+            let sets = self.scope.shards.map(|number, shard| {
                 let mut seen = TicketSet::default();
-                self.each(&**weight, tickets, shard, least, &mut |rank| {
+                self.each((&**weight, branch), (number, shard), least, &mut |rank| {
                     if (rank.key, rank.ticket) >= (after.key, after.ticket) {
                         seen.insert(rank.ticket);
                     }
@@ -121,23 +121,52 @@ impl Scoring<'_> {
         Ok(seen)
     }
 
-    /// The documents that score more than a threshold; `found` says what to go on with.
+    /// The documents that score more than a threshold, and perhaps others; `found` says what to go on with.
     fn each(
         &self,
-        weight: &dyn Weight,
-        tickets: &TicketSet,
-        shard: &Shard<'_>,
+        (weight, branch): (&dyn Weight, &Branch),
+        (number, shard): (usize, &Shard<'_>),
         least: Score,
         found: &mut dyn FnMut(Rank) -> Score,
     ) -> tantivy::Result<()> {
+        if let Some(Some(documents)) = branch.documents.get(number) {
+            // They were found already, which for phrases is most of the work: only their scores are missing.
+            return score_each(weight, shard, documents, &mut |shown, score| {
+                if branch.tickets.has(shown.ticket) {
+                    found(Rank { key: key(score), ticket: shown.ticket });
+                }
+            });
+        }
         let mut threshold = least;
         weight.for_each_pruning(least, shard.reader, &mut |document, score| {
             let shown = shard.shown(document);
-            let counts = tickets.has(shown.ticket) && self.scope.covers(shown);
+            let counts = branch.tickets.has(shown.ticket) && self.scope.covers(shown);
             if counts && shard.lives(document) {
                 threshold = found(Rank { key: key(score), ticket: shown.ticket });
             }
             threshold
         })
     }
+}
+
+/// The scores of documents, in their order.
+fn score_each(
+    weight: &dyn Weight,
+    shard: &Shard<'_>,
+    documents: &[DocId],
+    found: &mut dyn FnMut(Shown, Score),
+) -> tantivy::Result<()> {
+    if documents.is_empty() {
+        return Ok(());
+    }
+    let mut scorer = weight.scorer(shard.reader, 1.0)?;
+    for &document in documents {
+        if scorer.doc() < document {
+            scorer.seek(document);
+        }
+        if scorer.doc() == document {
+            found(shard.shown(document), scorer.score());
+        }
+    }
+    Ok(())
 }

@@ -2,23 +2,39 @@
 
 use std::sync::Arc;
 
-use tantivy::columnar::{Column, ColumnValues, DynamicColumn, HasAssociatedColumnType};
+use tantivy::columnar::{Column, DynamicColumn, HasAssociatedColumnType};
 use tantivy::query::{EnableScoring, Query, Weight};
 use tantivy::{DocId, Executor, Searcher, SegmentReader};
 
-use super::heads::{HeadTables, column_of};
-use super::schema::column;
+use super::heads::{HeadTable, HeadTables, column_of};
 use super::ticket_set::TicketSet;
 use crate::document::Place;
 
 /// Documents below which a question is answered on the caller's thread alone.
 const PARALLEL_DOCUMENTS_MIN: u64 = 50_000;
 
+/// Documents of a segment that are remembered between finding and ranking them: looking at each again is faster than to
+/// find the best once more.
+const FEW_DOCUMENTS_MAX: usize = 4_000;
+/// The same where they were found by comparing positions.
+const FEW_PHRASES_MAX: usize = 100_000;
+
+/// How dear it is to find documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cost {
+    /// By their terms.
+    Terms,
+    /// By the positions of their terms.
+    Positions,
+}
+
+/// The documents of a segment that fit, in order; none where they are too many to be remembered.
+pub(super) type Few = Option<Vec<DocId>>;
+
 /// A segment.
 pub(super) struct Shard<'a> {
     pub(super) reader: &'a SegmentReader,
-    heads: &'a HeadTables,
-    shown: Arc<dyn ColumnValues<u64>>,
+    table: Arc<HeadTable>,
 }
 
 /// Whose a document is, and whether customers of the ticket see it.
@@ -41,8 +57,7 @@ impl Shown {
 
 impl<'a> Shard<'a> {
     fn open(reader: &'a SegmentReader, heads: &'a HeadTables) -> tantivy::Result<Self> {
-        let shown = column_of::<u64>(reader, column::TICKET)?.first_or_default_col(0);
-        Ok(Self { reader, heads, shown })
+        Ok(Self { reader, table: heads.of(reader)? })
     }
 
     /// A column, which is empty where no document of the segment has a value.
@@ -56,7 +71,7 @@ impl<'a> Shard<'a> {
 
     /// Whose a document is.
     pub(super) fn shown(&self, document: DocId) -> Shown {
-        Shown::of(self.shown.get_val(document))
+        Shown::of(self.table.shown(document))
     }
 
     /// Whether a document was not deleted.
@@ -70,8 +85,7 @@ impl<'a> Shard<'a> {
         wanted: &TicketSet,
         mut found: impl FnMut(Place, DocId, u32),
     ) -> tantivy::Result<()> {
-        let heads = self.heads.of(self.reader)?;
-        for (row, (ticket, document)) in (0..).zip(heads.iter()) {
+        for (row, (ticket, document)) in (0..).zip(self.table.iter()) {
             if wanted.has(ticket) && self.lives(document) {
                 found(ticket, document, row);
             }
@@ -85,14 +99,11 @@ impl<'a> Shard<'a> {
         weight: &dyn Weight,
         mut found: impl FnMut(DocId, Shown),
     ) -> tantivy::Result<()> {
-        let mut numbers = [0; tantivy::COLLECT_BLOCK_BUFFER_LEN];
         let alive = self.reader.alive_bitset();
         weight.for_each_no_score(self.reader, &mut |documents| {
-            let numbers = &mut numbers[..documents.len()];
-            self.shown.get_vals(documents, numbers);
-            for (document, number) in documents.iter().zip(numbers) {
+            for document in documents {
                 if alive.is_none_or(|alive| alive.is_alive(*document)) {
-                    found(*document, Shown::of(*number));
+                    found(*document, self.shown(*document));
                 }
             }
         })
@@ -141,18 +152,39 @@ impl<'a> Shards<'a> {
         query: &dyn Query,
         wanted: impl Fn(Shown) -> bool + Sync,
     ) -> tantivy::Result<TicketSet> {
+        Ok(self.documents(query, Cost::Terms, wanted)?.0)
+    }
+
+    /// The same, and by segment the documents, where they are few.
+    pub(super) fn documents(
+        &self,
+        query: &dyn Query,
+        cost: Cost,
+        wanted: impl Fn(Shown) -> bool + Sync,
+    ) -> tantivy::Result<(TicketSet, Vec<Few>)> {
+        let few_max = match cost {
+            Cost::Terms => FEW_DOCUMENTS_MAX,
+            Cost::Positions => FEW_PHRASES_MAX,
+        };
         let weight = query.weight(EnableScoring::disabled_from_searcher(self.searcher))?;
-        let sets = self.map(|_, shard| {
-            let mut set = TicketSet::default();
-            shard.each(&*weight, |_, shown| {
+        let found = self.map(|_, shard| {
+            let (mut set, mut documents) = (TicketSet::default(), Vec::new());
+            shard.each(&*weight, |document, shown| {
                 if wanted(shown) {
                     set.insert(shown.ticket);
+                    if documents.len() <= few_max {
+                        documents.push(document);
+                    }
                 }
             })?;
-            Ok(set)
+            let few = documents.len() <= few_max;
+            Ok((set, few.then_some(documents)))
         })?;
-        let mut all = TicketSet::default();
-        sets.into_iter().for_each(|set| all.add(set));
-        Ok(all)
+        let (mut all, mut few) = (TicketSet::default(), Vec::with_capacity(found.len()));
+        for (set, documents) in found {
+            all.add(set);
+            few.push(documents);
+        }
+        Ok((all, few))
     }
 }

@@ -77,6 +77,18 @@ fn one(fields: Fields, tenant: &Tenant, text: &Text) -> Box<dyn Query> {
     }
 }
 
+/// Whether a text is found by the positions of its tokens: one that is a single term is not.
+pub(super) fn compares_positions(text: &Text) -> bool {
+    match text {
+        Text::Phrase(tokens) => match tokens.as_slice() {
+            [_] => false,
+            two @ [_, _] => key(two).is_none(),
+            _ => true,
+        },
+        Text::Word(_) | Text::Prefix(_) | Text::Fuzzy(..) => false,
+    }
+}
+
 /// Pairs of a long phrase that are looked up before its positions are compared.
 const PAIRS_MAX: usize = 6;
 

@@ -1,0 +1,320 @@
+//! Rebuilding the tickets view from a log of a million events, with nobody there and while it is asked.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use docket_engine::command::{
+    Caller, Command, FieldChange, Intent, NewMessage, Source, Visibility,
+};
+use docket_engine::seal::DataKey;
+use docket_projections::query::{
+    CountQuery, Direction, ListQuery, Sort, SortKey, TicketFilter, Viewer,
+};
+use docket_projections::store::ViewStore;
+use docket_projections::{Rebuild, RebuildPhase};
+use docket_schemas::{CommandId, Priority, Status, Tenant, TicketId};
+use parking_lot::Mutex;
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::report::{percentile_ms, two_columns, whole};
+use super::requests::TENANT;
+use super::{process, sagas};
+use crate::clock;
+use crate::wire::scratch::Scratch;
+use crate::wire::{self, Installation, Opened as Node, WireError};
+
+/// Events of a ticket.
+const EVENTS: u64 = 7;
+/// Tickets opened at once.
+const OPENED_AT_ONCE: usize = 10_000;
+/// Tickets that are worked on at once.
+const AT_ONCE: u64 = 512;
+/// Who asks while the view is rebuilt, each its next question when it has its answer.
+const ASKERS: u32 = 4;
+/// Tickets of a page.
+const PAGE: usize = 50;
+
+/// What to measure.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Events in the log, about.
+    pub events: u64,
+}
+
+/// Everything that was measured. Its keys are described in `docs/bench.md`.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    bench: &'static str,
+    backend: String,
+    processors: usize,
+    events: u64,
+    /// Nobody asks.
+    alone: Round,
+    /// Lists and counts are asked for all the time.
+    asked: Round,
+    questions: u64,
+    failed_questions: u64,
+    questions_p99_ms: f64,
+}
+
+/// One rebuild.
+#[derive(Debug, Clone, Serialize)]
+struct Round {
+    /// Until every event was folded and its row written.
+    events_per_second: f64,
+    /// Until the new version answered: with indexes, comparison and switch.
+    seconds_until_switch: f64,
+    /// Processor time of this process, without the database, for one event.
+    processor_micros_per_event: Option<f64>,
+}
+
+impl Report {
+    /// The table, in Markdown.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let rate = |round: &Round| whole(Some(round.events_per_second));
+        let lines = [
+            ("events", whole(Some(self.events as f64))),
+            ("events/s", rate(&self.alone)),
+            ("events/s, while lists are asked for", rate(&self.asked)),
+            ("until the switch", format!("{:.1} s", self.alone.seconds_until_switch)),
+            (
+                "processor time for an event",
+                self.alone
+                    .processor_micros_per_event
+                    .map_or_else(String::new, |micros| format!("{micros:.1} µs")),
+            ),
+            ("questions meanwhile", whole(Some(self.questions as f64))),
+            ("that failed", whole(Some(self.failed_questions as f64))),
+            ("their p99", format!("{:.1} ms", self.questions_p99_ms)),
+        ];
+        format!("{}; {} processors\n{}", self.backend, self.processors, two_columns(&lines))
+    }
+}
+
+/// Measures in a scratch installation like `installation`.
+///
+/// # Errors
+/// When something fails.
+pub async fn run(
+    installation: &Installation,
+    plan: &Plan,
+    progress: impl Fn(&str),
+) -> Result<Report, WireError> {
+    let name = format!("docket_bench_{}_replay", std::process::id());
+    let scratch = Scratch::make(installation, &name).await?;
+    let measured = tokio::select! {
+        measured = measure(&scratch, plan, &progress) => measured,
+        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+    };
+    let backend = scratch.backend().await?;
+    scratch.remove().await?;
+    Ok(Report { backend, ..measured? })
+}
+
+async fn measure(
+    scratch: &Scratch,
+    plan: &Plan,
+    progress: &impl Fn(&str),
+) -> Result<Report, WireError> {
+    let node = wire::open(&scratch.installation, "bench", Box::new(|_, _| {})).await?;
+    let writing = Writing::new(&node).await?;
+    let tickets = (plan.events / EVENTS).max(1);
+    progress(&format!("writing {} events into the log", tickets * EVENTS));
+    let mut left = usize::try_from(tickets)?;
+    while left > 0 {
+        let some = left.min(OPENED_AT_ONCE);
+        left -= some;
+        writing.work_on(sagas::open_tickets(&node, some).await?).await?;
+        progress(&format!("{left} of {tickets} tickets are left"));
+    }
+    let store = wire::view_store(&scratch.installation).await?;
+    progress("rebuilding the view, with nobody there");
+    let alone = rebuild(&node, &store).await?;
+    progress("rebuilding the view while it is asked");
+    let asking = Asking::begin(&store)?;
+    let asked = rebuild(&node, &store).await?;
+    let (times, failed_questions) = asking.end().await?;
+    Ok(Report {
+        bench: "replay",
+        backend: String::new(),
+        processors: std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
+        events: tickets * EVENTS,
+        alone,
+        asked,
+        questions: times.len() as u64,
+        failed_questions,
+        questions_p99_ms: percentile_ms(&times, 0.99),
+    })
+}
+
+/// When a phase began: after how many events, and how much processor time of this process.
+type Told = (RebuildPhase, u64, Instant, Option<f64>);
+
+async fn rebuild(node: &Node, store: &Arc<dyn ViewStore>) -> Result<Round, WireError> {
+    let ports = node.desk.ports();
+    let times: Arc<Mutex<Vec<Told>>> = Arc::default();
+    let noted = Arc::clone(&times);
+    let told = Box::new(move |progress: docket_projections::RebuildProgress| {
+        let mut noted = noted.lock();
+        if noted.last().is_none_or(|(phase, ..)| *phase != progress.phase) {
+            let (now, busy) = (clock::monotonic(), process::processor_seconds());
+            noted.push((progress.phase, progress.events, now, busy));
+        }
+    });
+    let (log, clock) = (Arc::clone(&ports.log), Arc::clone(&ports.clock));
+    let (began, busy) = (clock::monotonic(), process::processor_seconds());
+    Rebuild { store: Arc::clone(store), log, clock, told }.run().await?;
+    let times = times.lock();
+    let at = |wanted| times.iter().find(|(phase, ..)| *phase == wanted).copied();
+    let (_, events, filled, busy_then) =
+        at(RebuildPhase::Indexing).ok_or("the rebuild never came to its indexes")?;
+    let (_, _, switched, _) =
+        at(RebuildPhase::Switching).ok_or("the rebuild never came to its switch")?;
+    let since = |then: Instant| then.duration_since(began).as_secs_f64();
+    Ok(Round {
+        events_per_second: events as f64 / since(filled),
+        seconds_until_switch: since(switched),
+        processor_micros_per_event: busy_then
+            .zip(busy)
+            .map(|(after, before)| (after - before) * 1e6 / events.max(1) as f64),
+    })
+}
+
+/// Who writes what the log holds.
+#[derive(Clone)]
+struct Writing {
+    desk: docket_engine::desk::Desk,
+    caller: Caller,
+    key: Arc<DataKey>,
+}
+
+impl Writing {
+    async fn new(node: &Node) -> Result<Self, WireError> {
+        let caller = sagas::caller(node).await?;
+        let person = node.desk.ports().keyring.person(&caller.tenant, "bench").await?;
+        let key = person.key.clone().ok_or("the requester has no key")?;
+        Ok(Self { desk: node.desk.clone(), caller, key })
+    }
+
+    /// Six more events on each ticket.
+    async fn work_on(&self, tickets: Vec<TicketId>) -> Result<(), WireError> {
+        let (tickets, next) = (Arc::new(tickets), Arc::new(AtomicU64::new(0)));
+        let mut workers = JoinSet::new();
+        for _ in 0..AT_ONCE {
+            let (writing, tickets, next) = (self.clone(), Arc::clone(&tickets), Arc::clone(&next));
+            workers.spawn(async move {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(ticket) = tickets.get(usize::try_from(number)?) else { return Ok(()) };
+                    writing.six(*ticket, number).await?;
+                }
+            });
+        }
+        while let Some(worked) = workers.join_next().await {
+            let worked: Result<(), WireError> = worked?;
+            worked?;
+        }
+        Ok(())
+    }
+
+    async fn six(&self, ticket: TicketId, number: u64) -> Result<(), WireError> {
+        let say = |body: &str| {
+            let (body, visibility) = (body.to_owned(), Visibility::Public);
+            Command::AddMessage(NewMessage { body, visibility, status: None })
+        };
+        let change = |change: FieldChange| Command::Change(Box::new(change));
+        let none = FieldChange::default;
+        let priority = Some(Priority::ALL[usize::try_from(number % 4)?]);
+        let status = |status| change(FieldChange { status: Some(status), ..none() });
+        for command in [
+            change(FieldChange { priority, ..none() }),
+            say("Have you turned it off and on again? It helps more often than one would think."),
+            say("I have, twice. The lamp beside the lid blinks now, which it did not do before."),
+            status(Status::Pending),
+            change(FieldChange { add_tags: vec![format!("topic {}", number % 300)], ..none() }),
+            status(Status::Solved),
+        ] {
+            let ports = self.desk.ports();
+            let now = ports.clock.now();
+            let intent = Intent {
+                caller: self.caller.clone(),
+                ticket,
+                command_id: CommandId::new(ports.ids.time_ordered()),
+                request_mac: None,
+                observed: None,
+                precondition: None,
+                occurred_at: now,
+                now,
+                source: Source::Live,
+                text_key: Some(Arc::clone(&self.key)),
+                requester_key: Some(Arc::clone(&self.key)),
+                command,
+            };
+            self.desk.execute(intent).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Some who ask all the time.
+struct Asking {
+    askers: JoinSet<(Vec<u32>, u64)>,
+    end: watch::Sender<bool>,
+}
+
+impl Asking {
+    fn begin(store: &Arc<dyn ViewStore>) -> Result<Self, WireError> {
+        let (end, ended) = watch::channel(false);
+        let tenant: Tenant = TENANT.parse()?;
+        let mut askers = JoinSet::new();
+        for _ in 0..ASKERS {
+            askers.spawn(ask(Arc::clone(store), tenant.clone(), ended.clone()));
+        }
+        Ok(Self { askers, end })
+    }
+
+    /// How long each answer took, sorted, and how many there were none to.
+    async fn end(mut self) -> Result<(Vec<u32>, u64), WireError> {
+        self.end.send_replace(true);
+        let (mut times, mut failed) = (Vec::new(), 0);
+        while let Some(asked) = self.askers.join_next().await {
+            let (some, none) = asked?;
+            times.extend(some);
+            failed += none;
+        }
+        times.sort_unstable();
+        Ok((times, failed))
+    }
+}
+
+/// Lists and counts by turns; an empty answer is none.
+async fn ask(
+    store: Arc<dyn ViewStore>,
+    tenant: Tenant,
+    ended: watch::Receiver<bool>,
+) -> (Vec<u32>, u64) {
+    let filter = TicketFilter { status: Some(Status::Solved), ..TicketFilter::default() };
+    let sort = Sort { key: SortKey::UpdatedAt, direction: Direction::Descending };
+    let (viewer, limit) = (Viewer::Staff, PAGE);
+    let count = CountQuery { tenant: tenant.clone(), viewer, filter: filter.clone() };
+    let list = ListQuery { tenant, viewer, filter, sort, after: None, limit };
+    let (mut times, mut failed) = (Vec::new(), 0);
+    while !*ended.borrow() {
+        for counts in [true, false] {
+            let began = clock::monotonic();
+            let answered = if counts {
+                store.count(&count).await.is_ok_and(|count| count.count > 0)
+            } else {
+                store.list(&list).await.is_ok_and(|page| !page.tickets.is_empty())
+            };
+            let took = clock::monotonic().duration_since(began).as_micros();
+            times.push(u32::try_from(took).unwrap_or(u32::MAX));
+            failed += u64::from(!answered);
+        }
+    }
+    (times, failed)
+}

@@ -1,0 +1,109 @@
+//! Lists, counts and searches over a million made-up tickets, beside the database's own full-text search.
+
+mod corpus;
+mod fill;
+mod full_text;
+mod lists;
+mod questions;
+mod report;
+mod times;
+mod words;
+
+use std::sync::Arc;
+
+use docket_projections::store::ViewStore;
+use docket_schemas::Tenant;
+use docket_search::port::SearchIndex;
+
+use super::requests::TENANT;
+use crate::wire::scratch::Scratch;
+use crate::wire::{self, Installation, WireError};
+use corpus::Corpus;
+use lists::Questions;
+use questions::Asking;
+pub use report::Report;
+use report::Share;
+use words::Words;
+
+/// The process whose index it is.
+const PROCESS: &str = "bench";
+
+/// What to measure.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Tickets of seven events each.
+    pub tickets: u64,
+    /// Of ten texts so many are English, the others Chinese.
+    pub english_of_ten: u64,
+}
+
+/// Measures in a scratch installation like `installation`.
+///
+/// # Errors
+/// When something fails.
+pub async fn run(
+    installation: &Installation,
+    plan: &Plan,
+    progress: impl Fn(&str),
+) -> Result<Report, WireError> {
+    let name = format!("docket_bench_{}_search", std::process::id());
+    let scratch = Scratch::make(installation, &name).await?;
+    let measured = tokio::select! {
+        measured = measure(&scratch, plan, &progress) => measured,
+        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+    };
+    let backend = scratch.backend().await?;
+    scratch.remove().await?;
+    Ok(Report { backend, ..measured? })
+}
+
+async fn measure(
+    scratch: &Scratch,
+    plan: &Plan,
+    progress: &impl Fn(&str),
+) -> Result<Report, WireError> {
+    let installation = &scratch.installation;
+    std::fs::create_dir_all(&installation.data)?;
+    let store: Arc<dyn ViewStore> = wire::view_store(installation).await?;
+    let index: Arc<dyn SearchIndex> = wire::search_index(installation, PROCESS).await?;
+    let tenant: Tenant = TENANT.parse()?;
+    let words = Arc::new(Words::new());
+    let corpus =
+        || Corpus::new(Arc::clone(&words), tenant.clone(), plan.tickets, plan.english_of_ten);
+
+    progress(&format!("filling view and index with {} tickets", plan.tickets));
+    let filled = fill::fill(&store, &index, corpus()?, progress).await?;
+    progress("waiting until the index has merged its parts");
+    let index_bytes = fill::merged(&index, &installation.indexes()).await?;
+    let text_bytes = filled.text_bytes;
+    progress(&format!("{index_bytes} bytes of index over {text_bytes} bytes of text"));
+
+    let last = corpus::opened_at(plan.tickets - 1);
+    let questions = Questions { store: Arc::clone(&store), tenant: tenant.clone(), last };
+    progress("asking for lists");
+    let lists = Share::of(questions.lists().await?);
+    progress("asking for counts");
+    let counts = Share::of(questions.counts().await?);
+    progress("searching");
+    let asking = Asking { index, store, tenant: tenant.clone(), words: Arc::clone(&words) };
+    let searches = Share::of(asking.searches().await?);
+    progress("filling the database's own full-text search");
+    let full_text = full_text::full_text(scratch, corpus()?, progress).await?;
+    Ok(Report {
+        bench: "search",
+        backend: String::new(),
+        processors: std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
+        tickets: filled.tickets,
+        english_of_ten: plan.english_of_ten,
+        text_bytes,
+        index_bytes,
+        index_ratio: index_bytes as f64 / text_bytes.max(1) as f64,
+        view_rows_per_second: filled.view_rows_per_second(),
+        view_index_seconds: filled.view_index_seconds,
+        index_events_per_second: filled.index_events_per_second(),
+        lists,
+        counts,
+        searches,
+        full_text,
+    })
+}
