@@ -13,6 +13,7 @@ pub use registry::Registry;
 mod state;
 pub use state::{Attempt, Begun, Cause, ParkedAt, Row, State, StepState, Track};
 mod next;
+mod weight;
 pub use next::{Action, UnderWay, has_passed_pivot, next};
 mod four;
 pub use four::{FOUR, FOUR_STEPS, four};

@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 use crate::site::docket;
-use crate::{Client, eventually};
+use crate::{Client, Site, eventually};
 
 /// How long a node may take until it is ready.
 pub const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -116,6 +116,16 @@ impl Node {
         self.kill();
         self.child = spawn(&self.log, &self.build, &self.arguments);
         self.ready().await;
+    }
+
+    /// The same with the build and the settings that a site has by now.
+    ///
+    /// # Panics
+    ///
+    /// When it does not get ready; shows its log.
+    pub async fn restart_as(&mut self, site: &Site) {
+        self.build = site.build();
+        self.restart().await;
     }
 
     /// Waits until `/readyz` answers 200.

@@ -80,7 +80,7 @@ impl Site {
         let mut arguments = vec!["serve".to_owned(), "--listen".to_owned(), address.to_string()];
         arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
         let log = self.data().join(format!("serve-{}.log", address.port()));
-        Node::start(address, log, (self.binary.clone(), self.environment()), arguments).await
+        Node::start(address, log, self.build(), arguments).await
     }
 
     /// A token of a role and a subject in the tenant `default`.
@@ -138,6 +138,11 @@ impl Site {
         let mut variables = self.environment();
         variables.push(("DOCKET_BIN".to_owned(), self.binary.display().to_string()));
         variables
+    }
+
+    /// The binary, and its settings.
+    pub(crate) fn build(&self) -> (PathBuf, Vec<(String, String)>) {
+        (self.binary.clone(), self.environment())
     }
 
     fn environment(&self) -> Vec<(String, String)> {

@@ -227,6 +227,60 @@ async fn a_database_restored_from_before_the_stream_hides_no_new_event() {
     assert!(gone.json()["after_cursor"].is_string());
 }
 
+/// The last cursor of the whole feed.
+async fn end_of(client: &Client) -> String {
+    let mut after = String::new();
+    loop {
+        let path = format!("/v1/events?limit=1000&after={after}");
+        let page = client.get(&path).send().await.expect_status(200).json();
+        page["after_cursor"].as_str().unwrap().clone_into(&mut after);
+        if page["end_of_stream"] == true {
+            return after;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_is_written_behind_a_restore_is_hidden_while_everything_is_killed() {
+    let mut nats = NatsServer::start().await;
+    let (backend, url) = (Backend::postgres().await, nats.url());
+    let mut node = backend.site.serve_with(&["--nats-url", &url]).await;
+    let client = node.client(&backend.site.token("agent", "ann"));
+    let mut subscriber = Subscriber::new(&url).await;
+    let (kept, lost) = if is_long() { (2_000, 1_000) } else { (40, 30) };
+    open(&client, kept).await;
+    backend.save().await;
+    insist(&client, "/v1/tickets", "first", &opening()).await;
+    open(&client, lost).await;
+    subscriber.reads_all(&Feed::read(&client).await.events).await;
+    let old = end_of(&client).await;
+    backend.restore().await;
+    let (done, written) = (Arc::new(AtomicBool::new(false)), Arc::<AtomicU64>::default());
+    let mut writers = write(&client, &written);
+    let ended = Arc::clone(&done);
+    let waiting = tokio::spawn(async move {
+        while let Some(writer) = writers.join_next().await {
+            writer.unwrap();
+        }
+        ended.store(true, Ordering::Relaxed);
+    });
+    torment(&mut nats, &mut node, &done).await;
+    waiting.await.unwrap();
+    let feed = Feed::read(&client).await;
+    feed.check();
+    let new = usize::try_from(size().0).unwrap();
+    assert_eq!(feed.events.len(), kept + new);
+    subscriber.reads_all(&feed.events).await;
+    assert_eq!(subscriber.seen.len(), kept + 1 + lost + new, "and what was lost, once");
+    let gone = client.get(&format!("/v1/events?after={old}")).send().await;
+    let gone = gone.expect_problem(410, "history_replaced").json();
+    let after = gone["after_cursor"].as_str().unwrap();
+    let page = client.get(&format!("/v1/events?limit=1000&after={after}")).send().await;
+    let page = page.expect_status(200).json();
+    let is_new = |event: &Value| event["origin"]["region"] != "local.1";
+    assert!(page["events"].as_array().unwrap().iter().all(is_new), "it goes on where it was lost");
+}
+
 fn opening() -> Value {
     json!({"subject": "S", "body": "B", "requester": {"id": "cus_1"}})
 }

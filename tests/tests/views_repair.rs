@@ -68,6 +68,8 @@ async fn survives_kills(backend: Backend) {
     caught_up(site, &node).await;
     let diff = site.run(&["projection", "diff", "tickets"]).expect_code(0);
     assert_eq!(diff.stdout, "");
+    let diff = site.run(&["projection", "diff", "search"]).expect_code(0);
+    assert_eq!(diff.stdout, "");
     assert!(count(&client, "").await > 0);
 }
 

@@ -16,7 +16,8 @@ use super::live::Signal;
 use super::runner::{self, Beginning, Unbegun};
 use super::{Coordinator, SagaError};
 use crate::definition::Definition;
-use crate::state::{Begun, State, weight_of};
+use crate::state::{Begun, State};
+use crate::weight::weight_of;
 
 /// What a saga's first unit came to: its state, how far the log was written, and who will tell how it ends.
 type FirstUnit = Result<(State, Positions, Option<watch::Receiver<Option<Standing>>>), Unbegun>;

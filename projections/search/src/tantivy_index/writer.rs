@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use docket_engine::cursor::{Cursor, Positions};
 use tantivy::indexer::LogMergePolicy;
+use tantivy::query::AllQuery;
 use tantivy::{IndexWriter, TantivyError, Term};
 
 use super::directory::{Opened, Payload, anew, failed, look, open};
@@ -117,7 +118,7 @@ impl Writer {
     /// A rehearsal may have it fail before or after, or lose what was indexed.
     fn make_durable(&mut self, payload: &str) -> Result<(), IndexError> {
         if fault("index.before")? {
-            self.writer()?.delete_all_documents().map_err(failed)?;
+            self.writer()?.delete_query(Box::new(AllQuery)).map_err(failed)?;
         }
         let mut prepared = self.writer()?.prepare_commit().map_err(failed)?;
         prepared.set_payload(payload);
