@@ -9,6 +9,7 @@ mod facts;
 mod heads;
 mod matched;
 mod pass;
+mod pen;
 mod relevance;
 mod schema;
 mod shard;
@@ -35,6 +36,7 @@ use crate::document::TicketWrite;
 use crate::port::{Digest, Found, IndexError, Question, SearchIndex, Standing, Writes};
 use directory::failed;
 use heads::HeadTables;
+use pen::Pen;
 use schema::Fields;
 pub use writer::WRITER_MEMORY_BYTES;
 use writer::Writer;
@@ -48,6 +50,7 @@ const QUESTIONS_WAITING_MAX: usize = 256;
 #[derive(Clone)]
 pub struct TantivyIndex {
     shared: Arc<Shared>,
+    pen: Pen,
 }
 
 struct Shared {
@@ -93,7 +96,8 @@ impl TantivyIndex {
     /// # Errors
     /// When the directory cannot be written, or another process has it open.
     pub fn open(directory: &Path, threads: usize) -> Result<Self, IndexError> {
-        Self::of(Writer::open(directory.to_path_buf())?, threads)
+        let directory = directory.to_path_buf();
+        Self::of(Pen::begin(move || Writer::open(directory))?, threads)
     }
 
     /// Opens the index in a directory as it is, also while another process writes it: for those who compare it with the
@@ -102,10 +106,11 @@ impl TantivyIndex {
     /// # Errors
     /// When there is no index that can be used.
     pub fn look(directory: &Path) -> Result<Self, IndexError> {
-        Self::of(Writer::look(directory.to_path_buf())?, 1)
+        let directory = directory.to_path_buf();
+        Self::of(Pen::begin(move || Writer::look(directory))?, 1)
     }
 
-    fn of(writer: Writer, threads: usize) -> Result<Self, IndexError> {
+    fn of((pen, writer): (Pen, Writer), threads: usize) -> Result<Self, IndexError> {
         let readable = Readable::of(&writer)?;
         let executor = if threads > 1 {
             Executor::multi_thread(threads, "docket-search-").map_err(failed)?
@@ -122,10 +127,10 @@ impl TantivyIndex {
             turns: Semaphore::new(QUESTIONS_AT_ONCE_MAX),
             waiting: Semaphore::new(QUESTIONS_WAITING_MAX),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self { shared: Arc::new(shared), pen })
     }
 
-    /// Does something that takes a while, off the threads that serve connections.
+    /// Looks at something that takes a while, off the threads that serve connections.
     async fn block<R: Send + 'static>(
         &self,
         work: impl FnOnce(&Shared) -> Result<R, IndexError> + Send + 'static,
@@ -178,11 +183,11 @@ impl SearchIndex for TantivyIndex {
     }
 
     async fn write(&self, writes: Writes) -> Result<(), IndexError> {
-        self.block(move |shared| shared.writer.lock().write(&writes)).await
+        self.pen.write(&self.shared, move |shared| shared.writer.lock().write(&writes)).await
     }
 
     async fn commit(&self) -> Result<Positions, IndexError> {
-        self.block(|shared| shared.commit(&mut shared.writer.lock())).await
+        self.pen.write(&self.shared, |shared| shared.commit(&mut shared.writer.lock())).await
     }
 
     fn standing(&self) -> Option<Cursor> {
@@ -205,22 +210,22 @@ impl SearchIndex for TantivyIndex {
     }
 
     async fn clear(&self) -> Result<(), IndexError> {
-        self.block(|shared| {
+        let work = |shared: &Shared| {
             let mut writer = shared.writer.lock();
             writer.clear()?;
             shared.reopen(&writer)
-        })
-        .await
+        };
+        self.pen.write(&self.shared, work).await
     }
 
     async fn purge(&self) -> Result<(), IndexError> {
-        self.block(|shared| {
+        let work = |shared: &Shared| {
             let mut writer = shared.writer.lock();
             shared.commit(&mut writer)?;
             writer.merge_deleted()?;
             shared.readable.read().reader.reload().map_err(failed)?;
             writer.collect_garbage()
-        })
-        .await
+        };
+        self.pen.write(&self.shared, work).await
     }
 }
