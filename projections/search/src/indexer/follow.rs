@@ -18,7 +18,7 @@ pub const COMMIT_SPACING_MIN: Duration = Duration::from_millis(50);
 
 /// Least pause between two batches that are more than a trickle: each is committed as soon as it is taken, and a ticket
 /// that changes twice in it is written once.
-const REST_MIN: Duration = Duration::from_millis(750);
+const REST_MIN: Duration = Duration::from_millis(600);
 
 /// What following stands on.
 pub struct Following {
