@@ -65,7 +65,7 @@ struct Round {
     delivered_per_second: f64,
     p50_ms: f64,
     p99_ms: f64,
-    /// By how much the percentile is above that of the same rate while everybody reads, as a share of it.
+    /// By how much the percentile is above the mean of the rounds before and after, in which everybody reads, as a share of it.
     p99_growth: Option<f64>,
     errors: u64,
     /// Rows that one transaction carried on average, and how long it took.
@@ -152,22 +152,36 @@ async fn measure(
     let warm_up = Said { rate: slowest, over, asleep: Asleep::Nobody };
     crowd = round(&site, crowd, warm_up, bare).await?.0;
     let awake = plan.rates.iter().map(|rate| (*rate, Asleep::Nobody));
-    let mut rounds = Vec::new();
-    for (rate, asleep) in awake.chain([(slowest, Asleep::OneInTen)]) {
-        let stalled = asleep == Asleep::OneInTen;
-        let sleeping = if stalled { ", every tenth client has stopped reading" } else { "" };
+    let mut rounds: Vec<Round> = Vec::new();
+    // Everybody reads again afterwards: what a longer log, and its vacuuming, cost is not the sleepers' doing.
+    for (rate, asleep) in awake.chain([(slowest, Asleep::OneInTen), (slowest, Asleep::Nobody)]) {
+        let sleeping = match asleep {
+            Asleep::OneInTen => ", every tenth client has stopped reading",
+            Asleep::Nobody => "",
+        };
         progress(&format!("{rate} messages a second{sleeping}"));
-        let mut measured;
+        let measured;
         (crowd, measured) =
             round(&site, crowd, Said { rate, over: plan.duration, asleep }, bare).await?;
-        let same = |other: &&Round| stalled && other.rate == rate;
-        let before: Option<&Round> = rounds.iter().find(same);
-        measured.p99_growth = before.map(|before| measured.p99_ms / before.p99_ms - 1.0);
         rounds.push(measured);
     }
+    compare_sleepers(&mut rounds);
     drop(crowd);
     site.stop().await;
     Ok(rounds)
+}
+
+/// Sets the round with sleepers against those of its rate before and after it.
+fn compare_sleepers(rounds: &mut [Round]) {
+    let Some(rate) = rounds.iter().find(|round| round.stalled).map(|round| round.rate) else {
+        return;
+    };
+    let same = rounds.iter().filter(|round| round.rate == rate && !round.stalled);
+    let awake: Vec<f64> = same.map(|round| round.p99_ms).collect();
+    let mean = awake.iter().sum::<f64>() / awake.len().max(1) as f64;
+    for round in rounds.iter_mut().filter(|round| round.stalled) {
+        round.p99_growth = Some(round.p99_ms / mean - 1.0);
+    }
 }
 
 /// What the crowd is to say.

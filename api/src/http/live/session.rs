@@ -38,7 +38,7 @@ const AUTH_WITHIN: Duration = Duration::from_secs(10);
 /// How long a peer may take to read what it was sent.
 const READ_WITHIN: Duration = Duration::from_secs(30);
 /// How long an acknowledgement may wait in the buffer for the event of its write, to go out with it.
-const ACK_WAITS_FOR: Duration = Duration::from_millis(10);
+const ACK_WAITS_FOR: Duration = Duration::from_millis(25);
 /// Most subscriptions of one socket.
 const SUBSCRIPTIONS_MAX: usize = 32;
 /// Most tickets of one subscription.
