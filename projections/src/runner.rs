@@ -121,7 +121,7 @@ impl Runner {
             true if came.pace.per_second > EAGER_EVENTS_PER_SECOND => {
                 PAUSE_MAX.saturating_sub(took)
             }
-            true => (took / 2).max(rest),
+            true => (took / 4).max(rest),
         };
         let pause = pause.min(PAUSE_MAX);
         tokio::select! {
