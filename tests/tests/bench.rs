@@ -60,7 +60,7 @@ fn idle_sockets_are_kept_and_weighed_on_the_server_s_side() {
 
 /// Every search found its tickets in the view, or there would be no report; what stands beside it has the same texts.
 fn check_search(backend: &Backend) -> Value {
-    let report = bench(backend, &["search", "--tickets", "1200"]);
+    let report = bench(backend, &["search", "--tickets", "1200", "--asked", "20"]);
     has(&report, &["bench", "backend", "processors", "tickets", "english_of_ten", "text_bytes"]);
     has(&report, &["index_bytes", "view_rows_per_second", "view_index_seconds", "full_text"]);
     has(&report, &["index_events_per_second"]);

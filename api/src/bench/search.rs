@@ -35,6 +35,8 @@ pub struct Plan {
     pub tickets: u64,
     /// Of ten texts so many are English, the others Chinese.
     pub english_of_ten: u64,
+    /// Times that each kind of question is asked.
+    pub asked: u32,
 }
 
 /// Measures in a scratch installation like `installation`.
@@ -79,16 +81,18 @@ async fn measure(
     progress(&format!("{index_bytes} bytes of index over {text_bytes} bytes of text"));
 
     let last = corpus::opened_at(plan.tickets - 1);
-    let questions = Questions { store: Arc::clone(&store), tenant: tenant.clone(), last };
+    let asked = plan.asked.max(1);
+    let questions = Questions { store: Arc::clone(&store), tenant: tenant.clone(), last, asked };
     progress("asking for lists");
     let lists = Share::of(questions.lists().await?);
     progress("asking for counts");
     let counts = Share::of(questions.counts().await?);
     progress("searching");
-    let asking = Asking { index, store, tenant: tenant.clone(), words: Arc::clone(&words) };
+    let (tenant_asked, words_asked) = (tenant.clone(), Arc::clone(&words));
+    let asking = Asking { index, store, tenant: tenant_asked, words: words_asked, asked };
     let searches = Share::of(asking.searches().await?);
     progress("filling the database's own full-text search");
-    let full_text = full_text::full_text(scratch, corpus()?, progress).await?;
+    let full_text = full_text::full_text(scratch, corpus()?, asked, progress).await?;
     Ok(Report {
         bench: "search",
         backend: String::new(),

@@ -53,6 +53,9 @@ struct SearchArgs {
     /// Of ten texts so many are English; the others are Chinese
     #[arg(long, env = "DOCKET_ENGLISH", value_name = "N", default_value = "5")]
     english: u64,
+    /// Times that each kind of question is asked
+    #[arg(long, env = "DOCKET_ASKED", value_name = "N", default_value = "200")]
+    asked: u32,
     /// Print JSON, whose keys stand in docs/bench.md
     #[arg(long, env = "DOCKET_JSON", value_parser = BoolishValueParser::new())]
     json: bool,
@@ -186,7 +189,11 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
             print(args.json, &report, connections::Report::table)
         }
         What::Search(args) => {
-            let plan = search::Plan { tickets: args.tickets.max(1), english_of_ten: args.english };
+            let plan = search::Plan {
+                tickets: args.tickets.max(1),
+                english_of_ten: args.english,
+                asked: args.asked,
+            };
             let installation = args.installation.installation();
             let report = measured(search::run(&installation, &plan, progress))?;
             print(args.json, &report, search::Report::table)

@@ -18,8 +18,6 @@ use crate::wire::scratch::{FULL_TEXT_BATCH_ROWS, FullText, FullTextQuery, Scratc
 const WRITERS: usize = 2;
 /// Batches that wait for each.
 const QUEUE_BATCHES: usize = 2;
-/// Questions of a kind, unless they take too long.
-const ASKED: u32 = 200;
 /// So long a kind is asked at most.
 const KIND_FOR: Duration = Duration::from_secs(20);
 /// The kinds that it knows: by default it takes Chinese without spaces for one word.
@@ -49,6 +47,7 @@ pub(super) struct FullTextReport {
 pub(super) async fn full_text(
     scratch: &Scratch,
     corpus: Corpus,
+    times_asked: u32,
     progress: &impl Fn(&str),
 ) -> Result<Option<FullTextReport>, WireError> {
     let Some(mut session) = scratch.full_text().await? else { return Ok(None) };
@@ -61,7 +60,7 @@ pub(super) async fn full_text(
     progress("asking it");
     let mut kinds = Vec::new();
     for kind in KNOWN {
-        kinds.push(ask(&mut session, &words, kind).await?);
+        kinds.push(ask(&mut session, &words, kind, times_asked).await?);
     }
     let (p50_ms, p99_ms) = Times::of_all(&kinds);
     let (index_bytes, words_bytes) = (size.index_bytes, size.words_bytes);
@@ -102,12 +101,18 @@ async fn fill(scratch: &Scratch, mut corpus: Corpus) -> Result<(), WireError> {
     Ok(())
 }
 
-async fn ask(session: &mut FullText, words: &Words, kind: &str) -> Result<Answered, WireError> {
+/// Asks questions of a kind so often, unless they take too long.
+async fn ask(
+    session: &mut FullText,
+    words: &Words,
+    kind: &str,
+    times_asked: u32,
+) -> Result<Answered, WireError> {
     let (mut times, mut found, mut answers) = (Times::default(), 0, 0_u64);
     let make = KINDS.iter().find(|(name, _)| *name == kind).map(|(_, make)| *make);
     let make = make.ok_or("no such kind of question")?;
     let began = clock::monotonic();
-    for text in asked(words, make, ASKED) {
+    for text in asked(words, make, times_asked) {
         if clock::monotonic().duration_since(began) > KIND_FOR {
             break;
         }

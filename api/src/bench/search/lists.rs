@@ -12,8 +12,6 @@ use super::corpus::{agent, busy, customer, group};
 use super::times::{Answered, Times};
 use crate::wire::WireError;
 
-/// Times that each question is asked, each time for the next page.
-const ASKED: u32 = 200;
 /// Tickets of a page.
 const PAGE: usize = 50;
 /// What is asked for behind a time: the last day of the made-up log.
@@ -25,6 +23,8 @@ pub(super) struct Questions {
     pub(super) tenant: Tenant,
     /// When the last ticket was opened.
     pub(super) last: Timestamp,
+    /// Times that each question is asked, a list each time for the next page.
+    pub(super) asked: u32,
 }
 
 impl Questions {
@@ -53,12 +53,12 @@ impl Questions {
         let (tenant, filter) = (self.tenant.clone(), filter.clone());
         let mut query = ListQuery { tenant, viewer, filter, sort, after: None, limit: PAGE };
         let (mut times, mut found) = (Times::default(), 0);
-        for _ in 0..ASKED {
+        for _ in 0..self.asked {
             let page = times.take(self.store.list(&query)).await?;
             found += page.tickets.len() as u64;
             query.after = page.tickets.last().map(|last| last.place).filter(|_| page.more);
         }
-        Ok(times.answered(kind, found / u64::from(ASKED)))
+        Ok(times.answered(kind, found / u64::from(self.asked)))
     }
 
     /// How long counts take.
@@ -67,7 +67,7 @@ impl Questions {
         for (name, viewer, filter) in self.filters() {
             let query = CountQuery { tenant: self.tenant.clone(), viewer, filter };
             let (mut times, mut found) = (Times::default(), 0);
-            for _ in 0..ASKED {
+            for _ in 0..self.asked {
                 found = times.take(self.store.count(&query)).await?.count;
             }
             answered.push(times.answered(name.to_owned(), found));

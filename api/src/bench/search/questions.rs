@@ -13,8 +13,6 @@ use super::times::{Answered, Times};
 use super::words::{CHINESE, CHINESE_SINGLE, Dice, ENGLISH, Words};
 use crate::wire::WireError;
 
-/// Questions of each kind, each asked in every way.
-const ASKED: u32 = 200;
 /// Results of a page.
 const PAGE: usize = 50;
 /// Where the questions begin; every way asks the same ones.
@@ -102,6 +100,8 @@ pub(super) struct Asking {
     pub(super) store: Arc<dyn ViewStore>,
     pub(super) tenant: Tenant,
     pub(super) words: Arc<Words>,
+    /// Questions of each kind, each asked in every way.
+    pub(super) asked: u32,
 }
 
 impl Asking {
@@ -111,11 +111,11 @@ impl Asking {
         for (kind, make) in KINDS {
             for way in ways() {
                 let (mut times, mut found) = (Times::default(), 0);
-                for text in asked(&self.words, make, ASKED) {
+                for text in asked(&self.words, make, self.asked) {
                     found += times.take(self.search(&text, &way)).await?;
                 }
                 let kind = format!("{kind}, {}", way.name);
-                answered.push(times.answered(kind, found / u64::from(ASKED)));
+                answered.push(times.answered(kind, found / u64::from(self.asked)));
             }
         }
         Ok(answered)
