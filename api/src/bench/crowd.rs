@@ -127,8 +127,14 @@ impl Crowd {
         runtime.block_on(shared.heard_all(listening));
         let seconds = began.elapsed().as_secs_f64();
         let mut heard = shared.take();
-        shared.asleep.store(false, Ordering::Release);
-        shared.awake.notify_waiters();
+        if asleep == Asleep::OneInTen {
+            // What they have slept through is not part of the next round.
+            shared.asleep.store(false, Ordering::Release);
+            shared.awake.notify_waiters();
+            shared.measuring.store(true, Ordering::Release);
+            runtime.block_on(shared.heard_all(said - listening));
+            drop(shared.take());
+        }
         heard.latencies.sort_unstable();
         Ok(Heard { said, seconds, ..heard })
     }
