@@ -57,6 +57,8 @@ impl Pen {
         let job = move || {
             // Tantivy panics on files whose content contradicts itself.
             let worked = catch_unwind(AssertUnwindSafe(|| work(&shared)));
+            // Before the answer: whoever then closes the index and opens it again finds nobody in it.
+            drop(shared);
             let damaged = |_| Err(IndexError::Damaged("it contradicts itself".to_owned()));
             let _ = done.send(worked.unwrap_or_else(damaged));
         };
