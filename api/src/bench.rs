@@ -6,6 +6,7 @@ pub mod create;
 mod crowd;
 mod echo;
 pub mod fanout;
+mod in_scratch;
 mod lag;
 mod load;
 mod process;

@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
+use super::in_scratch::in_scratch;
 use super::report::{two_columns, whole};
 use super::requests::{TENANT, token};
 use super::server::Server;
@@ -57,14 +58,9 @@ pub async fn run(
     plan: &Plan,
     progress: impl Fn(&str),
 ) -> Result<Report, WireError> {
-    let name = format!("docket_bench_connections_{}", std::process::id());
-    let scratch = Scratch::make(installation, &name).await?;
-    let measured = tokio::select! {
-        measured = measure(&scratch, plan, &progress) => measured,
-        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
-    };
-    scratch.remove().await?;
-    measured
+    let measuring = async |scratch: &Scratch| measure(scratch, plan, &progress).await;
+    let (_, report) = in_scratch(installation, "connections", measuring).await?;
+    Ok(report)
 }
 
 async fn measure(

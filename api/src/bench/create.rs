@@ -6,6 +6,7 @@ use std::time::Duration;
 use docket_engine::keyring::Keyring;
 use docket_schemas::Tenant;
 
+use super::in_scratch::in_scratch;
 use super::load::{Answers, Load, Until};
 use super::process;
 use super::report::{RawRound, Report, Round, percentile_ms};
@@ -42,15 +43,11 @@ pub async fn run(
     let mut rounds = Vec::new();
     let mut backend = String::new();
     for (number, events) in plan.prefills.iter().enumerate() {
-        let name = format!("docket_bench_{}_{number}", std::process::id());
-        let scratch = Scratch::make(installation, &name).await?;
-        let measured = tokio::select! {
-            measured = round(&scratch, plan, *events, &progress) => measured,
-            _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
-        };
-        backend = scratch.backend().await?;
-        scratch.remove().await?;
-        rounds.push(measured?);
+        let measuring = async |scratch: &Scratch| round(scratch, plan, *events, &progress).await;
+        let what = format!("create_{number}");
+        let (measured_on, measured) = in_scratch(installation, &what, measuring).await?;
+        backend = measured_on;
+        rounds.push(measured);
     }
     let (connections, persons) = (plan.connections, plan.persons);
     let processors = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::client::Connection;
 use super::crowd::{Asleep, Crowd, Heard, Seat};
 use super::echo;
+use super::in_scratch::in_scratch;
 use super::lag::{Lag, Lags, Looking};
 use super::process;
 use super::report::{percentile_ms, two_columns, whole};
@@ -98,15 +99,8 @@ pub async fn run(
     progress: impl Fn(&str),
 ) -> Result<Report, WireError> {
     let bare = alone(installation, plan, &progress).await?;
-    let name = format!("docket_bench_fanout_{}", std::process::id());
-    let scratch = Scratch::make(installation, &name).await?;
-    let measured = tokio::select! {
-        measured = measure(&scratch, plan, bare, &progress) => measured,
-        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
-    };
-    let backend = scratch.backend().await?;
-    scratch.remove().await?;
-    let rounds = measured?;
+    let measuring = async |scratch: &Scratch| measure(scratch, plan, bare, &progress).await;
+    let (backend, rounds) = in_scratch(installation, "fanout", measuring).await?;
     let processors = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let Bare { echo_per_second, nats_per_second } = bare;
     let (bench, sockets) = ("fanout", plan.sockets);

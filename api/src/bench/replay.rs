@@ -19,6 +19,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::in_scratch::in_scratch;
 use super::report::{percentile_ms, two_columns, whole};
 use super::requests::TENANT;
 use super::{process, sagas};
@@ -104,15 +105,9 @@ pub async fn run(
     plan: &Plan,
     progress: impl Fn(&str),
 ) -> Result<Report, WireError> {
-    let name = format!("docket_bench_{}_replay", std::process::id());
-    let scratch = Scratch::make(installation, &name).await?;
-    let measured = tokio::select! {
-        measured = measure(&scratch, plan, &progress) => measured,
-        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
-    };
-    let backend = scratch.backend().await?;
-    scratch.remove().await?;
-    Ok(Report { backend, ..measured? })
+    let measuring = async |scratch: &Scratch| measure(scratch, plan, &progress).await;
+    let (backend, report) = in_scratch(installation, "replay", measuring).await?;
+    Ok(Report { backend, ..report })
 }
 
 async fn measure(

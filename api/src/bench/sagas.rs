@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use super::in_scratch::in_scratch;
 use super::requests::TENANT;
 use crate::clock;
 use crate::sagas::{NothingDerived, begin};
@@ -92,15 +93,9 @@ pub async fn run(
     plan: &Plan,
     progress: impl Fn(&str),
 ) -> Result<SagasReport, WireError> {
-    let name = format!("docket_bench_{}_sagas", std::process::id());
-    let scratch = Scratch::make(installation, &name).await?;
-    let measured = tokio::select! {
-        measured = measure(&scratch, plan, &progress) => measured,
-        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
-    };
-    let backend = scratch.backend().await?;
-    scratch.remove().await?;
-    Ok(SagasReport { backend, ..measured? })
+    let measuring = async |scratch: &Scratch| measure(scratch, plan, &progress).await;
+    let (backend, report) = in_scratch(installation, "sagas", measuring).await?;
+    Ok(SagasReport { backend, ..report })
 }
 
 async fn measure(

@@ -15,6 +15,7 @@ use docket_projections::store::ViewStore;
 use docket_schemas::Tenant;
 use docket_search::port::SearchIndex;
 
+use super::in_scratch::in_scratch;
 use super::requests::TENANT;
 use crate::wire::scratch::Scratch;
 use crate::wire::{self, Installation, WireError};
@@ -48,15 +49,9 @@ pub async fn run(
     plan: &Plan,
     progress: impl Fn(&str),
 ) -> Result<Report, WireError> {
-    let name = format!("docket_bench_{}_search", std::process::id());
-    let scratch = Scratch::make(installation, &name).await?;
-    let measured = tokio::select! {
-        measured = measure(&scratch, plan, &progress) => measured,
-        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
-    };
-    let backend = scratch.backend().await?;
-    scratch.remove().await?;
-    Ok(Report { backend, ..measured? })
+    let measuring = async |scratch: &Scratch| measure(scratch, plan, &progress).await;
+    let (backend, report) = in_scratch(installation, "search", measuring).await?;
+    Ok(Report { backend, ..report })
 }
 
 async fn measure(

@@ -93,8 +93,14 @@ impl Session {
         };
         let refused = match frame::read(text.as_bytes()) {
             // A write waits for the log; that is rate enough.
-            Ok(Frame::Message(frame)) => return self.write(Asked::Message(frame)),
-            Ok(Frame::Patch(frame)) => return self.write(Asked::Patch(Box::new(frame))),
+            Ok(Frame::Message(frame)) => {
+                self.writes.push(&self.app, &self.token, Asked::Message(frame));
+                return Ok(());
+            }
+            Ok(Frame::Patch(frame)) => {
+                self.writes.push(&self.app, &self.token, Asked::Patch(Box::new(frame)));
+                return Ok(());
+            }
             Ok(Frame::Auth(auth)) => return Box::pin(self.renew(auth)).await,
             Ok(Frame::Subscribe(frame)) => {
                 let id = frame.id.clone();
@@ -127,11 +133,6 @@ impl Session {
     /// Counts a frame that waited for nothing.
     fn count(&mut self) -> Result<(), Closing> {
         if self.frames.take(clock::monotonic()) { Ok(()) } else { Err(Closing::FLOODING) }
-    }
-
-    fn write(&mut self, asked: Asked) -> Result<(), Closing> {
-        self.writes.push(&self.app, &self.token, asked);
-        Ok(())
     }
 
     /// Another token of the same caller keeps the socket open for longer.
