@@ -57,7 +57,7 @@ impl Live {
         drain: watch::Receiver<bool>,
         origins: Vec<String>,
     ) -> Result<Arc<Self>, LogError> {
-        let tail = Tail::follow(Arc::clone(&desk.ports().log), &*desk.ports().bus).await?;
+        let tail = desk.follow().await?;
         let hub = Hub::start(desk.clone(), tail.clone(), &*whispers);
         let wheel = Wheel::start(drain.clone());
         let sockets = Arc::new(Semaphore::new(SOCKETS_MAX));

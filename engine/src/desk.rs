@@ -28,6 +28,7 @@ use crate::ports::ids::Ids;
 use crate::ports::log::{EventLog, LogError, Unit};
 use crate::ports::witness::Witness;
 use crate::seal::DataKey;
+use crate::tail::{Tail, Written};
 use crate::ticket::{FoldError, Ticket};
 pub use answer::Answer;
 use appender::{Job, Reply, Work};
@@ -133,6 +134,8 @@ pub(crate) struct Shared {
     erasure_epoch: AtomicU64,
     /// The log was out of reach, and has not been compared with its witnesses since.
     reconnected: AtomicBool,
+    /// What the appender has written, for this node's tail.
+    written: Arc<Written>,
     /// Reads of the past, each of which folds a ticket from its first event.
     past_reads: Semaphore,
 }
@@ -161,6 +164,15 @@ impl Desk {
     #[must_use]
     pub fn ports(&self) -> &Ports {
         &self.shared.ports
+    }
+
+    /// Follows the log. What this desk writes is not read again for it.
+    ///
+    /// # Errors
+    /// When the log does not say how far it has come.
+    pub async fn follow(&self) -> Result<Tail, LogError> {
+        let Ports { log, bus, .. } = self.ports();
+        Tail::follow_beside(Arc::clone(log), &**bus, Arc::clone(&self.shared.written)).await
     }
 
     /// Compares the log with its witnesses, as at the start, and begins a new incarnation where one of them has seen

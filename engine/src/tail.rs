@@ -1,7 +1,8 @@
 //! The tail of the log: what a node has newly read, shared by all who follow it.
 //!
 //! A node reads the log once, however many follow it: caches, subscribers, projections, sagas, the relay. The tail is
-//! woken, never fed: it reads what is committed, whoever wrote it.
+//! woken, never fed: the log says how far it goes, and what is committed is read from it, whoever wrote it. Only what this
+//! node wrote itself is not read again.
 //!
 //! A log that is restored from a backup under a running node goes on under a new incarnation, and gives out positions
 //! anew. The tail forgets what it has read of the lost ones and says so ([`Tail::restores`]).
@@ -9,6 +10,7 @@
 //! A row that cannot be read stops nobody: whoever reads through the tail is led around it, and it is reported once.
 
 mod recent;
+mod written;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +26,7 @@ use crate::cursor::Positions;
 use crate::ports::bus::Bus;
 use crate::ports::log::{EventLog, IncarnationStart, LogError, Page, READ_EVENTS_MAX, StreamRead};
 use recent::Recent;
+pub(crate) use written::Written;
 
 /// A wake-up may be lost: so often the tail looks by itself.
 pub const TAIL_LOOKS_EVERY: Duration = Duration::from_secs(1);
@@ -43,6 +46,7 @@ pub struct Tail {
 
 struct Shared {
     log: Arc<dyn EventLog>,
+    written: Arc<Written>,
     recent: Vec<Mutex<Recent>>,
     heads: watch::Sender<Positions>,
     /// The incarnation that what is held belongs to.
@@ -75,6 +79,16 @@ impl Tail {
     /// # Errors
     /// When the log does not say where they are.
     pub async fn follow(log: Arc<dyn EventLog>, bus: &dyn Bus) -> Result<Self, LogError> {
+        Self::follow_beside(log, bus, Arc::default()).await
+    }
+
+    /// The same on a node that writes: what it has written it does not read again.
+    pub(crate) async fn follow_beside(
+        log: Arc<dyn EventLog>,
+        bus: &dyn Bus,
+        written: Arc<Written>,
+    ) -> Result<Self, LogError> {
+        written.hold();
         let heads = log.heads().await?;
         // After the heads: where another begins between the two, they are gone back from when its first event is read.
         let incarnation = Mutex::new(newest(&log.incarnations().await?));
@@ -82,7 +96,7 @@ impl Tail {
         let (heads, restores) = (watch::Sender::new(heads), watch::Sender::new(0));
         let asked = Notify::new();
         let reported = Reported::default();
-        let shared = Shared { log, recent, heads, incarnation, restores, asked, reported };
+        let shared = Shared { log, written, recent, heads, incarnation, restores, asked, reported };
         let shared = Arc::new(shared);
         let task = tokio::spawn(follow(Arc::clone(&shared), bus.woken()));
         Ok(Self { shared, _task: Arc::new(Following(task)) })
@@ -214,6 +228,11 @@ impl Shared {
     /// Reads one page and says whether there is more.
     async fn read_on(&self) -> Result<bool, LogError> {
         let reached = *self.heads.borrow();
+        if self.written.is_beyond(&reached)
+            && let Some(more) = self.take_written(&reached).await?
+        {
+            return Ok(more);
+        }
         let read = match around::page(&*self.log, None, &reached, READ_EVENTS_MAX).await {
             Err(LogError::Damaged { what, .. }) => return self.leap(&reached, &what).await,
             read => read?,
@@ -243,6 +262,25 @@ impl Shared {
             self.heads.send_replace(heads);
         }
         Ok(page.more)
+    }
+
+    /// Takes what this node has written, where that is what comes next; says whether there is more.
+    async fn take_written(&self, reached: &Positions) -> Result<Option<bool>, LogError> {
+        let standing = self.log.standing().await?;
+        if standing.incarnation != *self.incarnation.lock() || !standing.heads.covers(reached) {
+            return Ok(None);
+        }
+        let events = self.written.after(reached, &standing);
+        if events.is_empty() {
+            return Ok(None);
+        }
+        let mut heads = *reached;
+        for event in events {
+            heads.set(event.partition, event.position);
+            self.recent[event.partition.index()].lock().push(Ok(event));
+        }
+        self.heads.send_replace(heads);
+        Ok(Some(!heads.covers(&standing.heads)))
     }
 
     /// What comes next is damaged, and nothing says which row it is: the others are found by those who read on.

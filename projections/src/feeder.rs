@@ -26,6 +26,8 @@ pub struct Appetite {
     pub hot_tickets_max: NonZeroUsize,
     /// Least pause after a batch that was more than a trickle, while nobody waits.
     pub rest_min: Duration,
+    /// Turns in which the partitions are fed while events gather.
+    pub turns_max: u8,
 }
 
 impl Appetite {
@@ -35,6 +37,7 @@ impl Appetite {
         batch_bytes_max: 16 * 1024 * 1024,
         hot_tickets_max: NonZeroUsize::new(8_192).expect("above zero"),
         rest_min: Duration::ZERO,
+        turns_max: 8,
     };
 
     /// For a rebuild: a ticket is written once for many of its events.
@@ -43,6 +46,7 @@ impl Appetite {
         batch_bytes_max: 64 * 1024 * 1024,
         hot_tickets_max: NonZeroUsize::new(4_096).expect("above zero"),
         rest_min: Duration::ZERO,
+        turns_max: 8,
     };
 }
 
@@ -129,19 +133,35 @@ impl Feeder {
         &self.positions
     }
 
-    /// Whether something of what it owns is to be read up to `heads`.
+    /// Those of `partitions` in which something is to be read up to `heads`.
+    fn behind(&self, partitions: PartitionSet, heads: &Positions) -> PartitionSet {
+        partitions.iter().filter(|one| self.positions.get(*one) < heads.get(*one)).collect()
+    }
+
+    /// Whether something of these partitions, which it owns, is to be read up to `heads`.
     #[must_use]
-    pub fn is_behind(&self, heads: &Positions) -> bool {
-        self.owned.iter().any(|one| self.positions.get(one) < heads.get(one))
+    pub fn is_behind(&self, partitions: PartitionSet, heads: &Positions) -> bool {
+        !self.behind(partitions, heads).is_empty()
     }
 
     /// Feeds one batch of what lies between its positions and `heads`.
     ///
     /// # Errors
-    /// When log or sink fail; the same batch is fed the next time.
+    /// As [`Feeder::feed_some`].
     pub async fn feed(&mut self, heads: &Positions) -> Result<Fed, FeedError> {
-        let behind: Vec<Partition> =
-            self.owned.iter().filter(|one| self.positions.get(*one) < heads.get(*one)).collect();
+        self.feed_some(self.owned, heads).await
+    }
+
+    /// Feeds one batch of what lies between its positions and `heads` in these partitions, which it owns.
+    ///
+    /// # Errors
+    /// When log or sink fail; the same batch is fed the next time.
+    pub async fn feed_some(
+        &mut self,
+        partitions: PartitionSet,
+        heads: &Positions,
+    ) -> Result<Fed, FeedError> {
+        let behind: Vec<Partition> = self.behind(partitions, heads).iter().collect();
         if behind.is_empty() {
             return Ok(Fed::Nothing);
         }

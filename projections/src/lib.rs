@@ -2,6 +2,7 @@
 //! Imports: docket-schemas, docket-engine.
 //! Never: decisions, events, side effects, NATS: a view can be deleted and rebuilt.
 
+mod pace;
 mod partitions;
 pub use partitions::PartitionSet;
 mod sink;

@@ -38,6 +38,13 @@ impl PartitionSet {
         Self(self.0 & !other.0)
     }
 
+    /// Of `parts` equal parts this one: every so manieth partition of it.
+    #[must_use]
+    pub fn part(self, part: u8, parts: u8) -> Self {
+        let parts = usize::from(parts.max(1));
+        self.iter().skip(usize::from(part)).step_by(parts).collect()
+    }
+
     /// Whether it has none.
     #[must_use]
     pub const fn is_empty(self) -> bool {

@@ -52,11 +52,17 @@ impl Progress {
         Waiting(self)
     }
 
+    /// Whether somebody waits.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0
+    }
+
     /// Ends when somebody waits.
     pub async fn hurried(&self) {
         loop {
             let hurry = self.hurry.notified();
-            if self.waiting.load(Ordering::Acquire) > 0 {
+            if self.is_awaited() {
                 return;
             }
             hurry.await;

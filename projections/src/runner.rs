@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use docket_engine::cursor::Positions;
 use docket_engine::ports::clock::Clock;
-use docket_schemas::Timestamp;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::PartitionSet;
 use crate::feeder::{Fed, FeedError, Feeder};
+use crate::pace::{Pace, Turn, since};
 use crate::progress::Progress;
 
 /// Longest pause between two batches of a feeder that is behind.
@@ -18,10 +18,6 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// A batch of so few events is what following looks like: no pause after it.
 const FOLLOWED_EVENTS: usize = 32;
-
-/// Up to so many events a second a sink is fed as soon as it can take more; beyond, once in [`PAUSE_MAX`], so that a ticket
-/// which changes several times meanwhile is written once.
-const EAGER_EVENTS_PER_SECOND: u64 = 8_000;
 
 /// First pause after a failure; each further one is twice as long.
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -53,24 +49,23 @@ impl Runner {
     /// Feeds until nobody says any more how far the log can be read, or whose the partitions are.
     pub async fn run(mut self) {
         let mut failures = Failures::default();
-        let mut pace = Pace::from(self.clock.now());
+        let mut pace = Pace::new(self.feeder.appetite().turns_max, self.clock.now());
         loop {
             let heads = *self.heads.borrow_and_update();
             let share = *self.share.borrow_and_update();
+            let turn = match self.awaited.is_awaited() {
+                true => Turn::at_once(share),
+                false => pace.turn(share),
+            };
             let began = self.clock.now();
-            match self.turn(share, &heads).await {
-                Ok(Fed::Events(events)) => {
-                    failures = Failures::default();
-                    self.progress.raise(&self.owned_positions());
-                    let now = self.clock.now();
-                    pace.count(events, now);
-                    let is_all = !self.feeder.is_behind(&heads);
-                    self.pause(Came { events, is_all, pace: &pace }, since(began, now)).await;
-                }
-                Ok(Fed::Fenced) => sleep(FENCED_PAUSE).await,
-                Ok(Fed::Nothing) => {
-                    failures = Failures::default();
-                    self.progress.raise(&self.owned_positions());
+            let fed = self.feed(share, turn.partitions, &heads).await;
+            if fed.is_ok() {
+                failures = Failures::default();
+                self.progress.raise(&self.owned_positions());
+            }
+            let now = self.clock.now();
+            match fed {
+                Ok(Fed::Nothing) if turn.partitions == share => {
                     tokio::select! {
                         more = self.heads.changed() => if more.is_err() { return },
                         other = self.share.changed() => if other.is_err() { return },
@@ -80,6 +75,16 @@ impl Runner {
                         }
                     }
                 }
+                Ok(Fed::Fenced) => sleep(FENCED_PAUSE).await,
+                Ok(Fed::Events(_) | Fed::Nothing) => {
+                    let events = if let Ok(Fed::Events(events)) = fed { events } else { 0 };
+                    pace.count(events, now);
+                    let is_all = !self.feeder.is_behind(turn.partitions, &heads);
+                    if is_all {
+                        pace.next();
+                    }
+                    self.pause(Came { events, is_all, every: turn.every }, since(began, now)).await;
+                }
                 Err(error) => failures.pause(&error).await,
             }
             if self.heads.has_changed().is_err() || self.share.has_changed().is_err() {
@@ -88,7 +93,12 @@ impl Runner {
         }
     }
 
-    async fn turn(&mut self, share: PartitionSet, heads: &Positions) -> Result<Fed, FeedError> {
+    async fn feed(
+        &mut self,
+        share: PartitionSet,
+        turn: PartitionSet,
+        heads: &Positions,
+    ) -> Result<Fed, FeedError> {
         if self.restores.has_changed().unwrap_or(false) {
             self.restores.mark_unchanged();
             // What was read, and how far the sink was fed, may be what the log has lost.
@@ -98,7 +108,7 @@ impl Runner {
         if share != self.feeder.owned() {
             self.feeder.own(share).await?;
         }
-        self.feeder.feed(heads).await
+        self.feeder.feed_some(turn, heads).await
     }
 
     /// How far it has come in what it owns; nothing is said of the rest.
@@ -111,58 +121,25 @@ impl Runner {
     }
 
     /// Lets more come together: a hot ticket is then written once for many events. Somebody who waits ends the pause.
-    async fn pause(&self, came: Came<'_>, took: Duration) {
-        if came.events <= FOLLOWED_EVENTS {
-            return;
-        }
-        let rest = self.feeder.appetite().rest_min;
-        let pause = match came.is_all {
-            false => took / 2,
-            true if came.pace.per_second > EAGER_EVENTS_PER_SECOND => {
-                PAUSE_MAX.saturating_sub(took)
-            }
-            true => (took / 4).max(rest),
+    async fn pause(&self, came: Came, took: Duration) {
+        let rest = match (came.is_all, came.every) {
+            (false, _) => took / 2,
+            (true, Duration::ZERO) if came.events <= FOLLOWED_EVENTS => return,
+            (true, Duration::ZERO) => (took / 4).max(self.feeder.appetite().rest_min),
+            (true, every) => every.saturating_sub(took),
         };
-        let pause = pause.min(PAUSE_MAX);
         tokio::select! {
-            () = sleep(pause) => {}
+            () = sleep(rest.min(PAUSE_MAX)) => {}
             () = self.awaited.hurried() => {}
         }
     }
 }
 
-/// A batch: how much it held, whether it was all that there was, and how fast events come.
-struct Came<'a> {
+/// A batch: how much it held, whether it was all that there was, and when the next turn is.
+struct Came {
     events: usize,
     is_all: bool,
-    pace: &'a Pace,
-}
-
-/// How fast events come: over a second, for within it they come in bursts.
-struct Pace {
-    since: Timestamp,
-    events: usize,
-    per_second: u64,
-}
-
-impl Pace {
-    const fn from(since: Timestamp) -> Self {
-        Self { since, events: 0, per_second: 0 }
-    }
-
-    fn count(&mut self, events: usize, now: Timestamp) {
-        self.events += events;
-        let within = since(self.since, now);
-        if within >= Duration::from_secs(1) {
-            let per_second = self.events as u128 * 1_000 / within.as_millis();
-            let per_second = u64::try_from(per_second).unwrap_or(u64::MAX);
-            *self = Self { since: now, events: 0, per_second };
-        }
-    }
-}
-
-fn since(time: Timestamp, now: Timestamp) -> Duration {
-    Duration::from_micros(now.micros().saturating_sub(time.micros()).unsigned_abs())
+    every: Duration,
 }
 
 /// Failures in a row.

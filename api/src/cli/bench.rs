@@ -76,7 +76,7 @@ struct FanoutArgs {
         long,
         env = "DOCKET_RATES",
         value_name = "R",
-        default_value = "12000,6000",
+        default_value = "12200,6000",
         value_delimiter = ','
     )]
     rates: Vec<u64>,

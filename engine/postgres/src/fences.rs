@@ -1,7 +1,7 @@
 //! What the log knows about itself: incarnations, the key store's name, the erasure epoch.
 
 use docket_engine::cursor::Positions;
-use docket_engine::ports::log::{IncarnationStart, LogError};
+use docket_engine::ports::log::{IncarnationStart, LogError, Standing};
 use docket_schemas::{Incarnation, Partition};
 use sqlx::postgres::PgRow;
 use sqlx::{Decode, Postgres, Type};
@@ -16,6 +16,16 @@ pub(crate) async fn heads(sessions: &Sessions) -> Result<Positions, LogError> {
     let rows = sessions.ask(|| sqlx::query(query)).await.map_err(failed)?;
     let heads = first::<Option<Vec<i64>>>(&rows, "partition_head")?;
     positions(&heads.unwrap_or_default())
+}
+
+pub(crate) async fn standing(sessions: &Sessions) -> Result<Standing, LogError> {
+    let query = "SELECT (SELECT i.name FROM docket.incarnation i ORDER BY i.number DESC LIMIT 1), \
+                 array_agg(h.position ORDER BY h.partition) FROM docket.partition_head h";
+    let rows = sessions.ask(|| sqlx::query(query)).await.map_err(failed)?;
+    let row = rows.first().ok_or_else(|| damaged("the log has no heads"))?;
+    let incarnation = get::<Option<&str>>(row, 0)?.map(str::parse).transpose().map_err(damaged)?;
+    let heads = positions(&get::<Option<Vec<i64>>>(row, 1)?.unwrap_or_default())?;
+    Ok(Standing { incarnation, heads })
 }
 
 /// Positions by partition from their stored array.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use docket_engine::cursor::Positions;
 use docket_engine::ports::log::{
-    Batch, EventLog, IncarnationStart, LogError, Page, Snapshot, StreamRead, UnitOutcome,
+    Batch, EventLog, IncarnationStart, LogError, Page, Snapshot, Standing, StreamRead, UnitOutcome,
 };
 use docket_schemas::{
     CommandId, Event, EventId, Incarnation, Partition, Position, Tenant, TicketId,
@@ -97,6 +97,10 @@ impl EventLog for PostgresLog {
 
     async fn heads(&self) -> Result<Positions, LogError> {
         fences::heads(&self.sessions).await
+    }
+
+    async fn standing(&self) -> Result<Standing, LogError> {
+        fences::standing(&self.sessions).await
     }
 
     async fn event_id_at(

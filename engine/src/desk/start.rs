@@ -72,6 +72,7 @@ pub async fn start(ports: Ports, region: &str) -> Result<Started, StartError> {
         incarnation: RwLock::new(incarnation),
         erasure_epoch,
         reconnected: AtomicBool::new(false),
+        written: Arc::default(),
         past_reads: Semaphore::new(PAST_READS_MAX),
     });
     let (submit, jobs) = mpsc::channel(WAITING_WRITES_MAX);

@@ -182,6 +182,15 @@ pub struct IncarnationStart {
     pub heads: Positions,
 }
 
+/// Where the log stands at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The newest incarnation; none for a new log.
+    pub incarnation: Option<Incarnation>,
+    /// The last position of each partition.
+    pub heads: Positions,
+}
+
 /// The log on one backend. Every implementation passes the suite in [`crate::contract`].
 ///
 /// Futures may be dropped at any time: a transaction that has begun then still ends by itself.
@@ -238,6 +247,13 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// The last position of each partition.
     async fn heads(&self) -> Result<Positions, LogError>;
+
+    /// The heads with the incarnation that they were reached under: no other had begun when they were read.
+    async fn standing(&self) -> Result<Standing, LogError> {
+        let heads = self.heads().await?;
+        let incarnation = self.incarnations().await?.pop().map(|start| start.incarnation);
+        Ok(Standing { incarnation, heads })
+    }
 
     /// The event at one place, for comparing a witness with the log.
     async fn event_id_at(

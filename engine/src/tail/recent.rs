@@ -31,10 +31,14 @@ impl Recent {
         Self { before: position, rows: VecDeque::new(), bytes: 0 }
     }
 
+    /// The position of the last row held.
+    pub(super) fn end(&self) -> Position {
+        self.rows.back().map_or(self.before, position)
+    }
+
     /// Adds the next row; the oldest make room for it.
     pub(super) fn push(&mut self, row: Row) {
-        let newest = self.rows.back().map_or(self.before, position);
-        if position(&row) != newest + 1 {
+        if position(&row) != self.end() + 1 {
             // A damaged time has put it out of its order: what is held has to be without gaps.
             *self = Self::after(position(&row).saturating_sub(1));
         }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket_schemas::{Incarnation, Partition, Position};
+use docket_schemas::{Event, Incarnation, Partition, Position};
 use tokio::time::timeout;
 
 use super::recent::Recent;
-use super::{TAIL_LOOKS_EVERY, Tail};
+use super::{TAIL_LOOKS_EVERY, Tail, Written};
 use crate::around::{Stretch, Unreadable};
 use crate::contract::drafts::{append, batch, draft, eu, opening, ticket, units};
 use crate::cursor::Positions;
@@ -184,4 +184,90 @@ async fn a_newer_incarnation_that_has_lost_nothing_is_known_without_an_event() {
     };
     timeout(TAIL_LOOKS_EVERY, known).await.expect("it looks when it is asked");
     assert_eq!(*world.tail.restores().borrow(), 0);
+}
+
+/// A tail beside an appender, of which it is known what it has taken from the appender: it says so in its payload.
+async fn beside_an_appender() -> (World, Arc<Written>) {
+    let world = world().await;
+    let written: Arc<Written> = Arc::default();
+    let tail = Tail::follow_beside(Arc::clone(&world.log), &world.bus, Arc::clone(&written));
+    let tail = tail.await.expect("heads");
+    (World { tail, ..world }, written)
+}
+
+impl World {
+    /// What was written after some heads, as the appender hands it over.
+    async fn marked(&self, after: &Positions) -> Vec<Event> {
+        let page = self.log.events(after, 1_000).await.expect("a page");
+        let mark = |mut event: Event| {
+            event.draft.data = "from memory".to_owned();
+            event
+        };
+        page.events.into_iter().map(mark).collect()
+    }
+
+    /// By partition, how many of the events between were taken from the appender, and how many were read.
+    async fn taken_and_read(&self, after: &Positions, upto: &Positions) -> Vec<(usize, usize)> {
+        let mut counts = Vec::new();
+        for (partition, head) in upto.iter() {
+            let events = self.tail.read(partition, after.get(partition), 1_000).await;
+            let events = events.expect("an answer").events;
+            assert!(events.iter().map(|event| event.position).eq(after.get(partition) + 1..=head));
+            let taken = events.iter().filter(|event| event.data == "from memory").count();
+            counts.push((taken, events.len() - taken));
+        }
+        counts
+    }
+}
+
+#[tokio::test]
+async fn what_this_node_has_written_is_not_read_again() {
+    let (world, written) = beside_an_appender().await;
+    let before = *world.tail.heads().borrow();
+    let heads = world.write(21..100).await;
+    written.add(&eu(1), world.marked(&before).await.into_iter());
+    world.bus.wake();
+    world.reach(&heads, TAIL_LOOKS_EVERY * 2).await;
+    let counts = world.taken_and_read(&before, &heads).await;
+    assert!(counts.iter().all(|(_, read)| *read == 0), "{counts:?}");
+    assert_eq!(counts.iter().map(|(taken, _)| taken).sum::<usize>(), 79);
+}
+
+#[tokio::test]
+async fn what_another_node_has_written_between_is_read_from_the_log() {
+    let (world, written) = beside_an_appender().await;
+    let before = *world.tail.heads().borrow();
+    world.write(21..40).await;
+    let own = world.marked(&before).await;
+    let between = world.write(40..80).await;
+    let last = world.write(80..120).await;
+    written.add(&eu(1), own.into_iter());
+    written.add(&eu(1), world.marked(&between).await.into_iter());
+    world.bus.wake();
+    world.reach(&last, TAIL_LOOKS_EVERY * 3).await;
+    let counts = world.taken_and_read(&before, &last).await;
+    let (taken, read) = counts.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    assert_eq!(taken + read, 99);
+    assert!(read >= 40, "nobody has handed over what another node wrote: {counts:?}");
+}
+
+#[tokio::test]
+async fn what_was_written_before_a_restore_is_never_taken_for_what_was_written_after_it() {
+    let memory = Arc::new(MemoryLog::new());
+    let log: Arc<dyn EventLog> = Arc::clone(&memory) as _;
+    log.begin_incarnation(None, &eu(1)).await.expect("an answer");
+    let (bus, written) = (WatchedBus::default(), Arc::<Written>::default());
+    let tail = Tail::follow_beside(Arc::clone(&log), &bus, Arc::clone(&written)).await;
+    let mut world = World { log, bus, tail: tail.expect("heads"), incarnation: eu(1) };
+    let backup = memory.backup();
+    world.write(1..50).await;
+    written.add(&eu(1), world.marked(&Positions::START).await.into_iter());
+    memory.restore(backup);
+    world.log.begin_incarnation(Some(&eu(1)), &eu(2)).await.expect("an answer");
+    world.incarnation = eu(2);
+    let heads = world.write(50..200).await;
+    world.bus.wake();
+    world.reach(&heads, TAIL_LOOKS_EVERY * 3).await;
+    let counts = world.taken_and_read(&Positions::START, &heads).await;
+    assert!(counts.iter().all(|(taken, _)| *taken == 0), "{counts:?}");
 }

@@ -26,7 +26,7 @@ pub(super) struct Pending {
 /// What the next transaction writes.
 pub(super) struct Assembled {
     /// What it was authored under; the region may have gone on since.
-    incarnation: Incarnation,
+    pub(super) incarnation: Incarnation,
     pub(super) pending: Vec<Pending>,
     pub(super) held: BTreeMap<Key, Held>,
 }

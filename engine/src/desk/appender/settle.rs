@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use docket_schemas::{StreamKind, TicketId};
+use docket_schemas::{Draft, StreamKind, TicketId};
 
 use super::batch::{Assembled, Pending};
 use super::hold::{Held, Key};
 use super::{Done, Job, Reply, Sent, Shared};
+use crate::append::local_event;
 use crate::desk::{DeskError, snapshots};
 use crate::faults;
 use crate::ports::log::{Expected, LogError, Placed, StreamRead, UnitOutcome};
@@ -21,7 +22,7 @@ pub(super) async fn settle(
     sent: Sent,
     waiting: &mut VecDeque<Job>,
 ) {
-    let Assembled { pending, mut held, .. } = assembled;
+    let Assembled { incarnation, pending, mut held } = assembled;
     let mut outcomes = match sent.outcomes {
         Ok(outcomes) => outcomes,
         Err(error) => return fail(pending, &mut held, error),
@@ -30,10 +31,15 @@ pub(super) async fn settle(
         find_own(shared, &pending, &mut outcomes).await;
     }
     witness(shared, &pending, &outcomes);
+    shared.written.add(
+        &incarnation,
+        appended(&pending, &outcomes)
+            .map(|(draft, placed)| local_event(draft, placed, &incarnation)),
+    );
     let mut back = VecDeque::new();
-    let mut appended = false;
+    let mut is_news = false;
     for (pending, outcome) in pending.into_iter().zip(outcomes) {
-        appended |= matches!(outcome, UnitOutcome::Appended(_));
+        is_news |= matches!(outcome, UnitOutcome::Appended(_));
         if outcome == UnitOutcome::Behind && is_fenced(shared, &pending).await {
             forget(&pending, &mut held);
             let _ = pending.job.reply.send(Reply::Fenced);
@@ -43,7 +49,7 @@ pub(super) async fn settle(
             back.push_back(job);
         }
     }
-    if appended && !faults::fails_at("bus.wake") {
+    if is_news && !faults::fails_at("bus.wake") {
         shared.ports.bus.wake();
     }
     for entry in held.values_mut() {
@@ -96,20 +102,29 @@ fn settle_one(
     None
 }
 
+/// Every row that is in the log now, and where.
+fn appended<'a>(
+    pending: &'a [Pending],
+    outcomes: &'a [UnitOutcome],
+) -> impl Iterator<Item = (&'a Draft, Placed)> {
+    pending.iter().zip(outcomes).flat_map(|(pending, outcome)| {
+        let placed = match outcome {
+            UnitOutcome::Appended(placed) => placed.as_slice(),
+            _ => &[],
+        };
+        pending.unit.rows.iter().map(|row| &*row.draft).zip(placed.iter().copied())
+    })
+}
+
 /// After the commit and before any acknowledgement.
 fn witness(shared: &Shared, pending: &[Pending], outcomes: &[UnitOutcome]) {
     let incarnation = shared.incarnation.read().number();
     let mut reached: BTreeMap<u8, Witnessed> = BTreeMap::new();
-    for (pending, outcome) in pending.iter().zip(outcomes) {
-        let UnitOutcome::Appended(placed) = outcome else { continue };
-        for (row, placed) in pending.unit.rows.iter().zip(placed) {
-            let (partition, position) = (placed.partition, placed.position);
-            let event_id = row.draft.event_id;
-            let seen = Witnessed { partition, position, event_id, incarnation };
-            let last = reached.entry(partition.number()).or_insert(seen);
-            if last.position < position {
-                *last = seen;
-            }
+    for (draft, Placed { partition, position, .. }) in appended(pending, outcomes) {
+        let seen = Witnessed { partition, position, event_id: draft.event_id, incarnation };
+        let last = reached.entry(partition.number()).or_insert(seen);
+        if last.position < position {
+            *last = seen;
         }
     }
     if !reached.is_empty() {

@@ -20,6 +20,9 @@ pub const COMMIT_SPACING_MIN: Duration = Duration::from_millis(50);
 /// that changes twice in it is written once.
 const REST_MIN: Duration = Duration::from_millis(600);
 
+/// What is fed is visible only once it is committed, so that more turns would only write a ticket more often.
+const TURNS_MAX: u8 = 2;
+
 /// What following stands on.
 pub struct Following {
     /// What is fed.
@@ -54,7 +57,7 @@ impl Following {
                     Arc::clone(&self.source),
                     Arc::clone(&self.indexer.reading.log),
                     Arc::clone(&self.indexer) as _,
-                    Appetite { rest_min: REST_MIN, ..Appetite::FOLLOW },
+                    Appetite { rest_min: REST_MIN, turns_max: TURNS_MAX, ..Appetite::FOLLOW },
                 ),
                 heads: self.heads.clone(),
                 restores: self.restores.clone(),

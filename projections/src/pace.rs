@@ -1,0 +1,126 @@
+//! Pace: how long events gather before a sink is fed.
+//!
+//! Up to some rate a sink is fed as soon as it can take more. Beyond that events gather, the longer the faster they come, so
+//! that a ticket which changes several times meanwhile is folded and written once; and the partitions take turns, so
+//! that the work comes evenly instead of in bursts that everything else has to wait for.
+
+use std::num::NonZero;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use docket_schemas::Timestamp;
+
+use crate::PartitionSet;
+
+/// Events a second for each processor up to which nothing gathers. At twice as many they gather for [`GATHER_MAX`].
+const EAGER_EVENTS_PER_PROCESSOR: u64 = 2_800;
+/// Longest time for which events gather.
+const GATHER_MAX: Duration = Duration::from_millis(2_500);
+/// Least time between two turns.
+const TURN_MIN: Duration = Duration::from_millis(150);
+/// Over so long it is counted how many events come: within it they come in bursts.
+const COUNTED_OVER: Duration = Duration::from_secs(1);
+
+/// How fast events come, and whose turn it is.
+pub(crate) struct Pace {
+    /// Events a second up to which nothing gathers.
+    eager: u64,
+    turns_max: u8,
+    since: Timestamp,
+    events: usize,
+    per_second: u64,
+    turn: u8,
+}
+
+/// What is fed next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// These partitions.
+    pub(crate) partitions: PartitionSet,
+    /// From this turn's beginning to the next one's.
+    pub(crate) every: Duration,
+}
+
+impl Turn {
+    /// All at once, and again as soon as possible.
+    pub(crate) const fn at_once(partitions: PartitionSet) -> Self {
+        Self { partitions, every: Duration::ZERO }
+    }
+}
+
+impl Pace {
+    /// While events gather the partitions are fed in up to `turns_max` turns.
+    pub(crate) fn new(turns_max: u8, now: Timestamp) -> Self {
+        let processors = available_parallelism().map_or(1, NonZero::get) as u64;
+        let eager = processors * EAGER_EVENTS_PER_PROCESSOR;
+        Self { eager, turns_max, since: now, events: 0, per_second: 0, turn: 0 }
+    }
+
+    /// So many events were fed.
+    pub(crate) fn count(&mut self, events: usize, now: Timestamp) {
+        self.events += events;
+        let within = since(self.since, now);
+        if within >= COUNTED_OVER {
+            let per_second = self.events as u128 * 1_000 / within.as_millis();
+            self.per_second = u64::try_from(per_second).unwrap_or(u64::MAX);
+            (self.since, self.events) = (now, 0);
+        }
+    }
+
+    /// Whose turn it is, of these.
+    pub(crate) fn turn(&self, share: PartitionSet) -> Turn {
+        let above = self.per_second.saturating_sub(self.eager).min(self.eager);
+        let gather = GATHER_MAX.mul_f64(above as f64 / self.eager as f64);
+        let turns = gather.as_millis() / TURN_MIN.as_millis();
+        let turns = u8::try_from(turns).unwrap_or(u8::MAX).clamp(1, self.turns_max);
+        Turn { partitions: share.part(self.turn % turns, turns), every: gather / turns.into() }
+    }
+
+    /// The next ones' turn.
+    pub(crate) fn next(&mut self) {
+        self.turn = self.turn.wrapping_add(1);
+    }
+}
+
+/// From one time to a later one.
+pub(crate) fn since(time: Timestamp, now: Timestamp) -> Duration {
+    Duration::from_micros(now.micros().saturating_sub(time.micros()).max(0).unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(rate: u64) -> Pace {
+        let mut pace = Pace::new(8, Timestamp::default());
+        pace.eager = 1_000;
+        pace.count(usize::try_from(rate * 2).unwrap(), Timestamp::from_micros(2_000_000));
+        pace
+    }
+
+    #[test]
+    fn up_to_the_eager_rate_all_are_fed_at_once() {
+        assert_eq!(at(1_000).turn(PartitionSet::ALL), Turn::at_once(PartitionSet::ALL));
+    }
+
+    #[test]
+    fn beyond_it_events_gather_and_all_partitions_have_their_turn() {
+        let mut pace = at(9_000);
+        let mut fed = PartitionSet::NONE;
+        let mut gathered = Duration::ZERO;
+        for _ in 0..8 {
+            let turn = pace.turn(PartitionSet::ALL);
+            assert_eq!(turn.partitions.iter().count(), 2);
+            fed = fed.and(turn.partitions);
+            gathered += turn.every;
+            pace.next();
+        }
+        assert_eq!((fed, gathered), (PartitionSet::ALL, GATHER_MAX));
+    }
+
+    #[test]
+    fn a_little_above_it_they_gather_a_little() {
+        assert_eq!(at(1_020).turn(PartitionSet::ALL).every, GATHER_MAX / 50);
+        assert_eq!(at(1_500).turn(PartitionSet::ALL).every, GATHER_MAX / 16);
+    }
+}
