@@ -44,6 +44,7 @@ macro_rules! view_contract {
             rows::a_row_comes_back_as_it_was
             rows::odd_texts_come_back_as_they_were
             lists::every_filter_sort_and_page_answers_like_a_plain_loop
+            lists::what_changes_again_and_again_is_listed_like_all_else
             lists::a_customer_gets_own_tickets_and_their_public_values
             lists::tenants_do_not_see_each_other
             lists::a_count_beyond_the_limit_says_so

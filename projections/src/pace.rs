@@ -26,8 +26,8 @@ pub(crate) struct Pace {
     /// Events a second up to which nothing gathers.
     eager: u64,
     turns_max: u8,
-    since: Timestamp,
-    events: usize,
+    /// When it was last counted, and how many events there were in all.
+    counted: Option<(Timestamp, u64)>,
     per_second: u64,
     turn: u8,
 }
@@ -50,20 +50,23 @@ impl Turn {
 
 impl Pace {
     /// While events gather the partitions are fed in up to `turns_max` turns.
-    pub(crate) fn new(turns_max: u8, now: Timestamp) -> Self {
+    pub(crate) fn new(turns_max: u8) -> Self {
         let processors = available_parallelism().map_or(1, NonZero::get) as u64;
         let eager = processors * EAGER_EVENTS_PER_PROCESSOR;
-        Self { eager, turns_max, since: now, events: 0, per_second: 0, turn: 0 }
+        Self { eager, turns_max, counted: None, per_second: 0, turn: 0 }
     }
 
-    /// So many events were fed.
-    pub(crate) fn count(&mut self, events: usize, now: Timestamp) {
-        self.events += events;
-        let within = since(self.since, now);
+    /// The log holds so many events now. How many were fed says nothing: after a stall they are many.
+    pub(crate) fn count(&mut self, events: u64, now: Timestamp) {
+        let Some((before, counted)) = self.counted else {
+            self.counted = Some((now, events));
+            return;
+        };
+        let within = since(before, now);
         if within >= COUNTED_OVER {
-            let per_second = self.events as u128 * 1_000 / within.as_millis();
-            self.per_second = u64::try_from(per_second).unwrap_or(u64::MAX);
-            (self.since, self.events) = (now, 0);
+            let came = u128::from(events.saturating_sub(counted)) * 1_000 / within.as_millis();
+            self.per_second = u64::try_from(came).unwrap_or(u64::MAX);
+            self.counted = Some((now, events));
         }
     }
 
@@ -92,9 +95,11 @@ mod tests {
     use super::*;
 
     fn at(rate: u64) -> Pace {
-        let mut pace = Pace::new(8, Timestamp::default());
+        let mut pace = Pace::new(8);
         pace.eager = 1_000;
-        pace.count(usize::try_from(rate * 2).unwrap(), Timestamp::from_micros(2_000_000));
+        pace.count(1_000_000, Timestamp::default());
+        assert_eq!(pace.turn(PartitionSet::ALL), Turn::at_once(PartitionSet::ALL));
+        pace.count(1_000_000 + rate * 2, Timestamp::from_micros(2_000_000));
         pace
     }
 

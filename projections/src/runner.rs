@@ -49,21 +49,21 @@ impl Runner {
     /// Feeds until nobody says any more how far the log can be read, or whose the partitions are.
     pub async fn run(mut self) {
         let mut failures = Failures::default();
-        let mut pace = Pace::new(self.feeder.appetite().turns_max, self.clock.now());
+        let mut pace = Pace::new(self.feeder.appetite().turns_max);
         loop {
             let heads = *self.heads.borrow_and_update();
             let share = *self.share.borrow_and_update();
+            let began = self.clock.now();
+            pace.count(share.iter().map(|partition| heads.get(partition)).sum(), began);
             let turn = match self.awaited.is_awaited() {
                 true => Turn::at_once(share),
                 false => pace.turn(share),
             };
-            let began = self.clock.now();
             let fed = self.feed(share, turn.partitions, &heads).await;
             if fed.is_ok() {
                 failures = Failures::default();
                 self.progress.raise(&self.owned_positions());
             }
-            let now = self.clock.now();
             match fed {
                 Ok(Fed::Nothing) if turn.partitions == share => {
                     tokio::select! {
@@ -78,12 +78,12 @@ impl Runner {
                 Ok(Fed::Fenced) => sleep(FENCED_PAUSE).await,
                 Ok(Fed::Events(_) | Fed::Nothing) => {
                     let events = if let Ok(Fed::Events(events)) = fed { events } else { 0 };
-                    pace.count(events, now);
                     let is_all = !self.feeder.is_behind(turn.partitions, &heads);
                     if is_all {
                         pace.next();
                     }
-                    self.pause(Came { events, is_all, every: turn.every }, since(began, now)).await;
+                    let took = since(began, self.clock.now());
+                    self.pause(Came { events, is_all, every: turn.every }, took).await;
                 }
                 Err(error) => failures.pause(&error).await,
             }

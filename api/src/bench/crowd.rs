@@ -41,7 +41,7 @@ pub(super) struct Heard {
     pub(super) errors: u64,
     /// The first of them.
     pub(super) first_error: Option<String>,
-    /// Seconds in which they were heard.
+    /// From the first to the last that was heard, in seconds.
     pub(super) seconds: f64,
 }
 
@@ -67,9 +67,25 @@ struct Shared {
     measuring: AtomicBool,
     asleep: AtomicBool,
     awake: Notify,
-    heard: Mutex<Vec<u32>>,
+    heard: Mutex<Deliveries>,
     errors: AtomicU64,
     first_error: Mutex<Option<String>>,
+}
+
+/// Events that came to clients.
+#[derive(Debug, Default)]
+struct Deliveries {
+    latencies: Vec<u32>,
+    /// When the first came, and the last.
+    between: Option<(Timestamp, Timestamp)>,
+}
+
+impl Deliveries {
+    fn add(&mut self, recorded: Timestamp, now: Timestamp) {
+        let micros = now.micros().saturating_sub(recorded.micros());
+        self.latencies.push(u32::try_from(micros).unwrap_or(0));
+        self.between = Some((self.between.map_or(now, |(first, _)| first), now));
+    }
 }
 
 impl Crowd {
@@ -118,14 +134,12 @@ impl Crowd {
         let Some(runtime) = runtime else { return Ok(Heard::default()) };
         shared.asleep.store(asleep == Asleep::OneInTen, Ordering::Release);
         shared.begin();
-        let began = clock::monotonic();
         let said = runtime.block_on(speak(writers, next, (rate, duration), text))?;
         let listening = match asleep {
             Asleep::Nobody => said,
             Asleep::OneInTen => said - said.div_ceil(10),
         };
         runtime.block_on(shared.heard_all(listening));
-        let seconds = began.elapsed().as_secs_f64();
         let mut heard = shared.take();
         if asleep == Asleep::OneInTen {
             // What they have slept through is not part of the next round.
@@ -136,7 +150,7 @@ impl Crowd {
             drop(shared.take());
         }
         heard.latencies.sort_unstable();
-        Ok(Heard { said, seconds, ..heard })
+        Ok(Heard { said, ..heard })
     }
 }
 
@@ -202,7 +216,7 @@ impl Shared {
     /// Waits until so many messages were heard, [`SETTLE`] at most.
     async fn heard_all(&self, count: u64) {
         let hearing = async {
-            while (self.heard.lock().len() as u64) < count {
+            while (self.heard.lock().latencies.len() as u64) < count {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
@@ -211,8 +225,11 @@ impl Shared {
 
     fn take(&self) -> Heard {
         self.measuring.store(false, Ordering::Release);
+        let Deliveries { latencies, between } = std::mem::take(&mut *self.heard.lock());
+        let micros = between.map_or(0, |(first, last)| last.micros() - first.micros());
         Heard {
-            latencies: std::mem::take(&mut *self.heard.lock()),
+            latencies,
+            seconds: micros as f64 / 1e6,
             errors: self.errors.swap(0, Ordering::Relaxed),
             first_error: self.first_error.lock().take(),
             ..Heard::default()
@@ -225,8 +242,7 @@ impl Shared {
         }
         if frame.starts_with(br#"{"op":"event""#) {
             let recorded = recorded_at(frame).unwrap_or_default();
-            let micros = clock::now().micros() - recorded.micros();
-            self.heard.lock().push(u32::try_from(micros).unwrap_or(0));
+            self.heard.lock().add(recorded, clock::now());
         } else if !contains(frame, br#""op":"ack""#) {
             self.fail(&String::from_utf8_lossy(frame));
         }

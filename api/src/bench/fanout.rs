@@ -210,7 +210,7 @@ async fn round(
     }
     let appends = site.appends.read();
     let batches = (appends.count - appended.count).max(1) as f64;
-    let delivered_per_second = heard.latencies.len() as f64 / heard.seconds;
+    let delivered_per_second = heard.latencies.len() as f64 / heard.seconds.max(f64::MIN_POSITIVE);
     let round = Round {
         rate,
         stalled,

@@ -2,6 +2,7 @@
 //! Imports: `docket-projections` for the port, `docket-engine`, `docket-schemas`.
 //! Never: folds a ticket; reads the log.
 
+mod busy;
 mod connect;
 pub use connect::{CONNECTIONS_MAX, ConnectError};
 mod store;

@@ -44,25 +44,25 @@ pub(crate) async fn list(
         Direction::Ascending => ("ASC", ">"),
         Direction::Descending => ("DESC", "<"),
     };
-    // Which tickets are on the page is found in an index alone; only their own rows are looked at.
-    sql.push(format_args!(" LEFT JOIN LATERAL (SELECT t.ticket_id, t.{column}::bigint AS key"));
-    push_from(&mut sql, slot, query.viewer, &query.tenant);
-    push_filter(&mut sql, slot, &query.tenant, query.viewer, &query.filter);
-    if let Some(place) = query.after {
-        let (key, ticket) = (place.key, place.ticket.uuid());
-        match query.sort.key {
-            SortKey::Priority => {
-                sql.push(format_args!(" AND (t.{column}, t.ticket_id) {beyond} ("));
-                sql.push_bind(i16::try_from(key).unwrap_or(i16::MAX));
-            }
-            SortKey::CreatedAt | SortKey::UpdatedAt => {
-                sql.push(format_args!(" AND (t.{column}, t.ticket_id) {beyond} ("));
-                sql.push_bind(key);
-            }
+    // Which tickets are on the page is found in indexes alone; only their own rows are looked at.
+    sql.push(" LEFT JOIN LATERAL (");
+    push_both(&mut sql, query.viewer, |sql, rows| {
+        sql.push(format_args!("SELECT t.ticket_id, t.{column}::bigint AS key"));
+        push_from(sql, slot, query.viewer, &query.tenant);
+        sql.push(rows);
+        push_filter(sql, slot, &query.tenant, query.viewer, &query.filter);
+        if let Some(place) = query.after {
+            sql.push(format_args!(" AND (t.{column}, t.ticket_id) {beyond} ("));
+            match query.sort.key {
+                SortKey::Priority => sql.push_bind(i16::try_from(place.key).unwrap_or(i16::MAX)),
+                SortKey::CreatedAt | SortKey::UpdatedAt => sql.push_bind(place.key),
+            };
+            sql.push(", ").push_bind(place.ticket.uuid()).push(")");
         }
-        sql.push(", ").push_bind(ticket).push(")");
-    }
-    sql.push(format_args!(" ORDER BY t.{column} {order}, t.ticket_id {order} LIMIT "));
+        sql.push(format_args!(" ORDER BY t.{column} {order}, t.ticket_id {order} LIMIT "));
+        sql.push_bind(i64::try_from(limit + 1).unwrap_or(i64::MAX));
+    });
+    sql.push(format_args!(" ORDER BY key {order}, ticket_id {order} LIMIT "));
     sql.push_bind(i64::try_from(limit + 1).unwrap_or(i64::MAX));
     sql.push(format_args!(
         ") AS page ON true LEFT JOIN docket_views.ticket_{} s ON s.ticket_id = page.ticket_id AND s.tenant = ",
@@ -104,9 +104,14 @@ pub(crate) async fn count(
         sql.push(" AND c.field = ").push_bind(i16::from(counter.field.code()));
         sql.push(" AND c.value = ").push_bind(counter.value).push(")");
     } else {
-        sql.push(", (SELECT count(*) FROM (SELECT 1");
-        push_from(&mut sql, slot, query.viewer, &query.tenant);
-        push_filter(&mut sql, slot, &query.tenant, query.viewer, &query.filter);
+        sql.push(", (SELECT count(*) FROM (");
+        push_both(&mut sql, query.viewer, |sql, rows| {
+            sql.push("SELECT 1");
+            push_from(sql, slot, query.viewer, &query.tenant);
+            sql.push(rows);
+            push_filter(sql, slot, &query.tenant, query.viewer, &query.filter);
+            sql.push(" LIMIT ").push_bind(COUNTED_TICKETS_MAX.cast_signed() + 1);
+        });
         sql.push(" LIMIT ").push_bind(COUNTED_TICKETS_MAX.cast_signed() + 1).push(") AS found)");
     }
     sql.push(" FROM head");
@@ -204,6 +209,22 @@ fn push_from(sql: &mut Sql, slot: Slot, viewer: Viewer, tenant: &Tenant) {
             sql.push(" AND r.person = ").push_bind(person.uuid());
         }
     }
+}
+
+/// What `select` finds among rows at rest and among busy ones, which no index has together. A customer's few rows are found by
+/// their ids, whatever they are.
+fn push_both(sql: &mut Sql, viewer: Viewer, select: impl Fn(&mut Sql, &'static str)) {
+    if let Viewer::Customer(_) = viewer {
+        sql.push("SELECT * FROM (");
+        select(sql, "");
+    } else {
+        sql.push("SELECT * FROM ((");
+        select(sql, " AND NOT t.busy");
+        sql.push(") UNION ALL (");
+        select(sql, " AND t.busy");
+        sql.push(")");
+    }
+    sql.push(") AS both_kinds");
 }
 
 fn push_filter(sql: &mut Sql, slot: Slot, tenant: &Tenant, viewer: Viewer, filter: &TicketFilter) {

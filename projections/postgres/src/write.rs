@@ -11,6 +11,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Executor as _, PgPool};
 use uuid::Uuid;
 
+use crate::busy;
 use crate::failure::{failed, get};
 use crate::row::{Old, bind, counted_columns, old, stored_position, ticket_columns};
 use crate::slot::Slot;
@@ -24,13 +25,19 @@ pub(crate) async fn write(
 ) -> Result<Taken, StoreError> {
     let mut connection = pool.acquire().await.map_err(failed)?;
     let mut transaction = connection.begin().await.map_err(failed)?;
-    let Some(slot) = advance(&mut transaction, version, under, &spans).await? else {
+    let Some(standing) = advance(&mut transaction, version, under, &spans).await? else {
         transaction.rollback().await.map_err(failed)?;
         return Ok(Taken::Fenced);
     };
+    let slot = standing.slot;
     let rows: Vec<&TicketRow> = spans.iter().flat_map(|span| &span.rows).collect();
+    let busy_within = busy::within(rows.len());
+    if standing.filled {
+        busy::rest(&mut transaction, slot, &spans, busy_within).await?;
+    }
     if !rows.is_empty() {
-        put(&mut transaction, slot, version, &rows).await?;
+        let busy_within = if standing.filled { busy_within } else { 0 };
+        put(&mut transaction, slot, (version, busy_within), &rows).await?;
     }
     for span in spans.iter().filter(|span| !span.parked.is_empty()) {
         park(&mut transaction, version, span.partition, &span.parked).await?;
@@ -39,14 +46,21 @@ pub(crate) async fn write(
     Ok(Taken::Done)
 }
 
-/// Moves the checkpoints if all of them stand where the batch was worked out; answers the version's slot.
+/// The version that is written.
+struct Standing {
+    slot: Slot,
+    /// Whether it has its indexes.
+    filled: bool,
+}
+
+/// Moves the checkpoints if all of them stand where the batch was worked out.
 async fn advance(
     connection: &mut PgConnection,
     version: VersionNumber,
     under: Option<Incarnation>,
     spans: &[SpanRows],
-) -> Result<Option<Slot>, StoreError> {
-    let statement = "WITH v AS (SELECT number, slot FROM docket_views.version \
+) -> Result<Option<Standing>, StoreError> {
+    let statement = "WITH v AS (SELECT number, slot, filled FROM docket_views.version \
            WHERE number = $1 AND ($6::text IS NULL OR incarnation = $6) FOR SHARE) \
          UPDATE docket_views.checkpoint c \
          SET position = s.upto, recorded_at = greatest(c.recorded_at, s.recorded_at) \
@@ -54,7 +68,7 @@ async fn advance(
            AS s (partition, after, upto, recorded_at), v \
          WHERE c.version = v.number AND c.partition = s.partition \
            AND c.position = s.after \
-         RETURNING v.slot";
+         RETURNING v.slot, v.filled";
     let column = |of: fn(&SpanRows) -> i64| spans.iter().map(of).collect::<Vec<i64>>();
     let partitions: Vec<i16> = spans.iter().map(|span| span.partition.number().into()).collect();
     let moved = sqlx::query(statement)
@@ -68,7 +82,9 @@ async fn advance(
         .await
         .map_err(failed)?;
     match moved.first() {
-        Some(row) if moved.len() == spans.len() => Ok(Some(Slot::parse(get(row, 0)?)?)),
+        Some(row) if moved.len() == spans.len() => {
+            Ok(Some(Standing { slot: Slot::parse(get(row, 0)?)?, filled: get(row, 1)? }))
+        }
         _ => Ok(None),
     }
 }
@@ -98,7 +114,7 @@ const PUT: &str = concat!(
          requester_id = excluded.requester_id, assignee_id = excluded.assignee_id, \
          status = excluded.status, public_status = excluded.public_status, type = excluded.type, \
          group_id = excluded.group_id, tags = excluded.tags, readers = excluded.readers, \
-         state = excluded.state \
+         state = excluded.state, busy = excluded.position - t.position < $20 \
        WHERE t.position < excluded.position) \
      SELECT * FROM old"
 );
@@ -106,10 +122,11 @@ const PUT: &str = concat!(
 async fn put(
     connection: &mut PgConnection,
     slot: Slot,
-    version: VersionNumber,
+    (version, busy_within): (VersionNumber, i64),
     rows: &[&TicketRow],
 ) -> Result<(), StoreError> {
-    let statement = bind(sqlx::query(slot.sql(PUT)), rows).bind(version.cast_signed());
+    let statement = bind(sqlx::query(slot.sql(PUT)), rows);
+    let statement = statement.bind(version.cast_signed()).bind(busy_within);
     let found = statement.fetch_all(&mut *connection).await.map_err(failed)?;
     let mut before: HashMap<(Tenant, TicketId), Old> = HashMap::with_capacity(found.len());
     for row in &found {

@@ -1,9 +1,11 @@
 //! Lists and counts: they answer like a plain loop over all rows.
 
+use docket_engine::ticket::Resolved;
 use docket_schemas::{Priority, Status, TicketId, TicketType, Timestamp};
 
 use super::ViewHarness;
-use super::sample::{active, person, resolved, row, tenant, write};
+use super::sample::{active, empty_spans, person, resolved, row, tenant, ticket, write};
+use crate::Taken;
 use crate::query::{
     COUNTED_TICKETS_MAX, CountQuery, Direction, ListQuery, Place, Sort, SortKey, TicketFilter,
     Viewer,
@@ -149,6 +151,31 @@ pub async fn every_filter_sort_and_page_answers_like_a_plain_loop(harness: &dyn 
     let rows: Vec<TicketRow> = (0..ROWS).map(|number| row(number, 3)).collect();
     write(&*store, version, rows.clone(), (0, 4)).await;
     check(&*store, &rows, Viewer::Staff).await;
+}
+
+/// Case.
+pub async fn what_changes_again_and_again_is_listed_like_all_else(harness: &dyn ViewHarness) {
+    let store = harness.fresh().await;
+    let version = active(&*store).await;
+    let mut rows: Vec<TicketRow> = (0..ROWS).map(|number| row(number, 1)).collect();
+    let all: fn(u64) -> bool = |_| true;
+    let most: fn(u64) -> bool = |number| number % 3 != 0;
+    let few: fn(u64) -> bool = |number| number % 30 == 0;
+    // Many change, as under load; then few do, while the others come to rest.
+    for (position, changes) in (1..).zip([all, most, most, few, few]) {
+        for number in (0..ROWS).filter(|number| changes(*number)) {
+            let ticket = Resolved { id: ticket(number), ..resolved(number + 11 * position) };
+            let index = usize::try_from(number).expect("few");
+            rows[index] = TicketRow::of(&tenant(), &ticket, position, position);
+        }
+        let mut spans = empty_spans(position - 1, position);
+        for row in rows.iter().filter(|row| row.position == position) {
+            spans[row.partition.index()].rows.push(row.clone());
+        }
+        assert_eq!(store.write(version, None, spans).await.expect("an answer"), Taken::Done);
+        check(&*store, &rows, Viewer::Staff).await;
+        check(&*store, &rows, Viewer::Customer(person(50))).await;
+    }
 }
 
 /// Case.

@@ -15,8 +15,8 @@ use crate::port::IndexError;
 /// Writes that wait for the one before them. Whoever feeds the index waits for each.
 const WAITING_MAX: usize = 8;
 
-/// How far below other threads' its priority is (`nice`): where all processors are busy it gets a third of one's turn.
-const NICENESS: i32 = 5;
+/// How far below other threads' its priority is (`nice`): where all processors are busy it gets a tenth of one's turn.
+const NICENESS: i32 = 10;
 
 type Job = Box<dyn FnOnce() + Send>;
 
