@@ -1,5 +1,7 @@
 //! Facts: one term for each thing that a filter can ask of a ticket.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use docket_schemas::{PersonId, Tenant};
 use tantivy::Term;
 use tantivy::query::{EmptyQuery, Query, RangeQuery, TermQuery};
@@ -20,7 +22,7 @@ const NONE: &str = "\u{1}";
 pub(super) fn facts(ticket: &TicketDocument) -> Vec<String> {
     let of = |kind: char, value: &str| fact(&ticket.tenant, kind, value);
     let or_none = |value: Option<&str>| value.unwrap_or(NONE).to_owned();
-    let person = |person: Option<PersonId>| or_none(person.map(|id| id.to_string()).as_deref());
+    let person = |person: Option<PersonId>| or_none(person.map(brief).as_deref());
     let mut facts = vec![
         of('*', ""),
         of('s', ticket.status.as_str()),
@@ -45,6 +47,12 @@ pub(super) fn facts(ticket: &TicketDocument) -> Vec<String> {
     facts
 }
 
+/// A person's id in as few bytes as a term can have: most tickets have a requester of their own, and the bytes of terms that
+/// stand once are what an index's dictionary costs.
+fn brief(person: PersonId) -> String {
+    URL_SAFE_NO_PAD.encode(person.uuid().as_bytes())
+}
+
 fn fact(tenant: &Tenant, kind: char, value: &str) -> String {
     scoped(tenant, &format!("{kind}{value}"))
 }
@@ -62,7 +70,7 @@ impl Asking<'_> {
     pub(super) fn all(&self) -> Box<dyn Query> {
         match self.reader {
             Reader::Staff(_) => self.has('*', ""),
-            Reader::Customer(person) => self.has('r', &person.to_string()),
+            Reader::Customer(person) => self.has('r', &brief(person)),
         }
     }
 
@@ -96,10 +104,7 @@ impl Asking<'_> {
             Person::Known(id) => *id,
             Person::None | Person::Named(_) => None,
         };
-        id.map_or_else(
-            || Box::new(EmptyQuery) as Box<dyn Query>,
-            |id| self.has(kind, &id.to_string()),
-        )
+        id.map_or_else(|| Box::new(EmptyQuery) as Box<dyn Query>, |id| self.has(kind, &brief(id)))
     }
 
     fn has(&self, kind: char, value: &str) -> Box<dyn Query> {
