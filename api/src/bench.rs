@@ -6,6 +6,7 @@ pub mod create;
 mod crowd;
 mod echo;
 pub mod fanout;
+pub mod freshness;
 mod in_scratch;
 mod lag;
 mod load;
@@ -18,5 +19,6 @@ pub mod search;
 mod server;
 mod site;
 mod socket;
+mod writing;
 
 pub use report::{Report, Round};

@@ -53,6 +53,28 @@ async fn messages_are_said_and_heard_on_postgresql() {
     check_fanout(&backend);
 }
 
+fn check_freshness(backend: &Backend) {
+    let report =
+        bench(backend, &["freshness", "--rate", "100", "--seconds", "2", "--tickets", "200"]);
+    has(&report, &["bench", "backend", "processors", "rate", "read_p50_ms", "read_p99_ms"]);
+    assert!(report["written_per_second"].as_f64().is_some_and(|rate| rate > 20.0), "{report:#}");
+    assert!(report["reads"].as_u64().is_some_and(|reads| reads > 2), "{report:#}");
+    assert_eq!(report["missed"], 0, "{report:#}");
+    for projection in ["view", "index"] {
+        has(&report["lag"][projection], &["p99_ms", "events_max"]);
+    }
+}
+
+#[test]
+fn what_is_written_is_shown_on_sqlite() {
+    check_freshness(&Backend::sqlite());
+}
+
+#[tokio::test]
+async fn what_is_written_is_shown_on_postgresql() {
+    check_freshness(&Backend::postgres().await);
+}
+
 #[test]
 fn idle_sockets_are_kept_and_weighed_on_the_server_s_side() {
     let report = bench(&Backend::sqlite(), &["connections", "--sockets", "200", "--seconds", "6"]);

@@ -2,11 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use docket_tests::{
-    Backend, Client, EventStream, Feed, Node, Said, Site, Socket, is_long, on_both_backends,
+    Backend, Client, EventStream, Feed, Node, Said, Site, Socket, on_both_backends,
 };
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -249,136 +248,6 @@ async fn a_node_that_stops_ends_polls_and_streams_and_says_restart_to_sockets() 
         assert_eq!(stream.event().await, None);
         assert_eq!(socket.closed().await, 1012);
         assert!(node.ended().await.success());
-    })
-    .await;
-}
-
-/// A reader that is killed now and then, and goes on from its last cursor.
-trait Door {
-    /// Reads about so many events from a cursor on, and then breaks off.
-    async fn read(&self, cursor: &str, count: usize) -> Vec<(String, Value)>;
-}
-
-struct Poll(Client);
-struct Stream(std::net::SocketAddr, String);
-struct Live(std::net::SocketAddr, String);
-
-impl Door for Poll {
-    async fn read(&self, cursor: &str, count: usize) -> Vec<(String, Value)> {
-        let path = format!("/v1/events?after={cursor}&limit={}&wait=5s", count.min(1_000));
-        let mut page = self.0.get(&path).send().await.expect_status(200).json();
-        let Value::Array(events) = page["events"].take() else { panic!("no events") };
-        events
-            .into_iter()
-            .map(|event| (event["cursor"].as_str().unwrap().to_owned(), event))
-            .collect()
-    }
-}
-
-impl Door for Stream {
-    async fn read(&self, cursor: &str, count: usize) -> Vec<(String, Value)> {
-        let path = "/v1/feed?after=";
-        let headers = [("last-event-id", cursor)];
-        let headers = if cursor.is_empty() { &[][..] } else { &headers[..] };
-        let mut stream = EventStream::open(self.0, &self.1, path, headers).await.unwrap();
-        let mut events = Vec::new();
-        while events.len() < count {
-            match timeout(Duration::from_secs(5), stream.event()).await {
-                Ok(event) => events.push(event.expect("the stream goes on")),
-                Err(_) => break,
-            }
-        }
-        events
-    }
-}
-
-impl Door for Live {
-    async fn read(&self, cursor: &str, count: usize) -> Vec<(String, Value)> {
-        let mut socket = Socket::open(self.0, &self.1).await;
-        socket.subscribe("s", json!({"all": true, "after": cursor})).await;
-        let mut events = Vec::new();
-        while events.len() < count {
-            let Ok(mut frame) = timeout(Duration::from_secs(5), socket.next()).await else { break };
-            if frame["op"] == "resync" {
-                break;
-            }
-            let event = frame["event"].take();
-            events.push((event["cursor"].as_str().unwrap().to_owned(), event));
-        }
-        events
-    }
-}
-
-/// Reads until as many events are known as were written.
-async fn follow(door: impl Door, written: usize, seed: usize) -> Vec<Value> {
-    let (mut cursor, mut events, mut known) = (String::new(), Vec::new(), BTreeMap::new());
-    let mut round = seed;
-    while known.len() < written {
-        round += 1;
-        let page = door.read(&cursor, 1 + round * 37 % 400).await;
-        for (after, event) in page {
-            cursor = after;
-            known.insert(id(&event), ());
-            events.push(event);
-        }
-    }
-    events
-}
-
-fn check_order(events: &[Value]) {
-    let mut last: BTreeMap<String, u64> = BTreeMap::new();
-    for event in events {
-        let ticket = event["stream"]["id"].as_str().unwrap().to_owned();
-        let position = event["position"].as_u64().unwrap();
-        // A reader that was killed may meet events again, but never one before those that it resumed after.
-        let before = last.insert(ticket, position).unwrap_or(0);
-        assert!(before < position, "in order within a ticket");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_door_tells_every_event_in_order_whenever_its_reader_is_killed() {
-    let (tickets, events) = if is_long() { (2_000, 50_000) } else { (40, 600) };
-    on_both_backends(async |site: &Site, node: &Node| {
-        let token = site.token("agent", "ann");
-        let agent = node.client(&token);
-        let address = node.address();
-        let write = async {
-            let mut ids = Vec::new();
-            for number in 0..tickets {
-                ids.push(open(&agent, &format!("cus_{number}")).await.0);
-            }
-            let each = events / tickets - 1;
-            let writers = (0..8).map(|writer| {
-                let (agent, ids) = (agent.clone(), ids.clone());
-                tokio::spawn(async move {
-                    for round in 0..each {
-                        for ticket in ids.iter().skip(writer).step_by(8) {
-                            let _ = say(&agent, ticket, &format!("{round}"), round % 3 != 0).await;
-                        }
-                    }
-                })
-            });
-            for writer in writers.collect::<Vec<_>>() {
-                writer.await.unwrap();
-            }
-            events / tickets * tickets
-        };
-        let total = events / tickets * tickets;
-        let (written, polled, streamed, lived) = tokio::join!(
-            write,
-            follow(Poll(node.client(&token)), total, 1),
-            follow(Stream(address, token.clone()), total, 2),
-            follow(Live(address, token.clone()), total, 3),
-        );
-        let all: BTreeMap<_, _> =
-            Feed::read(&agent).await.events.into_iter().map(|event| (id(&event), event)).collect();
-        assert_eq!(all.len(), written);
-        for seen in [polled, streamed, lived] {
-            check_order(&seen);
-            let seen: BTreeMap<_, _> = seen.into_iter().map(|event| (id(&event), event)).collect();
-            assert!(seen.keys().eq(all.keys()), "the same set");
-        }
     })
     .await;
 }

@@ -1,19 +1,14 @@
 //! Rebuilding the tickets view from a log of a million events, with nobody there and while it is asked.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use docket_engine::command::{
-    Caller, Command, FieldChange, Intent, NewMessage, Source, Visibility,
-};
-use docket_engine::seal::DataKey;
 use docket_projections::query::{
     CountQuery, Direction, ListQuery, Sort, SortKey, TicketFilter, Viewer,
 };
 use docket_projections::store::ViewStore;
 use docket_projections::{Rebuild, RebuildPhase};
-use docket_schemas::{CommandId, Priority, Status, Tenant, TicketId};
+use docket_schemas::{Status, Tenant};
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -22,6 +17,7 @@ use tokio::task::JoinSet;
 use super::in_scratch::in_scratch;
 use super::report::{percentile_ms, two_columns, whole};
 use super::requests::TENANT;
+use super::writing::Writing;
 use super::{process, sagas};
 use crate::clock;
 use crate::wire::scratch::Scratch;
@@ -31,8 +27,6 @@ use crate::wire::{self, Installation, Opened as Node, WireError};
 const EVENTS: u64 = 7;
 /// Tickets opened at once.
 const OPENED_AT_ONCE: usize = 10_000;
-/// Tickets that are worked on at once.
-const AT_ONCE: u64 = 512;
 /// Who asks while the view is rebuilt, each its next question when it has its answer.
 const ASKERS: u32 = 4;
 /// Tickets of a page.
@@ -116,14 +110,14 @@ async fn measure(
     progress: &impl Fn(&str),
 ) -> Result<Report, WireError> {
     let node = wire::open(&scratch.installation, "bench", Box::new(|_, _| {})).await?;
-    let writing = Writing::new(&node).await?;
+    let writing = Writing::new(&node.desk).await?;
     let tickets = (plan.events / EVENTS).max(1);
     progress(&format!("writing {} events into the log", tickets * EVENTS));
     let mut left = usize::try_from(tickets)?;
     while left > 0 {
         let some = left.min(OPENED_AT_ONCE);
         left -= some;
-        writing.work_on(sagas::open_tickets(&node, some).await?).await?;
+        writing.work_on(sagas::open_tickets(&node.desk, some).await?).await?;
         progress(&format!("{left} of {tickets} tickets are left"));
     }
     let store = wire::view_store(&scratch.installation).await?;
@@ -177,82 +171,6 @@ async fn rebuild(node: &Node, store: &Arc<dyn ViewStore>) -> Result<Round, WireE
             .zip(busy)
             .map(|(after, before)| (after - before) * 1e6 / events.max(1) as f64),
     })
-}
-
-/// Who writes what the log holds.
-#[derive(Clone)]
-struct Writing {
-    desk: docket_engine::desk::Desk,
-    caller: Caller,
-    key: Arc<DataKey>,
-}
-
-impl Writing {
-    async fn new(node: &Node) -> Result<Self, WireError> {
-        let caller = sagas::caller(node).await?;
-        let person = node.desk.ports().keyring.person(&caller.tenant, "bench").await?;
-        let key = person.key.clone().ok_or("the requester has no key")?;
-        Ok(Self { desk: node.desk.clone(), caller, key })
-    }
-
-    /// Six more events on each ticket.
-    async fn work_on(&self, tickets: Vec<TicketId>) -> Result<(), WireError> {
-        let (tickets, next) = (Arc::new(tickets), Arc::new(AtomicU64::new(0)));
-        let mut workers = JoinSet::new();
-        for _ in 0..AT_ONCE {
-            let (writing, tickets, next) = (self.clone(), Arc::clone(&tickets), Arc::clone(&next));
-            workers.spawn(async move {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(ticket) = tickets.get(usize::try_from(number)?) else { return Ok(()) };
-                    writing.six(*ticket, number).await?;
-                }
-            });
-        }
-        while let Some(worked) = workers.join_next().await {
-            let worked: Result<(), WireError> = worked?;
-            worked?;
-        }
-        Ok(())
-    }
-
-    async fn six(&self, ticket: TicketId, number: u64) -> Result<(), WireError> {
-        let say = |body: &str| {
-            let (body, visibility) = (body.to_owned(), Visibility::Public);
-            Command::AddMessage(NewMessage { body, visibility, status: None })
-        };
-        let change = |change: FieldChange| Command::Change(Box::new(change));
-        let none = FieldChange::default;
-        let priority = Some(Priority::ALL[usize::try_from(number % 4)?]);
-        let status = |status| change(FieldChange { status: Some(status), ..none() });
-        for command in [
-            change(FieldChange { priority, ..none() }),
-            say("Have you turned it off and on again? It helps more often than one would think."),
-            say("I have, twice. The lamp beside the lid blinks now, which it did not do before."),
-            status(Status::Pending),
-            change(FieldChange { add_tags: vec![format!("topic {}", number % 300)], ..none() }),
-            status(Status::Solved),
-        ] {
-            let ports = self.desk.ports();
-            let now = ports.clock.now();
-            let intent = Intent {
-                caller: self.caller.clone(),
-                ticket,
-                command_id: CommandId::new(ports.ids.time_ordered()),
-                request_mac: None,
-                observed: None,
-                precondition: None,
-                occurred_at: now,
-                now,
-                source: Source::Live,
-                text_key: Some(Arc::clone(&self.key)),
-                requester_key: Some(Arc::clone(&self.key)),
-                command,
-            };
-            self.desk.execute(intent).await?;
-        }
-        Ok(())
-    }
 }
 
 /// Some who ask all the time.

@@ -22,7 +22,7 @@ use super::requests::TENANT;
 use crate::clock;
 use crate::sagas::{NothingDerived, begin};
 use crate::wire::scratch::Scratch;
-use crate::wire::{self, Installation, Opened as Node, WireError};
+use crate::wire::{self, Installation, WireError};
 
 /// How long the node is given to take what it leads.
 const LEADS_WITHIN: Duration = Duration::from_secs(10);
@@ -110,8 +110,8 @@ async fn measure(
         begin(&node, tail, NothingDerived, node.desk.ports().ids.time_ordered()).await?;
     leads(&coordinator).await?;
     progress("opening tickets");
-    let tickets = Arc::new(open_tickets(&node, plan.tickets).await?);
-    let caller = caller(&node).await?;
+    let tickets = Arc::new(open_tickets(&node.desk, plan.tickets).await?);
+    let caller = caller(&node.desk).await?;
     let doing = Doing { desk: node.desk.clone(), coordinator, caller, tickets };
 
     progress("warming up");
@@ -149,21 +149,21 @@ pub(crate) async fn leads(coordinator: &Coordinator) -> Result<(), WireError> {
     Ok(tokio::time::timeout(LEADS_WITHIN, all).await?)
 }
 
-pub(crate) async fn caller(node: &Node) -> Result<Caller, WireError> {
+pub(crate) async fn caller(desk: &Desk) -> Result<Caller, WireError> {
     let tenant = TENANT.parse()?;
-    let person = node.desk.ports().keyring.person(&tenant, "bench").await?;
+    let person = desk.ports().keyring.person(&tenant, "bench").await?;
     let principal = Principal::Person(person.id);
     Ok(Caller { tenant, role: Role::Agent, principal, device: "bench".into() })
 }
 
 /// Opens tickets, all at once.
-pub(crate) async fn open_tickets(node: &Node, count: usize) -> Result<Vec<TicketId>, WireError> {
-    let caller = caller(node).await?;
-    let person = node.desk.ports().keyring.person(&caller.tenant, "bench").await?;
+pub(crate) async fn open_tickets(desk: &Desk, count: usize) -> Result<Vec<TicketId>, WireError> {
+    let caller = caller(desk).await?;
+    let person = desk.ports().keyring.person(&caller.tenant, "bench").await?;
     let key = person.key.clone().ok_or("the requester has no key")?;
     let mut opening = JoinSet::new();
     for _ in 0..count {
-        let desk = node.desk.clone();
+        let desk = desk.clone();
         let open = Opening {
             caller: caller.clone(),
             command_id: CommandId::new(desk.ports().ids.time_ordered()),

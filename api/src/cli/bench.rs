@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Failure;
 use super::installation::InstallationArgs;
-use crate::bench::{Report, connections, create, fanout, replay, sagas, search};
+use crate::bench::{Report, connections, create, fanout, freshness, replay, sagas, search};
 use crate::wire::WireError;
 
 #[derive(Debug, Args)]
@@ -27,10 +27,30 @@ enum What {
     Fanout(FanoutArgs),
     /// Keep idle WebSockets open and weigh the server
     Connections(ConnectionsArgs),
+    /// Write at a rate, and look when view and index show it
+    Freshness(FreshnessArgs),
     /// List, count and search a million tickets, beside the database's own full-text search
     Search(SearchArgs),
     /// Rebuild the tickets view from a million events, alone and while it is asked
     Replay(ReplayArgs),
+}
+
+#[derive(Debug, Args)]
+struct FreshnessArgs {
+    /// How long to measure, in seconds
+    #[arg(long, env = "DOCKET_SECONDS", value_name = "S", default_value = "15")]
+    seconds: u64,
+    /// Writes a second: messages, notes, changes of status, priority and tags
+    #[arg(long, env = "DOCKET_RATE", value_name = "R", default_value = "5000")]
+    rate: u64,
+    /// Tickets that they are about
+    #[arg(long, env = "DOCKET_TICKETS", value_name = "N", default_value = "20000")]
+    tickets: usize,
+    /// Print JSON, whose keys stand in docs/bench.md
+    #[arg(long, env = "DOCKET_JSON", value_parser = BoolishValueParser::new())]
+    json: bool,
+    #[command(flatten)]
+    installation: InstallationArgs,
 }
 
 #[derive(Debug, Args)]
@@ -187,6 +207,16 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
             let installation = args.installation.installation();
             let report = measured(connections::run(&installation, &plan, progress))?;
             print(args.json, &report, connections::Report::table)
+        }
+        What::Freshness(args) => {
+            let plan = freshness::Plan {
+                rate: args.rate.max(1),
+                duration: Duration::from_secs(args.seconds),
+                tickets: args.tickets.max(1),
+            };
+            let installation = args.installation.installation();
+            let report = measured(freshness::run(&installation, &plan, progress))?;
+            print(args.json, &report, freshness::Report::table)
         }
         What::Search(args) => {
             let plan = search::Plan {

@@ -22,7 +22,7 @@ pub(super) async fn rehearse(args: &FaultsArgs, count: usize) -> Result<(), Fail
     let (sagas, coordinating) =
         begin(&opened, tail, NothingDerived, opened.desk.ports().ids.time_ordered()).await?;
     leads(&sagas).await?;
-    let tickets = open_tickets(&opened, count).await?;
+    let tickets = open_tickets(&opened.desk, count).await?;
     for ticket in tickets {
         // One that is refused at once has not begun, and has nothing to undo.
         if let Err(error) = sagas.start(start(&opened, ticket).await?).await {

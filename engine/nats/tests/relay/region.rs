@@ -25,6 +25,9 @@ use tokio::time::{sleep, timeout};
 
 /// How long anything may take that has to happen by itself.
 const WITHIN: Duration = Duration::from_secs(60);
+/// Messages of a stream that are asked for before the first is here: one after the other, thousands take as long as
+/// [`WITHIN`] on a machine that has other things to do.
+const READ_AT_ONCE: usize = 64;
 /// Tickets over which events are spread.
 const TICKETS: u64 = 97;
 
@@ -219,14 +222,14 @@ impl Region {
         let name = format!("docket_{}", self.name);
         let Ok(mut stream) = self.context.get_stream(name).await else { return Vec::new() };
         let state = stream.info().await.unwrap().state.clone();
-        let mut published = Vec::new();
-        for sequence in state.first_sequence..=state.last_sequence {
-            if let Ok(message) = stream.direct_get(sequence).await {
-                let (subject, headers) = (message.subject.to_string(), message.headers);
-                published.extend(Published::of(sequence, &subject, headers, &message.payload));
-            }
-        }
-        published
+        let stream = &stream;
+        let messages = (state.first_sequence..=state.last_sequence).map(|sequence| async move {
+            let message = stream.direct_get(sequence).await.ok()?;
+            let subject = message.subject.to_string();
+            Published::of(sequence, &subject, message.headers, &message.payload)
+        });
+        let found = futures_util::stream::iter(messages).buffered(READ_AT_ONCE);
+        found.filter_map(std::future::ready).collect().await
     }
 
     /// What the stream holds once it has so many messages of the relay.
@@ -245,7 +248,21 @@ impl Region {
                 sleep(Duration::from_millis(50)).await;
             }
         };
-        timeout(WITHIN, enough).await.expect("the relay publishes")
+        match timeout(WITHIN, enough).await {
+            Ok(published) => published,
+            Err(_) => panic!("the relay publishes {count}: {}", self.standing(&name).await),
+        }
+    }
+
+    /// How far log and stream are, for whoever reads that a test has failed.
+    async fn standing(&self, name: &str) -> String {
+        let heads = self.log.heads().await.unwrap();
+        match self.context.get_stream(name).await {
+            Ok(stream) => {
+                format!("log at {}, stream {:?}", heads.total(), stream.cached_info().state)
+            }
+            Err(error) => format!("log at {}, no stream: {error}", heads.total()),
+        }
     }
 
     pub(crate) async fn holds_until(&self, is: impl Fn(&[Published]) -> bool) -> Vec<Published> {
