@@ -347,6 +347,7 @@ impl Shared {
     fn go_on_as(&self, newest: Incarnation) {
         *self.incarnation.write() = newest;
         self.cache.clear();
+        self.written.forget();
     }
 }
 

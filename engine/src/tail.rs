@@ -24,7 +24,9 @@ use tokio::time::sleep;
 use crate::around::{self, Around, Reported, Stretch};
 use crate::cursor::Positions;
 use crate::ports::bus::Bus;
-use crate::ports::log::{EventLog, IncarnationStart, LogError, Page, READ_EVENTS_MAX, StreamRead};
+use crate::ports::log::{
+    EventLog, IncarnationStart, LogError, Page, READ_EVENTS_MAX, Standing, StreamRead,
+};
 use recent::Recent;
 pub(crate) use written::Written;
 
@@ -190,12 +192,14 @@ impl Tail {
 }
 
 async fn follow(shared: Arc<Shared>, mut woken: watch::Receiver<u64>) {
+    let mut owed = Positions::START;
     loop {
-        match shared.read_on().await {
+        match shared.read_on(&mut owed).await {
             Ok(true) => {}
             Ok(false) => shared.rest(&mut woken).await,
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "log.tail.failed");
+                shared.written.forget();
                 sleep(TAIL_RETRIES_AFTER).await;
             }
         }
@@ -225,14 +229,21 @@ impl Shared {
         }
     }
 
-    /// Reads one page and says whether there is more.
-    async fn read_on(&self) -> Result<bool, LogError> {
-        let reached = *self.heads.borrow();
-        if self.written.is_beyond(&reached)
-            && let Some(more) = self.take_written(&reached).await?
-        {
-            return Ok(more);
+    /// Reads one page and says whether there is more. `owed` is how far the log had come at the last look.
+    async fn read_on(&self, owed: &mut Positions) -> Result<bool, LogError> {
+        if let Some(standing) = self.take_written().await? {
+            let reached = *self.heads.borrow();
+            if reached.covers(&standing.heads) {
+                return Ok(false);
+            }
+            // The rest is this node's own and about to be handed over, or another's: that shows at the next look.
+            let is_new = reached.covers(owed);
+            *owed = standing.heads;
+            if is_new {
+                return Ok(true);
+            }
         }
+        let reached = *self.heads.borrow();
         let read = match around::page(&*self.log, None, &reached, READ_EVENTS_MAX).await {
             Err(LogError::Damaged { what, .. }) => return self.leap(&reached, &what).await,
             read => read?,
@@ -264,23 +275,35 @@ impl Shared {
         Ok(page.more)
     }
 
-    /// Takes what this node has written, where that is what comes next; says whether there is more.
-    async fn take_written(&self, reached: &Positions) -> Result<Option<bool>, LogError> {
-        let standing = self.log.standing().await?;
-        if standing.incarnation != *self.incarnation.lock() || !standing.heads.covers(reached) {
+    /// Takes what this node has written, where that is what comes next; says then where the log stands.
+    async fn take_written(&self) -> Result<Option<Standing>, LogError> {
+        let reached = *self.heads.borrow();
+        let ends = self.written.ends_beyond(&reached);
+        if ends.is_empty() {
             return Ok(None);
         }
-        let events = self.written.after(reached, &standing);
+        let places: Vec<_> = ends.iter().map(|end| end.place).collect();
+        let standing = self.log.standing(&places).await?;
+        let is_there =
+            ends.iter().map(|end| Some(end.event_id)).eq(standing.event_ids.iter().copied());
+        if !is_there {
+            self.written.forget();
+            return Ok(None);
+        }
+        if standing.incarnation != *self.incarnation.lock() || !standing.heads.covers(&reached) {
+            return Ok(None);
+        }
+        let events = self.written.after(&reached, &standing);
         if events.is_empty() {
             return Ok(None);
         }
-        let mut heads = *reached;
+        let mut heads = reached;
         for event in events {
             heads.set(event.partition, event.position);
             self.recent[event.partition.index()].lock().push(Ok(event));
         }
         self.heads.send_replace(heads);
-        Ok(Some(!heads.covers(&standing.heads)))
+        Ok(Some(standing))
     }
 
     /// What comes next is damaged, and nothing says which row it is: the others are found by those who read on.
@@ -302,6 +325,7 @@ impl Shared {
 
     /// The log was restored: what was read beyond the place at which its newest incarnations began is no part of it.
     async fn go_back(&self) -> Result<(), LogError> {
+        self.written.forget();
         let known = self.known();
         let incarnations = self.log.incarnations().await?;
         let kept = self.log.heads().await?.min(&self.heads.borrow());

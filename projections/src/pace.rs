@@ -8,6 +8,7 @@ use std::num::NonZero;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use docket_engine::cursor::Positions;
 use docket_schemas::Timestamp;
 
 use crate::PartitionSet;
@@ -16,6 +17,9 @@ use crate::PartitionSet;
 const EAGER_EVENTS_PER_PROCESSOR: u64 = 2_800;
 /// Longest time for which events gather.
 const GATHER_MAX: Duration = Duration::from_millis(2_500);
+/// The same where other nodes feed other partitions: they do not hear of those who wait here, who wait
+/// [`WAIT_MAX`](crate::freshness::WAIT_MAX).
+const GATHER_SHARED_MAX: Duration = Duration::from_secs(1);
 /// Least time between two turns.
 const TURN_MIN: Duration = Duration::from_millis(150);
 /// Over so long it is counted how many events come: within it they come in bursts.
@@ -26,8 +30,8 @@ pub(crate) struct Pace {
     /// Events a second up to which nothing gathers.
     eager: u64,
     turns_max: u8,
-    /// When it was last counted, and how many events there were in all.
-    counted: Option<(Timestamp, u64)>,
+    /// When it was last counted, and how many events these partitions held.
+    counted: Option<(Timestamp, PartitionSet, u64)>,
     per_second: u64,
     turn: u8,
 }
@@ -56,24 +60,28 @@ impl Pace {
         Self { eager, turns_max, counted: None, per_second: 0, turn: 0 }
     }
 
-    /// The log holds so many events now. How many were fed says nothing: after a stall they are many.
-    pub(crate) fn count(&mut self, events: u64, now: Timestamp) {
-        let Some((before, counted)) = self.counted else {
-            self.counted = Some((now, events));
-            return;
-        };
-        let within = since(before, now);
-        if within >= COUNTED_OVER {
+    /// The log has come so far in these partitions. How many events were fed says nothing: after a stall they are many.
+    pub(crate) fn count(&mut self, share: PartitionSet, heads: &Positions, now: Timestamp) {
+        let events: u64 = share.iter().map(|partition| heads.get(partition)).sum();
+        if let Some((before, counted_in, counted)) = self.counted
+            && counted_in == share
+            && before <= now
+        {
+            let within = since(before, now);
+            if within < COUNTED_OVER {
+                return;
+            }
             let came = u128::from(events.saturating_sub(counted)) * 1_000 / within.as_millis();
             self.per_second = u64::try_from(came).unwrap_or(u64::MAX);
-            self.counted = Some((now, events));
         }
+        self.counted = Some((now, share, events));
     }
 
     /// Whose turn it is, of these.
     pub(crate) fn turn(&self, share: PartitionSet) -> Turn {
         let above = self.per_second.saturating_sub(self.eager).min(self.eager);
-        let gather = GATHER_MAX.mul_f64(above as f64 / self.eager as f64);
+        let longest = if share == PartitionSet::ALL { GATHER_MAX } else { GATHER_SHARED_MAX };
+        let gather = longest.mul_f64(above as f64 / self.eager as f64);
         let turns = gather.as_millis() / TURN_MIN.as_millis();
         let turns = u8::try_from(turns).unwrap_or(u8::MAX).clamp(1, self.turns_max);
         Turn { partitions: share.part(self.turn % turns, turns), every: gather / turns.into() }
@@ -92,14 +100,20 @@ pub(crate) fn since(time: Timestamp, now: Timestamp) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use docket_schemas::Partition;
+
     use super::*;
 
     fn at(rate: u64) -> Pace {
         let mut pace = Pace::new(8);
         pace.eager = 1_000;
-        pace.count(1_000_000, Timestamp::default());
-        assert_eq!(pace.turn(PartitionSet::ALL), Turn::at_once(PartitionSet::ALL));
-        pace.count(1_000_000 + rate * 2, Timestamp::from_micros(2_000_000));
+        for (events, seconds) in [(1_000_000, 0), (1_000_000 + rate * 2, 2)] {
+            assert_eq!(pace.turn(PartitionSet::ALL), Turn::at_once(PartitionSet::ALL));
+            let mut heads = Positions::START;
+            heads.set(Partition::all().next().expect("there are some"), events);
+            let now = Timestamp::from_micros(seconds * 1_000_000);
+            pace.count(PartitionSet::ALL, &heads, now);
+        }
         pace
     }
 
@@ -127,5 +141,19 @@ mod tests {
     fn a_little_above_it_they_gather_a_little() {
         assert_eq!(at(1_020).turn(PartitionSet::ALL).every, GATHER_MAX / 50);
         assert_eq!(at(1_500).turn(PartitionSet::ALL).every, GATHER_MAX / 16);
+    }
+
+    #[test]
+    fn partitions_that_are_gained_are_no_load() {
+        let mut pace = at(1_000);
+        let mut heads = Positions::START;
+        for partition in Partition::all() {
+            heads.set(partition, 1_000_000_000);
+        }
+        let fewer = PartitionSet::ALL.part(0, 2);
+        for (share, seconds) in [(fewer, 3), (PartitionSet::ALL, 5), (PartitionSet::ALL, 4)] {
+            pace.count(share, &heads, Timestamp::from_micros(seconds * 1_000_000));
+            assert_eq!(pace.turn(share), Turn::at_once(share));
+        }
     }
 }

@@ -54,7 +54,7 @@ impl Runner {
             let heads = *self.heads.borrow_and_update();
             let share = *self.share.borrow_and_update();
             let began = self.clock.now();
-            pace.count(share.iter().map(|partition| heads.get(partition)).sum(), began);
+            pace.count(share, &heads, began);
             let turn = match self.awaited.is_awaited() {
                 true => Turn::at_once(share),
                 false => pace.turn(share),
@@ -122,11 +122,11 @@ impl Runner {
 
     /// Lets more come together: a hot ticket is then written once for many events. Somebody who waits ends the pause.
     async fn pause(&self, came: Came, took: Duration) {
+        let unhurried = (took / 4).max(self.feeder.appetite().rest_min);
         let rest = match (came.is_all, came.every) {
             (false, _) => took / 2,
             (true, Duration::ZERO) if came.events <= FOLLOWED_EVENTS => return,
-            (true, Duration::ZERO) => (took / 4).max(self.feeder.appetite().rest_min),
-            (true, every) => every.saturating_sub(took),
+            (true, every) => every.saturating_sub(took).max(unhurried),
         };
         tokio::select! {
             () = sleep(rest.min(PAUSE_MAX)) => {}

@@ -37,6 +37,8 @@ pub(super) struct Heard {
     pub(super) latencies: Vec<u32>,
     /// Messages that were sent.
     pub(super) said: u64,
+    /// Those that were not heard in time by somebody who read.
+    pub(super) unheard: u64,
     /// Refusals, and subscriptions that had to be begun again.
     pub(super) errors: u64,
     /// The first of them.
@@ -150,7 +152,8 @@ impl Crowd {
             drop(shared.take());
         }
         heard.latencies.sort_unstable();
-        Ok(Heard { said, ..heard })
+        let unheard = listening.saturating_sub(heard.latencies.len() as u64);
+        Ok(Heard { said, unheard, ..heard })
     }
 }
 

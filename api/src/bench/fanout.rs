@@ -69,6 +69,8 @@ struct Round {
     /// By how much the percentile is above the mean of the rounds before and after, in which everybody reads, as a share of it.
     p99_growth: Option<f64>,
     errors: u64,
+    /// Messages that nobody heard within ten seconds of the last, among those who read.
+    unheard: u64,
     /// Rows that one transaction carried on average, and how long it took.
     rows_per_append: f64,
     append_ms: f64,
@@ -219,6 +221,7 @@ async fn round(
         p99_ms: percentile_ms(&heard.latencies, 0.99),
         p99_growth: None,
         errors: heard.errors,
+        unheard: heard.unheard,
         rows_per_append: (appends.rows - appended.rows) as f64 / batches,
         append_ms: (appends.micros - appended.micros) as f64 / 1e3 / batches,
         processor_micros_per_message: busy.map(|busy| busy * 1e6 / heard.said.max(1) as f64),
@@ -306,6 +309,7 @@ impl Round {
                 growth.map_or_else(none, |by| format!("{:.0} %", by * 100.0)),
             ),
             ("refused or begun again", whole(Some(self.errors as f64))),
+            ("never heard", whole(Some(self.unheard as f64))),
             ("rows per append", whole(Some(self.rows_per_append))),
             ("time of an append", format!("{:.1} ms", self.append_ms)),
             (

@@ -43,7 +43,7 @@ struct FreshnessArgs {
     /// Writes a second: messages, notes, changes of status, priority and tags
     #[arg(long, env = "DOCKET_RATE", value_name = "R", default_value = "5000")]
     rate: u64,
-    /// Tickets that they are about
+    /// Tickets that they are about, at least 100: a ticket takes so many tags
     #[arg(long, env = "DOCKET_TICKETS", value_name = "N", default_value = "20000")]
     tickets: usize,
     /// Print JSON, whose keys stand in docs/bench.md
@@ -212,7 +212,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
             let plan = freshness::Plan {
                 rate: args.rate.max(1),
                 duration: Duration::from_secs(args.seconds),
-                tickets: args.tickets.max(1),
+                tickets: args.tickets.max(100),
             };
             let installation = args.installation.installation();
             let report = measured(freshness::run(&installation, &plan, progress))?;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
 
+#[path = "relay/published.rs"]
+mod published;
 #[path = "relay/region.rs"]
 mod region;
 
@@ -10,7 +12,8 @@ use std::time::Duration;
 use docket_engine::ports::witness::Witness as _;
 use docket_nats::{Link, NatsOptions, StreamWitness};
 use docket_schemas::Partition;
-use region::{Published, Region};
+use published::Published;
+use region::Region;
 use serde_json::{Value, json};
 
 /// Whether each partition's positions follow each other without a gap, from the first that is there.

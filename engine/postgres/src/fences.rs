@@ -2,12 +2,12 @@
 
 use docket_engine::cursor::Positions;
 use docket_engine::ports::log::{IncarnationStart, LogError, Standing};
-use docket_schemas::{Incarnation, Partition};
+use docket_schemas::{EventId, Incarnation, Partition, Position};
 use sqlx::postgres::PgRow;
 use sqlx::{Decode, Postgres, Type};
 use uuid::Uuid;
 
-use crate::event_row::{get, position};
+use crate::event_row::{get, position, stored_position};
 use crate::failure::{damaged, failed};
 use crate::session::Sessions;
 
@@ -18,14 +18,26 @@ pub(crate) async fn heads(sessions: &Sessions) -> Result<Positions, LogError> {
     positions(&heads.unwrap_or_default())
 }
 
-pub(crate) async fn standing(sessions: &Sessions) -> Result<Standing, LogError> {
+pub(crate) async fn standing(
+    sessions: &Sessions,
+    places: &[(Partition, Position)],
+) -> Result<Standing, LogError> {
     let query = "SELECT (SELECT i.name FROM docket.incarnation i ORDER BY i.number DESC LIMIT 1), \
-                 array_agg(h.position ORDER BY h.partition) FROM docket.partition_head h";
-    let rows = sessions.ask(|| sqlx::query(query)).await.map_err(failed)?;
+                 (SELECT array_agg(h.position ORDER BY h.partition) FROM docket.partition_head h), \
+                 ARRAY(SELECT e.event_id FROM unnest($1::smallint[], $2::bigint[]) \
+                    WITH ORDINALITY AS asked (partition, position, number) \
+                  LEFT JOIN docket.event e ON e.partition = asked.partition \
+                    AND e.position = asked.position ORDER BY asked.number)";
+    let partitions: Vec<_> = places.iter().map(|(one, _)| i16::from(one.number())).collect();
+    let positions_of: Vec<_> = places.iter().map(|(_, at)| stored_position(*at)).collect();
+    let question = || sqlx::query(query).bind(&partitions).bind(&positions_of);
+    let rows = sessions.ask(question).await.map_err(failed)?;
     let row = rows.first().ok_or_else(|| damaged("the log has no heads"))?;
     let incarnation = get::<Option<&str>>(row, 0)?.map(str::parse).transpose().map_err(damaged)?;
     let heads = positions(&get::<Option<Vec<i64>>>(row, 1)?.unwrap_or_default())?;
-    Ok(Standing { incarnation, heads })
+    let event_ids = get::<Vec<Option<Uuid>>>(row, 2)?;
+    let event_ids = event_ids.into_iter().map(|id| id.map(EventId::new)).collect();
+    Ok(Standing { incarnation, heads, event_ids })
 }
 
 /// Positions by partition from their stored array.

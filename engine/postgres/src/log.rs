@@ -99,8 +99,8 @@ impl EventLog for PostgresLog {
         fences::heads(&self.sessions).await
     }
 
-    async fn standing(&self) -> Result<Standing, LogError> {
-        fences::standing(&self.sessions).await
+    async fn standing(&self, places: &[(Partition, Position)]) -> Result<Standing, LogError> {
+        fences::standing(&self.sessions, places).await
     }
 
     async fn event_id_at(

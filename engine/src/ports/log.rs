@@ -189,6 +189,8 @@ pub struct Standing {
     pub incarnation: Option<Incarnation>,
     /// The last position of each partition.
     pub heads: Positions,
+    /// The event at each place that was asked about, in that order; none where none is.
+    pub event_ids: Vec<Option<EventId>>,
 }
 
 /// The log on one backend. Every implementation passes the suite in [`crate::contract`].
@@ -248,11 +250,16 @@ pub trait EventLog: Send + Sync + 'static {
     /// The last position of each partition.
     async fn heads(&self) -> Result<Positions, LogError>;
 
-    /// The heads with the incarnation that they were reached under: no other had begun when they were read.
-    async fn standing(&self) -> Result<Standing, LogError> {
+    /// The heads, which event stands at some places, and the incarnation under which that is so: no other had begun when
+    /// they were read.
+    async fn standing(&self, places: &[(Partition, Position)]) -> Result<Standing, LogError> {
         let heads = self.heads().await?;
+        let mut event_ids = Vec::with_capacity(places.len());
+        for (partition, position) in places {
+            event_ids.push(self.event_id_at(*partition, *position).await?);
+        }
         let incarnation = self.incarnations().await?.pop().map(|start| start.incarnation);
-        Ok(Standing { incarnation, heads })
+        Ok(Standing { incarnation, heads, event_ids })
     }
 
     /// The event at one place, for comparing a witness with the log.

@@ -31,8 +31,13 @@ impl Recent {
         Self { before: position, rows: VecDeque::new(), bytes: 0 }
     }
 
+    /// The last event held; none where it cannot be read.
+    pub(super) fn last(&self) -> Option<&Event> {
+        self.rows.back()?.as_deref().ok()
+    }
+
     /// The position of the last row held.
-    pub(super) fn end(&self) -> Position {
+    fn end(&self) -> Position {
         self.rows.back().map_or(self.before, position)
     }
 

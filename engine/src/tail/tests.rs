@@ -252,6 +252,49 @@ async fn what_another_node_has_written_between_is_read_from_the_log() {
 }
 
 #[tokio::test]
+async fn what_the_log_no_longer_has_is_not_told_though_no_incarnation_has_begun() {
+    let memory = Arc::new(MemoryLog::new());
+    let log: Arc<dyn EventLog> = Arc::clone(&memory) as _;
+    log.begin_incarnation(None, &eu(1)).await.expect("an answer");
+    let (bus, written) = (WatchedBus::default(), Arc::<Written>::default());
+    let tail = Tail::follow_beside(Arc::clone(&log), &bus, Arc::clone(&written)).await;
+    let world = World { log, bus, tail: tail.expect("heads"), incarnation: eu(1) };
+    let backup = memory.backup();
+    world.write(1..50).await;
+    written.add(&eu(1), world.marked(&Positions::START).await.into_iter());
+    // Another node writes on a copy that lacks these.
+    memory.restore(backup);
+    let heads = world.write(50..200).await;
+    world.bus.wake();
+    world.reach(&heads, TAIL_LOOKS_EVERY * 3).await;
+    let counts = world.taken_and_read(&Positions::START, &heads).await;
+    assert!(counts.iter().all(|(taken, _)| *taken == 0), "{counts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_writes_all_the_time_still_reads_what_others_write() {
+    let (world, written) = beside_an_appender().await;
+    let (stop, mut number) = (Arc::new(std::sync::atomic::AtomicBool::new(false)), 1_000);
+    let foreign = world.write(21..60).await;
+    let (log, bus, stopped) = (Arc::clone(&world.log), world.bus.clone(), Arc::clone(&stop));
+    let writing = tokio::spawn(async move {
+        while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+            let before = log.heads().await.expect("heads");
+            let opened = units([opening(draft(ticket(number), number))]);
+            log.append(batch(eu(1), opened)).await.expect("written");
+            let page = log.events(&before, 10).await.expect("a page");
+            written.add(&eu(1), page.events.into_iter());
+            bus.wake();
+            number += 1;
+            tokio::time::sleep(Duration::from_micros(300)).await;
+        }
+    });
+    world.reach(&foreign, TAIL_LOOKS_EVERY * 3).await;
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    writing.await.expect("no panic");
+}
+
+#[tokio::test]
 async fn what_was_written_before_a_restore_is_never_taken_for_what_was_written_after_it() {
     let memory = Arc::new(MemoryLog::new());
     let log: Arc<dyn EventLog> = Arc::clone(&memory) as _;

@@ -1,11 +1,12 @@
 //! What this node has written lately, which its tail need not read again.
 //!
 //! That rows are durable, and how far the log goes, is still read from the log. Only their content comes from here, and only
-//! of rows that this node has appended under the incarnation in which the log now is.
+//! of rows that this node has appended under the incarnation in which the log now is, and that the log still has: a database
+//! that was restored, or another that took its place, may hold others at their positions.
 
 use std::sync::Arc;
 
-use docket_schemas::{Event, Incarnation};
+use docket_schemas::{Event, EventId, Incarnation, Partition, Position};
 use parking_lot::Mutex;
 
 use super::recent::Recent;
@@ -20,6 +21,12 @@ pub(crate) struct Written(Mutex<Option<Held>>);
 struct Held {
     incarnation: Option<Incarnation>,
     partitions: Vec<Recent>,
+}
+
+/// The last event that was written here in a partition.
+pub(super) struct End {
+    pub(super) place: (Partition, Position),
+    pub(super) event_id: EventId,
 }
 
 impl Held {
@@ -47,12 +54,23 @@ impl Written {
         }
     }
 
-    /// Whether anything beyond these positions was written here.
-    pub(super) fn is_beyond(&self, reached: &Positions) -> bool {
-        self.0.lock().as_ref().is_some_and(|held| {
-            let ends = held.partitions.iter().map(Recent::end);
-            reached.iter().zip(ends).any(|((_, reached), end)| end > reached)
-        })
+    /// Forgets everything: what the log holds may be something else.
+    pub(crate) fn forget(&self) {
+        if let Some(held) = self.0.lock().as_mut() {
+            *held = Held::nothing();
+        }
+    }
+
+    /// The last event of each partition in which something beyond these positions was written here.
+    pub(super) fn ends_beyond(&self, reached: &Positions) -> Vec<End> {
+        let held = self.0.lock();
+        let Some(held) = held.as_ref() else { return Vec::new() };
+        let partitions = reached.iter().zip(&held.partitions);
+        let ends = partitions.filter_map(|((partition, reached), recent)| {
+            let event = recent.last().filter(|event| event.position > reached)?;
+            Some(End { place: (partition, event.position), event_id: event.event_id })
+        });
+        ends.collect()
     }
 
     /// What follows `reached`, of each partition as far as it was written here and stands in the log.

@@ -31,13 +31,12 @@ pub(crate) async fn write(
     };
     let slot = standing.slot;
     let rows: Vec<&TicketRow> = spans.iter().flat_map(|span| &span.rows).collect();
-    let busy_within = busy::within(rows.len());
-    if standing.filled {
-        busy::rest(&mut transaction, slot, &spans, busy_within).await?;
-    }
     if !rows.is_empty() {
-        let busy_within = if standing.filled { busy_within } else { 0 };
+        let busy_within = if standing.filled { busy::within(rows.len()) } else { 0 };
         put(&mut transaction, slot, (version, busy_within), &rows).await?;
+    }
+    if standing.filled {
+        busy::rest(&mut transaction, slot, &spans, rows.len()).await?;
     }
     for span in spans.iter().filter(|span| !span.parked.is_empty()) {
         park(&mut transaction, version, span.partition, &span.parked).await?;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::PullConsumer;
 use docket_engine::contract::drafts::{NOON, draft_of, ticket};
 use docket_engine::cursor::Cursor;
@@ -17,11 +16,13 @@ use docket_engine::ports::log::{Batch, EventLog, Expected, Row, Unit, UnitOutcom
 use docket_engine::tail::Tail;
 use docket_engine::testing::SetClock;
 use docket_nats::{Link, NatsOptions, Relay, RelayOptions, RelayPorts, RelayProgress, Relaying};
-use docket_schemas::{Event, Incarnation, Partition, Tenant};
+use docket_schemas::{Event, Incarnation, Tenant};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+
+use super::published::Published;
 
 /// How long anything may take that has to happen by itself.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -35,40 +36,6 @@ const TICKETS: u64 = 97;
 #[expect(clippy::disallowed_methods, reason = "the test runner hands its servers over this way")]
 fn url() -> String {
     std::env::var("NATS_URL").expect("NATS_URL is not set: run the tests with `cargo xtask test`")
-}
-
-/// A message of the stream.
-#[derive(Debug)]
-pub(crate) struct Published {
-    pub(crate) sequence: u64,
-    pub(crate) subject: String,
-    pub(crate) headers: HeaderMap,
-    pub(crate) payload: Vec<u8>,
-    pub(crate) id: String,
-    pub(crate) partition: Partition,
-    pub(crate) position: u64,
-    pub(crate) incarnation: u32,
-}
-
-impl Published {
-    fn of(sequence: u64, subject: &str, headers: HeaderMap, payload: &[u8]) -> Option<Self> {
-        let cursor: Cursor = headers.get("docket-cursor")?.as_str().parse().ok()?;
-        let partition = Partition::new(subject.rsplit('.').nth(1)?.parse().ok()?)?;
-        Some(Self {
-            sequence,
-            subject: subject.to_owned(),
-            payload: payload.to_vec(),
-            id: headers.get("Nats-Msg-Id")?.to_string(),
-            partition,
-            position: cursor.positions.get(partition),
-            incarnation: cursor.incarnation.number(),
-            headers,
-        })
-    }
-
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.as_str())
-    }
 }
 
 /// A relay that ends when it is dropped, in the middle of whatever it does.
