@@ -310,6 +310,7 @@ impl Desk {
             refreshed => refreshed?,
         }
         snapshots::keep(&self.shared, &mut ticket);
+        self.shared.cache.weigh(&ticket);
         if ticket.facts().is_none() {
             return Ok(None);
         }

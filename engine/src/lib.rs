@@ -16,6 +16,7 @@ pub mod event_json;
 pub mod faults;
 pub mod genesis;
 pub mod graph;
+pub mod hot;
 pub mod in_process_bus;
 pub mod in_process_ephemeral;
 pub mod keyring;

@@ -1,6 +1,5 @@
 //! The feeder: reads what is new in some partitions, folds it, hands it to a sink.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,8 +21,8 @@ pub struct Appetite {
     pub batch_events_max: usize,
     /// Most bytes of texts and changes that are read of one partition at once.
     pub batch_bytes_max: usize,
-    /// Most tickets remembered between batches. One takes 2 kB and 0.6 kB a change, with a live document 18 kB more.
-    pub hot_tickets_max: NonZeroUsize,
+    /// Most bytes of tickets remembered between batches.
+    pub hot_bytes_max: usize,
     /// Least pause after a batch that was more than a trickle, while nobody waits.
     pub rest_min: Duration,
     /// Turns in which the partitions are fed while events gather.
@@ -35,7 +34,7 @@ impl Appetite {
     pub const FOLLOW: Self = Self {
         batch_events_max: 16_000,
         batch_bytes_max: 16 * 1024 * 1024,
-        hot_tickets_max: NonZeroUsize::new(8_192).expect("above zero"),
+        hot_bytes_max: 128 * 1024 * 1024,
         rest_min: Duration::ZERO,
         turns_max: 8,
     };
@@ -44,7 +43,7 @@ impl Appetite {
     pub const REBUILD: Self = Self {
         batch_events_max: 40_000,
         batch_bytes_max: 64 * 1024 * 1024,
-        hot_tickets_max: NonZeroUsize::new(4_096).expect("above zero"),
+        hot_bytes_max: 32 * 1024 * 1024,
         rest_min: Duration::ZERO,
         turns_max: 8,
     };
@@ -93,7 +92,7 @@ impl Feeder {
     ) -> Self {
         Self {
             source,
-            folder: Folder::new(log, appetite.hot_tickets_max),
+            folder: Folder::new(log, appetite.hot_bytes_max),
             sink,
             appetite,
             owned: PartitionSet::NONE,

@@ -1,14 +1,13 @@
 //! Folding: the tickets that a stretch of events touches, each brought to its new state once.
 
 use std::collections::HashMap;
-use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use docket_engine::hot::Hot;
 use docket_engine::ports::log::{EventLog, LogError, StreamRead};
 use docket_engine::ticket::{FoldError, Resolved, Ticket};
 use docket_schemas::{Event, Position, Stream, StreamKind, Tenant, TicketEvent, TicketId};
-use lru::LruCache;
 
 use crate::sink::{News, Poison};
 
@@ -24,7 +23,7 @@ pub type TicketKey = (Tenant, TicketId);
 /// Tickets as they were last folded, so that a hot one is not loaded for each of its events.
 pub struct Folder {
     log: Arc<dyn EventLog>,
-    hot: LruCache<TicketKey, Ticket>,
+    hot: Hot<TicketKey, Ticket>,
 }
 
 /// What became of a stretch of events.
@@ -43,10 +42,10 @@ struct Group {
 }
 
 impl Folder {
-    /// A folder that remembers this many tickets.
+    /// A folder that remembers tickets of so many bytes.
     #[must_use]
-    pub fn new(log: Arc<dyn EventLog>, hot_tickets_max: NonZeroUsize) -> Self {
-        Self { log, hot: LruCache::new(hot_tickets_max) }
+    pub fn new(log: Arc<dyn EventLog>, hot_bytes_max: usize) -> Self {
+        Self { log, hot: Hot::new(hot_bytes_max) }
     }
 
     /// Forgets all tickets: what comes next may not follow what was folded last.
@@ -71,7 +70,7 @@ impl Folder {
             if index % FOLD_TURN_TICKETS == FOLD_TURN_TICKETS - 1 {
                 tokio::task::yield_now().await;
             }
-            let known = loaded.remove(&group.key).or_else(|| self.hot.pop(&group.key).map(Ok));
+            let known = loaded.remove(&group.key).or_else(|| self.hot.take(&group.key).map(Ok));
             let (tenant, id) = group.key.clone();
             let outcome = match known.unwrap_or_else(|| Ok(Ticket::new(tenant, id))) {
                 Ok(ticket) => fold_on(ticket, &group.events),
@@ -85,7 +84,8 @@ impl Folder {
             match outcome {
                 Ok((ticket, state)) => {
                     folded.news.push(news(&group, &ticket, state));
-                    self.hot.put(group.key, ticket);
+                    let bytes = ticket.weight();
+                    self.hot.put(group.key, ticket, bytes);
                 }
                 Err(reason) => folded.parked.push(poison(&group, reason)),
             }

@@ -56,7 +56,10 @@ async fn messages_are_said_and_heard_on_postgresql() {
 fn check_freshness(backend: &Backend) {
     let report =
         bench(backend, &["freshness", "--rate", "100", "--seconds", "2", "--tickets", "200"]);
-    has(&report, &["bench", "backend", "processors", "rate", "read_p50_ms", "read_p99_ms"]);
+    has(
+        &report,
+        &["bench", "backend", "processors", "rate", "stale", "read_p50_ms", "read_p99_ms"],
+    );
     assert!(report["written_per_second"].as_f64().is_some_and(|rate| rate > 20.0), "{report:#}");
     assert!(report["reads"].as_u64().is_some_and(|reads| reads > 2), "{report:#}");
     assert_eq!(report["missed"], 0, "{report:#}");

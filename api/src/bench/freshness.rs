@@ -54,8 +54,10 @@ pub struct Report {
     lag: Lags,
     /// Lists asked for with `Docket-After`, right after the write that they had to show.
     reads: u64,
-    /// Those that did not.
+    /// Those that did not, and did not say that they were stale either.
     missed: u64,
+    /// Those that said so: the view had not come so far within two seconds.
+    stale: u64,
     read_p50_ms: f64,
     read_p99_ms: f64,
 }
@@ -74,6 +76,7 @@ impl Report {
             ("index behind the log, p99 and most", behind(&self.lag.index)),
             ("lists with Docket-After", whole(Some(self.reads as f64))),
             ("that missed their own write", whole(Some(self.missed as f64))),
+            ("that said they were stale", whole(Some(self.stale as f64))),
             ("their p50, p99", format!("{:.1} ms, {:.1} ms", self.read_p50_ms, self.read_p99_ms)),
         ];
         format!("{}; {} processors\n{}", self.backend, self.processors, two_columns(&lines))
@@ -118,13 +121,11 @@ async fn measure(
     let looking = Looking::begin(&site.app);
     let written = write(&writing, &tickets, plan).await?;
     let lag = looking.end();
-    let (mut times, mut missed) = (Vec::new(), 0);
+    let mut lists = Lists::default();
     while let Some(reader) = readers.join_next().await {
-        let (took, not_found) = reader??;
-        times.extend(took);
-        missed += not_found;
+        lists.add(reader??);
     }
-    times.sort_unstable();
+    lists.times.sort_unstable();
     // A desk that is still held keeps the appender.
     drop(writing);
     site.stop().await;
@@ -135,10 +136,11 @@ async fn measure(
         rate: plan.rate,
         written_per_second: written,
         lag,
-        reads: times.len() as u64,
-        missed,
-        read_p50_ms: percentile_ms(&times, 0.50),
-        read_p99_ms: percentile_ms(&times, 0.99),
+        reads: lists.times.len() as u64,
+        missed: lists.missed,
+        stale: lists.stale,
+        read_p50_ms: percentile_ms(&lists.times, 0.50),
+        read_p99_ms: percentile_ms(&lists.times, 0.99),
     })
 }
 
@@ -206,8 +208,13 @@ impl Reader {
         }
     }
 
-    /// Gives the ticket a tag that no other has, and says how long the list by it took, and whether it had the ticket.
-    async fn look(&mut self, ticket: TicketId, round: usize) -> Result<(u32, bool), WireError> {
+    /// Gives the ticket a tag that no other has, and lists by it.
+    async fn look(
+        &mut self,
+        ticket: TicketId,
+        round: usize,
+        lists: &mut Lists,
+    ) -> Result<(), WireError> {
         let tag = format!("reader-{}-{round}", self.number);
         let body = format!(r#"{{"add_tags":["{tag}"]}}"#);
         self.ask(&format!("PATCH /v1/tickets/{ticket}"), "", &body).await?;
@@ -216,7 +223,12 @@ impl Reader {
         let after = format!("docket-after: {position}\r\n");
         self.ask(&format!("GET /v1/tickets?tag={tag}"), &after, "").await?;
         let took = u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX);
-        Ok((took, self.connection.answer().contains(&ticket.to_string())))
+        let answer = self.connection.answer();
+        let is_stale = answer.contains(r#""stale":true"#);
+        lists.times.push(took);
+        lists.stale += u64::from(is_stale);
+        lists.missed += u64::from(!is_stale && !answer.contains(&ticket.to_string()));
+        Ok(())
     }
 }
 
@@ -225,22 +237,35 @@ fn header<'a>(answer: &'a str, name: &str) -> &'a str {
     lines.find(|(of, _)| of.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
 }
 
-/// How long each list took, and how many missed what they were asked for.
+/// What came of lists: how long each took, and how many were without what they were asked for.
+#[derive(Default)]
+struct Lists {
+    times: Vec<u32>,
+    missed: u64,
+    stale: u64,
+}
+
+impl Lists {
+    fn add(&mut self, other: Self) {
+        self.times.extend(other.times);
+        self.missed += other.missed;
+        self.stale += other.stale;
+    }
+}
+
 async fn read(
     mut reader: Reader,
     tickets: Arc<Vec<TicketId>>,
     end: Instant,
-) -> Result<(Vec<u32>, u64), WireError> {
-    let (mut times, mut missed) = (Vec::new(), 0);
+) -> Result<Lists, WireError> {
+    let mut lists = Lists::default();
     for round in 0.. {
         if clock::monotonic() >= end {
             break;
         }
         // A ticket takes a hundred tags.
         let ticket = tickets[(round * READERS + reader.number) % tickets.len()];
-        let (took, found) = reader.look(ticket, round).await?;
-        times.push(took);
-        missed += u64::from(!found);
+        reader.look(ticket, round, &mut lists).await?;
     }
-    Ok((times, missed))
+    Ok(lists)
 }

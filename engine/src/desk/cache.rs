@@ -1,29 +1,29 @@
 //! Hot tickets: the ones last used, each behind a lock of its own.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use docket_schemas::{Tenant, TicketId};
-use lru::LruCache;
 use parking_lot::Mutex;
 
+use crate::hot::Hot;
 use crate::ticket::Ticket;
 
-/// Most tickets held in memory, written to or read: beyond them each write reads its ticket from the log again. One takes
-/// 2 kB and 0.6 kB a change, with a live document 18 kB more.
-pub(super) const HOT_TICKETS_MAX: usize = 8_192;
+/// Bytes of tickets in memory, written to or read, by [`Ticket::weight`]: beyond them the ones used least lately are read
+/// from the log again.
+pub(super) const HOT_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// What a ticket is taken to weigh until it was loaded.
+const UNKNOWN_BYTES: usize = 4 * 1024;
 
 /// A place for a ticket; empty until it is loaded, and again after a write on it failed.
 pub(super) type Entry = Arc<tokio::sync::Mutex<Option<Ticket>>>;
 
 /// The hot tickets of a node.
-pub(super) struct Cache(Mutex<LruCache<(Tenant, TicketId), Entry>>);
+pub(super) struct Cache(Mutex<Hot<(Tenant, TicketId), Entry>>);
 
 impl Cache {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(LruCache::new(
-            NonZeroUsize::new(HOT_TICKETS_MAX).expect("a constant above zero"),
-        )))
+        Self(Mutex::new(Hot::new(HOT_BYTES_MAX)))
     }
 
     /// Forgets every ticket; one that is in use stays with its user.
@@ -33,6 +33,11 @@ impl Cache {
 
     /// The ticket's place.
     pub(super) fn entry(&self, tenant: &Tenant, id: TicketId) -> Entry {
-        Arc::clone(self.0.lock().get_or_insert_mut((tenant.clone(), id), Entry::default))
+        self.0.lock().get_or_put((tenant.clone(), id), UNKNOWN_BYTES, Entry::default)
+    }
+
+    /// The ticket was loaded, or has grown.
+    pub(super) fn weigh(&self, ticket: &Ticket) {
+        self.0.lock().weigh(&(ticket.tenant.clone(), ticket.id), ticket.weight());
     }
 }

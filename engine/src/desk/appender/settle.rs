@@ -55,6 +55,7 @@ pub(super) async fn settle(
     for entry in held.values_mut() {
         if let Some(ticket) = entry.ticket.as_mut() {
             snapshots::keep(shared, ticket);
+            shared.cache.weigh(ticket);
         }
     }
     back.append(waiting);
