@@ -54,12 +54,6 @@ impl Waiting {
 }
 
 impl Document {
-    /// Whether it is held as Automerge's own structure, not as bytes.
-    #[must_use]
-    pub const fn is_live(&self) -> bool {
-        self.live.is_some()
-    }
-
     /// The document of a ticket before its first event.
     #[must_use]
     pub fn new(tenant: &Tenant, ticket: TicketId) -> Self {

@@ -34,7 +34,7 @@ impl Appetite {
     pub const FOLLOW: Self = Self {
         batch_events_max: 16_000,
         batch_bytes_max: 16 * 1024 * 1024,
-        hot_bytes_max: 128 * 1024 * 1024,
+        hot_bytes_max: 512 * 1024 * 1024,
         rest_min: Duration::ZERO,
         turns_max: 8,
     };
@@ -43,7 +43,7 @@ impl Appetite {
     pub const REBUILD: Self = Self {
         batch_events_max: 40_000,
         batch_bytes_max: 64 * 1024 * 1024,
-        hot_bytes_max: 32 * 1024 * 1024,
+        hot_bytes_max: 64 * 1024 * 1024,
         rest_min: Duration::ZERO,
         turns_max: 8,
     };

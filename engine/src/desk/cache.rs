@@ -10,7 +10,7 @@ use crate::ticket::Ticket;
 
 /// Bytes of tickets in memory, written to or read, by [`Ticket::weight`]: beyond them the ones used least lately are read
 /// from the log again.
-pub(super) const HOT_BYTES_MAX: usize = 128 * 1024 * 1024;
+pub(super) const HOT_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// What a ticket is taken to weigh until it was loaded.
 const UNKNOWN_BYTES: usize = 4 * 1024;

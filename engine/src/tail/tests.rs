@@ -274,24 +274,21 @@ async fn what_the_log_no_longer_has_is_not_told_though_no_incarnation_has_begun(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_writes_all_the_time_still_reads_what_others_write() {
     let (world, written) = beside_an_appender().await;
-    let (stop, mut number) = (Arc::new(std::sync::atomic::AtomicBool::new(false)), 1_000);
     let foreign = world.write(21..60).await;
-    let (log, bus, stopped) = (Arc::clone(&world.log), world.bus.clone(), Arc::clone(&stop));
-    let writing = tokio::spawn(async move {
-        while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
-            let before = log.heads().await.expect("heads");
-            let opened = units([opening(draft(ticket(number), number))]);
-            log.append(batch(eu(1), opened)).await.expect("written");
-            let page = log.events(&before, 10).await.expect("a page");
-            written.add(&eu(1), page.events.into_iter());
-            bus.wake();
-            number += 1;
+    let writing = async {
+        for number in 1_000.. {
+            let before = world.log.heads().await.expect("heads");
+            world.write(number..number + 1).await;
+            let own = world.log.events(&before, 10).await.expect("a page");
+            written.add(&eu(1), own.events.into_iter());
+            world.bus.wake();
             tokio::time::sleep(Duration::from_micros(300)).await;
         }
-    });
-    world.reach(&foreign, TAIL_LOOKS_EVERY * 3).await;
-    stop.store(true, std::sync::atomic::Ordering::Relaxed);
-    writing.await.expect("no panic");
+    };
+    tokio::select! {
+        () = writing => {}
+        () = world.reach(&foreign, TAIL_LOOKS_EVERY * 3) => {}
+    }
 }
 
 #[tokio::test]

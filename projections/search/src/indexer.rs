@@ -91,11 +91,6 @@ impl Indexer {
         self.commit_taken(&mut taken).await
     }
 
-    /// Whether so many tickets were taken since the last commit.
-    async fn has_taken(&self, tickets: usize) -> bool {
-        self.taken.lock().await.uncommitted >= tickets
-    }
-
     async fn commit_taken(&self, taken: &mut InIndex) -> Result<Positions, IndexError> {
         let committed = self.index.commit().await;
         taken.uncommitted = 0;

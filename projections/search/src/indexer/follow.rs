@@ -11,17 +11,14 @@ use tokio::time::sleep;
 
 use super::Indexer;
 
-/// Time between two commits of a trickle that nobody waits for.
-pub const COMMIT_EVERY: Duration = Duration::from_millis(700);
+/// Time between two commits while there is something to commit and nobody waits for it.
+pub const COMMIT_EVERY: Duration = Duration::from_millis(500);
 /// Least time between two commits while somebody waits.
 pub const COMMIT_SPACING_MIN: Duration = Duration::from_millis(50);
 
-/// So many tickets that are taken and not committed are more than a trickle.
-const BATCH_TICKETS_MIN: usize = 200;
-
 /// Least pause between two batches that are more than a trickle: each is committed as soon as it is taken, and a ticket
 /// that changes twice in it is written once.
-const REST_MIN: Duration = Duration::from_millis(600);
+const REST_MIN: Duration = Duration::from_millis(400);
 
 /// What is fed is visible only once it is committed, so that more turns would only write a ticket more often.
 const TURNS_MAX: u8 = 2;
@@ -77,22 +74,19 @@ impl Following {
         }
     }
 
-    /// Commits a batch as soon as it was taken, for it has gathered already; a trickle gathers first, unless somebody
-    /// waits for it.
+    /// Commits what was taken as soon as it was, but not too often; sooner while somebody waits for it.
     async fn commit_regularly(&self) {
         loop {
             sleep(COMMIT_SPACING_MIN).await;
+            tokio::select! {
+                () = sleep(COMMIT_EVERY.saturating_sub(COMMIT_SPACING_MIN)) => {}
+                () = self.visible.hurried() => {}
+            }
             tokio::select! {
                 () = self.indexer.news.notified() => {}
                 () = self.visible.hurried() => {}
                 // What others have committed, who mend, is told as well.
                 () = sleep(COMMIT_EVERY) => {}
-            }
-            if !self.indexer.has_taken(BATCH_TICKETS_MIN).await {
-                tokio::select! {
-                    () = sleep(COMMIT_EVERY.saturating_sub(COMMIT_SPACING_MIN)) => {}
-                    () = self.visible.hurried() => {}
-                }
             }
             match self.indexer.commit().await {
                 Ok(positions) => self.visible.set(positions),
