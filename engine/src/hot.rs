@@ -4,12 +4,21 @@ use std::hash::Hash;
 
 use lru::LruCache;
 
-/// Values that take no more than so many bytes together.
+/// What is held, whatever is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// Bytes of all values together, beyond which the least recently used make room.
+    pub bytes: usize,
+    /// So many values are held however heavy they are: where more than fit are used in turn, none would be found.
+    pub values: usize,
+}
+
+/// Values in so much room.
 #[derive(Debug)]
 pub struct Hot<K: Hash + Eq, V> {
     values: LruCache<K, Weighed<V>>,
     bytes: usize,
-    bytes_max: usize,
+    room: Room,
 }
 
 #[derive(Debug)]
@@ -19,10 +28,10 @@ struct Weighed<V> {
 }
 
 impl<K: Hash + Eq, V> Hot<K, V> {
-    /// Nothing yet, and no more than `bytes_max`. The value used last stays, whatever it weighs.
+    /// Nothing yet.
     #[must_use]
-    pub fn new(bytes_max: usize) -> Self {
-        Self { values: LruCache::unbounded(), bytes: 0, bytes_max }
+    pub fn new(room: Room) -> Self {
+        Self { values: LruCache::unbounded(), bytes: 0, room }
     }
 
     /// Whether it is held.
@@ -76,7 +85,7 @@ impl<K: Hash + Eq, V> Hot<K, V> {
     }
 
     fn make_room(&mut self) {
-        while self.bytes > self.bytes_max && self.values.len() > 1 {
+        while self.bytes > self.room.bytes && self.values.len() > self.room.values {
             let Some((_, oldest)) = self.values.pop_lru() else { return };
             self.bytes -= oldest.bytes;
         }
@@ -85,11 +94,11 @@ impl<K: Hash + Eq, V> Hot<K, V> {
 
 #[cfg(test)]
 mod tests {
-    use super::Hot;
+    use super::{Hot, Room};
 
     #[test]
     fn the_least_recently_used_make_room_by_what_they_weigh() {
-        let mut hot = Hot::new(100);
+        let mut hot = Hot::new(Room { bytes: 100, values: 1 });
         for key in 0..4 {
             hot.put(key, "x", 25);
         }
@@ -105,7 +114,7 @@ mod tests {
 
     #[test]
     fn one_that_is_too_heavy_alone_stays_until_another_comes() {
-        let mut hot = Hot::new(100);
+        let mut hot = Hot::new(Room { bytes: 100, values: 1 });
         assert_eq!(hot.get_or_put(1, 500, || "x"), "x");
         assert!(hot.contains(&1));
         hot.put(2, "x", 10);
@@ -116,5 +125,14 @@ mod tests {
         hot.put(3, "x", 100);
         hot.put(3, "x", 100);
         assert!(hot.contains(&3));
+    }
+
+    #[test]
+    fn so_many_stay_however_heavy_they_are() {
+        let mut hot = Hot::new(Room { bytes: 100, values: 3 });
+        for key in 0..4 {
+            hot.put(key, "x", 1_000);
+        }
+        assert_eq!([0, 1, 2, 3].map(|key| hot.contains(&key)), [false, true, true, true]);
     }
 }

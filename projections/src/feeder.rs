@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use docket_engine::around::Unreadable;
 use docket_engine::cursor::Positions;
+use docket_engine::hot::Room;
 use docket_engine::ports::log::{EventLog, LogError, READ_EVENTS_MAX};
 use docket_schemas::{Event, Partition, Position};
 use futures_util::future::try_join_all;
@@ -21,8 +22,8 @@ pub struct Appetite {
     pub batch_events_max: usize,
     /// Most bytes of texts and changes that are read of one partition at once.
     pub batch_bytes_max: usize,
-    /// Most bytes of tickets remembered between batches.
-    pub hot_bytes_max: usize,
+    /// Tickets remembered between batches.
+    pub hot: Room,
     /// Least pause after a batch that was more than a trickle, while nobody waits.
     pub rest_min: Duration,
     /// Turns in which the partitions are fed while events gather.
@@ -34,7 +35,7 @@ impl Appetite {
     pub const FOLLOW: Self = Self {
         batch_events_max: 16_000,
         batch_bytes_max: 16 * 1024 * 1024,
-        hot_bytes_max: 512 * 1024 * 1024,
+        hot: Room { bytes: 512 * 1024 * 1024, values: 8_192 },
         rest_min: Duration::ZERO,
         turns_max: 8,
     };
@@ -43,7 +44,7 @@ impl Appetite {
     pub const REBUILD: Self = Self {
         batch_events_max: 40_000,
         batch_bytes_max: 64 * 1024 * 1024,
-        hot_bytes_max: 64 * 1024 * 1024,
+        hot: Room { bytes: 64 * 1024 * 1024, values: 4_096 },
         rest_min: Duration::ZERO,
         turns_max: 8,
     };
@@ -92,7 +93,7 @@ impl Feeder {
     ) -> Self {
         Self {
             source,
-            folder: Folder::new(log, appetite.hot_bytes_max),
+            folder: Folder::new(log, appetite.hot),
             sink,
             appetite,
             owned: PartitionSet::NONE,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use docket_engine::hot::Hot;
+use docket_engine::hot::{Hot, Room};
 use docket_engine::ports::log::{EventLog, LogError, StreamRead};
 use docket_engine::ticket::{FoldError, Resolved, Ticket};
 use docket_schemas::{Event, Position, Stream, StreamKind, Tenant, TicketEvent, TicketId};
@@ -42,10 +42,10 @@ struct Group {
 }
 
 impl Folder {
-    /// A folder that remembers tickets of so many bytes.
+    /// A folder with so much room for tickets that it remembers.
     #[must_use]
-    pub fn new(log: Arc<dyn EventLog>, hot_bytes_max: usize) -> Self {
-        Self { log, hot: Hot::new(hot_bytes_max) }
+    pub fn new(log: Arc<dyn EventLog>, hot: Room) -> Self {
+        Self { log, hot: Hot::new(hot) }
     }
 
     /// Forgets all tickets: what comes next may not follow what was folded last.

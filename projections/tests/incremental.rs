@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use docket_engine::command::{Command, FieldChange};
 use docket_engine::cursor::Positions;
 use docket_engine::desk::Desk;
+use docket_engine::hot::Room;
 use docket_engine::ports::log::EventLog;
 use docket_engine::testing::Office;
 use docket_engine::version::Version;
@@ -138,7 +139,7 @@ async fn check(history: Vec<Step>, batch_events_max: usize, fed_every: usize, ho
         batch_events_max,
         batch_bytes_max: 10_000,
         // So few that most are read from the log again.
-        hot_bytes_max: hot * 4_000,
+        hot: Room { bytes: 0, values: hot },
         ..Appetite::FOLLOW
     };
     let source = Arc::new(FromLog(Arc::clone(&office.log)));

@@ -31,9 +31,16 @@ async fn heard(socket: &mut Socket) -> (String, Value) {
 }
 
 async fn follows_own(site: &Site, node: &Node) {
-    let agent = node.client(&site.token("agent", "ann"));
+    let agents = site.token("agent", "ann");
+    let agent = node.client(&agents);
+    let mut witness = Socket::open(node.address(), &agents).await;
+    witness.subscribe("all", json!({"all": true})).await;
     let mine = open(&agent, "cus_1", "mine").await;
     let others = open(&agent, "cus_2", "another's").await;
+    // What was acknowledged reaches sockets a moment later: whoever subscribes before that still hears it.
+    let mut witnessed = [heard(&mut witness).await.0, heard(&mut witness).await.0];
+    witnessed.sort();
+    assert_eq!(witnessed, ["another's", "mine"]);
     let token = site.token("customer", "cus_1");
     let mut socket = Socket::open(node.address(), &token).await;
     let subscribed = socket.subscribe("own", json!({"all": true})).await;

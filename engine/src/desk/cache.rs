@@ -5,12 +5,12 @@ use std::sync::Arc;
 use docket_schemas::{Tenant, TicketId};
 use parking_lot::Mutex;
 
-use crate::hot::Hot;
+use crate::hot::{Hot, Room};
 use crate::ticket::Ticket;
 
-/// Bytes of tickets in memory, written to or read, by [`Ticket::weight`]: beyond them the ones used least lately are read
-/// from the log again.
-pub(super) const HOT_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Tickets in memory, written to or read, by [`Ticket::weight`]: beyond them the ones used least lately are read from the
+/// log again.
+const HOT: Room = Room { bytes: 512 * 1024 * 1024, values: 8_192 };
 
 /// What a ticket is taken to weigh until it was loaded.
 const UNKNOWN_BYTES: usize = 4 * 1024;
@@ -23,7 +23,7 @@ pub(super) struct Cache(Mutex<Hot<(Tenant, TicketId), Entry>>);
 
 impl Cache {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(Hot::new(HOT_BYTES_MAX)))
+        Self(Mutex::new(Hot::new(HOT)))
     }
 
     /// Forgets every ticket; one that is in use stays with its user.
