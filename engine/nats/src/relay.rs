@@ -1,9 +1,9 @@
 //! The relay: the one node of a region that publishes the log to the region's stream.
 //!
-//! A lease saves the others the work. What protects the stream is in every message: the first one after a pause
-//! expects the stream's last sequence, each later one the id of its predecessor, so that nothing lands but in its
-//! place, whoever else publishes and whatever was lost on the way. JetStream carries, the log decides: after any
-//! trouble the relay stops, lets what flies come down, reads the stream's end and goes on from there.
+//! A lease saves the others the work. What protects the stream is in every message: it expects the stream's last
+//! sequence and the id of its predecessor, so that nothing lands but in its place, whoever else publishes and whatever
+//! was lost on the way. JetStream carries, the log decides: after any trouble the relay stops, lets what flies come down,
+//! reads the stream's end and goes on from there.
 
 mod live;
 mod publish;

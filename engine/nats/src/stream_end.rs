@@ -6,6 +6,7 @@ use async_nats::jetstream::stream::RawMessageErrorKind;
 use docket_engine::cursor::Cursor;
 use docket_engine::ports::witness::Witnessed;
 use docket_schemas::{EventId, Partition, Position};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use crate::message::{CURSOR, MESSAGE_ID};
 use crate::stream_config::{StreamError, StreamState};
@@ -13,6 +14,9 @@ use crate::subject;
 
 /// Most messages at the end that may be nobody's the relay knows.
 const STRANGERS_MAX: u64 = 64;
+
+/// Messages that are asked for before the first of them is here.
+const ASKED_AT_ONCE: usize = 64;
 
 /// A message of the relay, read back from the stream's leader.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +76,21 @@ impl StreamReader {
             }
         }
         Ok(None)
+    }
+
+    /// The relay's messages among the last `count`, in order.
+    pub(crate) async fn last_many(
+        &self,
+        state: StreamState,
+        count: u64,
+    ) -> Result<Vec<Relayed>, StreamError> {
+        let first = state.first_seq.max((state.last_seq + 1).saturating_sub(count));
+        let asked = (first..=state.last_seq).map(|sequence| async move {
+            let found = self.get(|get| get.sequence(sequence)).await?;
+            Ok(found.and_then(|found| Relayed::read(&found, &self.region)))
+        });
+        let found = futures_util::stream::iter(asked).buffered(ASKED_AT_ONCE);
+        found.try_filter_map(|relayed| std::future::ready(Ok(relayed))).try_collect().await
     }
 
     /// The last message of each partition that has one.

@@ -6,6 +6,8 @@
 mod published;
 #[path = "relay/region.rs"]
 mod region;
+#[path = "relay/stray.rs"]
+mod stray;
 
 use std::time::Duration;
 
@@ -76,6 +78,48 @@ async fn a_relay_that_is_killed_again_and_again_publishes_each_event_once_and_in
     let published = region.holds(written).await;
     assert!(gapless(&published));
     assert_eq!(published.len() as u64, written);
+    drop(relay);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_relays_the_events_of_all_partitions_come_in_the_order_in_which_they_were_recorded()
+{
+    let region = Region::new().await;
+    region.write("acme", 0..4_000).await;
+    for round in 1..6_u64 {
+        let relay = region.relay();
+        stray::holds_some(&region, round * 500).await;
+        drop(relay);
+    }
+    let relay = region.relay();
+    let published = region.holds(4_000).await;
+    let order = |message: &Published| {
+        (message.header("ce-time").to_owned(), message.partition, message.position)
+    };
+    assert!(published.is_sorted_by_key(order));
+    assert_eq!(published.len(), 4_000);
+    drop(relay);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_relay_sent_and_landed_behind_another_s_hides_no_event() {
+    let region = Region::new().await;
+    region.write("acme", 0..1).await;
+    let relay = region.relay();
+    region.holds(1).await;
+    drop(relay);
+    let first = region.log_events().await.remove(0);
+    region.write("acme", 1..3).await;
+    let mut events = region.log_events().await;
+    events.retain(|event| event.event_id != first.event_id);
+    let [hidden, landed] = &events[..] else { panic!("two events") };
+    assert_ne!(hidden.partition, landed.partition);
+    // Its cursor claims all three.
+    stray::land(&region, landed).await;
+    let relay = region.relay();
+    let published = region.holds(3).await;
+    assert_eq!(published[2].id, hidden.event_id.to_string());
+    assert_eq!(published.len(), 3);
     drop(relay);
 }
 

@@ -49,10 +49,13 @@ struct Flying {
     ack: Ack,
 }
 
-/// What the next message expects of the stream.
-enum Expected {
-    LastSequence(u64),
-    Predecessor(EventId),
+/// What the next message expects of the stream. The sequence alone would let a window's later messages land behind a
+/// stranger's; the id alone would let what a killed relay had sent land behind the same event of another relay, which
+/// may have published others before it.
+struct Expected {
+    last_sequence: u64,
+    /// The message before it, but for the first.
+    predecessor: Option<EventId>,
 }
 
 /// Publishes in order from one start.
@@ -83,7 +86,7 @@ impl<'a> Publisher<'a> {
             acknowledged: cursor.positions,
             saver: Saver::new(context.client(), region),
             cursor,
-            expected: Expected::LastSequence(start.last_sequence),
+            expected: Expected { last_sequence: start.last_sequence, predecessor: None },
             flying: VecDeque::new(),
             has_published: false,
         }
@@ -167,10 +170,11 @@ impl<'a> Publisher<'a> {
         let message = PublishMessage::build()
             .payload(outgoing.payload)
             .headers(outgoing.headers)
-            .expected_stream(&self.stream);
-        let message = match self.expected {
-            Expected::LastSequence(sequence) => message.expected_last_sequence(sequence),
-            Expected::Predecessor(id) => message.expected_last_message_id(id.to_string()),
+            .expected_stream(&self.stream)
+            .expected_last_sequence(self.expected.last_sequence);
+        let message = match self.expected.predecessor {
+            Some(id) => message.expected_last_message_id(id.to_string()),
+            None => message,
         };
         if faults::fails_at("relay.before") {
             return Err(Trouble::Publish("a fault on purpose".into()));
@@ -179,7 +183,10 @@ impl<'a> Publisher<'a> {
         let ack = sent.map_err(|error| Trouble::Publish(error.into()))?.into_future();
         let flying = Flying { event_id: event.event_id, positions: self.cursor.positions, ack };
         self.flying.push_back(flying);
-        self.expected = Expected::Predecessor(event.event_id);
+        self.expected = Expected {
+            last_sequence: self.expected.last_sequence + 1,
+            predecessor: Some(event.event_id),
+        };
         Ok(())
     }
 

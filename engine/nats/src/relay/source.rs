@@ -1,4 +1,4 @@
-//! What the relay has yet to publish: the events of all partitions, near the order in which they were recorded.
+//! What the relay has yet to publish: the events of all partitions, in the order in which they were recorded.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -22,7 +22,8 @@ pub(super) struct Source<'a> {
     tail: &'a Tail,
     heads: watch::Receiver<Positions>,
     fresh_after: Positions,
-    ready: VecDeque<Arc<Event>>,
+    /// By partition, what was read and not handed out yet.
+    ready: Vec<VecDeque<Arc<Event>>>,
     /// Rows that cannot be read and that the caller has not passed yet.
     unreadable: BTreeSet<(Partition, Position)>,
 }
@@ -30,7 +31,8 @@ pub(super) struct Source<'a> {
 impl<'a> Source<'a> {
     pub(super) fn new(ports: &'a RelayPorts, fresh_after: Positions) -> Self {
         let heads = ports.tail.heads();
-        let (log, tail, ready) = (&*ports.log, &ports.tail, VecDeque::new());
+        let (log, tail) = (&*ports.log, &ports.tail);
+        let ready = Partition::all().map(|_| VecDeque::new()).collect();
         Self { log, tail, heads, fresh_after, ready, unreadable: BTreeSet::new() }
     }
 
@@ -40,31 +42,31 @@ impl<'a> Source<'a> {
     }
 
     /// The next event after `reached`, which is how far the caller took the events before; none at the head. Rows that
-    /// cannot be read are passed.
+    /// cannot be read are passed. Of the partitions' next events it is the one that was recorded first, however many were
+    /// read: another relay that begins elsewhere in the same log goes on in the same order.
     pub(super) async fn next(
         &mut self,
         reached: &mut Positions,
     ) -> Result<Option<Arc<Event>>, LogError> {
-        if self.ready.is_empty() {
-            let heads = *self.heads.borrow_and_update();
-            let mut read = Vec::new();
-            for (partition, head) in heads.iter() {
-                if head > reached.get(partition) {
-                    let stretch = self.read(partition, (reached.get(partition), head)).await?;
-                    let rows = stretch.unreadable.iter();
-                    self.unreadable.extend(rows.map(|row| (partition, row.position)));
-                    read.extend(stretch.events);
-                    self.pass(partition, reached);
+        let heads = *self.heads.borrow_and_update();
+        for (partition, head) in heads.iter() {
+            while self.ready[partition.index()].is_empty() && head > reached.get(partition) {
+                let after = reached.get(partition);
+                let stretch = self.read(partition, (after, head)).await?;
+                let rows = stretch.unreadable.iter();
+                self.unreadable.extend(rows.map(|row| (partition, row.position)));
+                self.ready[partition.index()].extend(stretch.events);
+                self.pass(partition, reached);
+                if reached.get(partition) == after {
+                    break;
                 }
             }
-            read.sort_by_key(|event| (event.recorded_at, event.partition, event.position));
-            self.ready = read.into();
         }
-        let next = self.ready.pop_front();
-        if let Some(event) = &next {
-            self.pass(event.partition, reached);
-        }
-        Ok(next)
+        let place = |event: &Arc<Event>| (event.recorded_at, event.partition, event.position);
+        let first = self.ready.iter().filter_map(|events| events.front().map(place)).min();
+        let Some((_, partition, _)) = first else { return Ok(None) };
+        self.pass(partition, reached);
+        Ok(self.ready[partition.index()].pop_front())
     }
 
     /// Takes the caller past what cannot be read and comes next.

@@ -1,15 +1,20 @@
 //! Where the relay goes on: from what the stream itself holds, as far as the log says the same.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use async_nats::jetstream::Context;
 use docket_engine::cursor::{Cursor, Positions};
 use docket_engine::ports::log::{IncarnationStart, LogError};
 use docket_schemas::{Incarnation, Partition, Position};
 
-use super::{RelayPorts, Trouble, retention, saved};
+use super::{RelayPorts, Trouble, WINDOW_MESSAGES_MAX, retention, saved};
 use crate::stream_config::{StreamState, ensure_stream, stream_config};
 use crate::stream_end::{Relayed, StreamReader};
+
+/// Messages at the stream's end whose claims are compared with what stands before them: a window of a killed relay's and
+/// one of its successor's.
+const LOOKED_THROUGH: u64 = 2 * WINDOW_MESSAGES_MAX as u64;
 
 /// From where on the relay publishes, and onto what.
 #[derive(Debug)]
@@ -89,11 +94,46 @@ impl Ground<'_> {
             }
         }
         if last.cursor.incarnation == self.newest {
-            return Ok(Some(last.cursor.positions));
+            return Ok(Some(self.shown(last).await?));
         }
         let ends: HashMap<Partition, Relayed> =
             ends.into_iter().map(|end| (end.partition, end)).collect();
         Ok(Some(self.across_restores(last, &ends).await?))
+    }
+
+    /// How far the stream shows the log without gaps. A message that a killed relay had sent can land behind the same event
+    /// of another relay's if both come to the same place by different events; it then claims more than the stream holds.
+    /// Whoever is hit by it starts anew, so that it stands near the end.
+    async fn shown(&self, last: &Relayed) -> Result<Positions, Trouble> {
+        let mut shown = last.cursor.positions;
+        let run = self.reader.last_many(self.state, LOOKED_THROUGH).await?;
+        for (before, after) in run.iter().zip(run.iter().skip(1)) {
+            if before.cursor.incarnation != after.cursor.incarnation {
+                continue;
+            }
+            for (partition, claimed) in after.cursor.positions.iter() {
+                let kept = before.cursor.positions.get(partition);
+                let own = u64::from(partition == after.partition);
+                if claimed > kept + own && !self.holds(partition, kept..claimed - own).await? {
+                    tracing::warn!(partition = partition.number(), "nats.relay.gap_filled");
+                    shown.set(partition, shown.get(partition).min(kept));
+                }
+            }
+        }
+        Ok(shown)
+    }
+
+    /// Whether the stream has every event of a partition after the first position up to the second.
+    async fn holds(&self, partition: Partition, after: Range<Position>) -> Result<bool, Trouble> {
+        if after.end - after.start > LOOKED_THROUGH {
+            return Ok(false);
+        }
+        for position in after {
+            if self.search(partition, position + 1).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn log_has(&self, partition: Partition, relayed: &Relayed) -> Result<bool, LogError> {

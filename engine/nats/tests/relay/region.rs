@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::PullConsumer;
 use docket_engine::contract::drafts::{NOON, draft_of, ticket};
-use docket_engine::cursor::Cursor;
+use docket_engine::cursor::{Cursor, Positions};
 use docket_engine::in_process_bus::InProcessBus;
 use docket_engine::memory::{MemoryLog, MemoryRoster};
 use docket_engine::ports::bus::Bus as _;
@@ -60,7 +60,7 @@ pub(crate) struct Region {
     bus: Arc<InProcessBus>,
     roster: Arc<MemoryRoster>,
     clock: Arc<SetClock>,
-    context: async_nats::jetstream::Context,
+    pub(crate) context: async_nats::jetstream::Context,
 }
 
 impl Region {
@@ -256,6 +256,10 @@ impl Region {
     pub(crate) async fn slip_in(&self, number: u64) {
         let subject = format!("docket.v1.{}.acme.ticket.3.message-added", self.name);
         let _ = self.context.client().publish(subject, format!("{number}").into()).await;
+    }
+
+    pub(crate) async fn heads(&self) -> Positions {
+        self.log.heads().await.unwrap()
     }
 
     pub(crate) async fn wipe(&self) {
