@@ -11,10 +11,10 @@ use std::str::Chars;
 use fold::fold;
 use frequent::is_frequent;
 use script::{Script, script};
-pub use stem::stem;
+pub use stem::{Stems, stem};
 
 /// Changes with every change of what a text is taken apart into; an index of another version is built anew.
-pub const ANALYSIS_VERSION: u32 = 1;
+pub const ANALYSIS_VERSION: u32 = 2;
 
 /// Most characters of a word that count: what is longer is found by its beginning.
 pub const WORD_CHARS_MAX: usize = 64;

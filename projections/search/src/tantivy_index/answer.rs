@@ -7,7 +7,6 @@ use docket_schemas::TicketId;
 use uuid::Uuid;
 
 use super::evaluate::Scope;
-use super::facts::Asking;
 use super::heads::HeadTables;
 use super::matched::matched;
 use super::pass::{Passed, head, pass};
@@ -26,8 +25,7 @@ pub(super) fn answer(
     positions: Positions,
 ) -> tantivy::Result<Found> {
     let shards = Shards::open(searcher, executor, heads)?;
-    let asking = Asking { fields, tenant: &question.tenant, reader: question.reader };
-    let scope = Scope::open(&shards, asking)?;
+    let scope = Scope::open(&shards, fields, question)?;
     let branches = scope.branches(&question.query.groups)?;
     let mut all = TicketSet::default();
     branches.iter().for_each(|branch| all.add(branch.tickets.clone()));
@@ -51,7 +49,7 @@ pub(super) fn answer(
     let more = ranked.len() > question.size;
     ranked.truncate(question.size);
     let tickets: Vec<Place> = ranked.iter().map(|(rank, _)| rank.ticket).collect();
-    let mut matched = matched(&scope, &branches, &tickets, question)?;
+    let mut matched = matched(&scope, &branches, &tickets)?;
     let mut hits = Vec::with_capacity(ranked.len());
     for (rank, document) in ranked {
         let parts = matched.remove(&rank.ticket).unwrap_or_default();

@@ -3,10 +3,12 @@
 use tantivy::query::{AllQuery, BooleanQuery, Occur, Query};
 
 use super::facts::Asking;
+use super::schema::Fields;
 use super::shard::{Cost, Few, Shards, Shown};
+use super::statistics::Statistics;
 use super::text_query::{self, TextGroups, joined};
 use super::ticket_set::TicketSet;
-use crate::port::Reader;
+use crate::port::{Question, Reader, Sort};
 use crate::query::{Clause, Filter, Group, Literal, Text};
 
 /// What a question may look at.
@@ -15,6 +17,10 @@ pub(super) struct Scope<'a> {
     pub(super) asking: Asking<'a>,
     /// The tickets that a customer may know of; none for staff, who may know of all.
     pub(super) own: Option<TicketSet>,
+    /// What scores are computed from.
+    pub(super) statistics: Statistics<'a>,
+    /// Whether the best come first.
+    ranked: bool,
 }
 
 /// One way to satisfy a query: its text within one document, everything else on the ticket.
@@ -36,12 +42,19 @@ struct Parts<'q> {
 
 impl<'a> Scope<'a> {
     /// The scope of a question.
-    pub(super) fn open(shards: &'a Shards<'a>, asking: Asking<'a>) -> tantivy::Result<Self> {
+    pub(super) fn open(
+        shards: &'a Shards<'a>,
+        fields: Fields,
+        question: &'a Question,
+    ) -> tantivy::Result<Self> {
+        let asking = Asking { fields, tenant: &question.tenant, reader: question.reader };
         let own = match asking.reader {
             Reader::Staff(_) => None,
             Reader::Customer(_) => Some(shards.tickets(&*asking.all(), |_| true)?),
         };
-        Ok(Self { shards, asking, own })
+        let statistics = Statistics::of(shards.searcher, asking.fields, question)?;
+        let ranked = matches!(question.sort, Sort::Relevance);
+        Ok(Self { shards, asking, own, statistics, ranked })
     }
 
     /// Whether the answer may come from a document.
@@ -76,7 +89,8 @@ impl<'a> Scope<'a> {
         let (mut tickets, documents) = match &text {
             Some(query) => {
                 let covers = |shown| self.covers(shown);
-                let (set, few) = self.shards.documents(&**query, parts.cost(), covers)?;
+                let scores = self.ranked.then_some(&self.statistics);
+                let (set, few) = self.shards.documents(&**query, parts.cost(), scores, covers)?;
                 (Some(set), few)
             }
             None => (None, Vec::new()),

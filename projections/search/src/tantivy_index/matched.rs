@@ -8,10 +8,9 @@ use tantivy::schema::IndexRecordOption;
 
 use super::evaluate::{Branch, Scope};
 use super::schema::column;
-use super::statistics::Statistics;
 use super::text_query::joined;
 use crate::document::Place;
-use crate::port::{MATCHED_MESSAGES_MAX, Question};
+use crate::port::MATCHED_MESSAGES_MAX;
 
 /// The fitting parts of one ticket.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +27,6 @@ pub(super) fn matched(
     scope: &Scope<'_>,
     branches: &[Branch],
     tickets: &[Place],
-    question: &Question,
 ) -> tantivy::Result<HashMap<Place, Matched>> {
     let texts = branches.iter().filter_map(|branch| branch.text.as_ref());
     let texts: Vec<_> = texts.map(|text| text.box_clone()).collect();
@@ -45,9 +43,8 @@ pub(super) fn matched(
         (Occur::Must, of_page),
     ]);
     let searcher = scope.shards.searcher;
-    let statistics = Statistics::of(searcher, scope.asking.fields, question)?;
-    let weight =
-        query.weight(EnableScoring::enabled_from_statistics_provider(&statistics, searcher))?;
+    let scoring = EnableScoring::enabled_from_statistics_provider(&scope.statistics, searcher);
+    let weight = query.weight(scoring)?;
     let parts = scope.shards.map(|_, shard| {
         let messages = shard.column::<u64>(column::MESSAGE)?;
         let mut found: Vec<(Place, f32, Option<Place>)> = Vec::new();

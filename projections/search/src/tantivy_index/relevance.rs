@@ -4,8 +4,7 @@ use tantivy::query::{EnableScoring, Weight};
 use tantivy::{DocId, Score};
 
 use super::evaluate::{Branch, Scope};
-use super::shard::{Shard, Shown};
-use super::statistics::Statistics;
+use super::shard::{Few, Shard, Shown};
 use super::ticket_set::TicketSet;
 use super::top::{Ranked, Top};
 use crate::document::Place;
@@ -43,12 +42,12 @@ pub(super) fn best(
     question: &Question,
 ) -> tantivy::Result<Vec<Ranked<()>>> {
     let size = question.size + 1;
-    let statistics = Statistics::of(scope.shards.searcher, scope.asking.fields, question)?;
     let mut weights = Vec::new();
     for branch in branches {
         if let Some(query) = &branch.text {
             let searcher = scope.shards.searcher;
-            let scoring = EnableScoring::enabled_from_statistics_provider(&statistics, searcher);
+            let scoring =
+                EnableScoring::enabled_from_statistics_provider(&scope.statistics, searcher);
             weights.push((query.weight(scoring)?, branch));
         }
     }
@@ -129,13 +128,20 @@ impl Scoring<'_> {
         least: Score,
         found: &mut dyn FnMut(Rank) -> Score,
     ) -> tantivy::Result<()> {
-        if let Some(Some(documents)) = branch.documents.get(number) {
-            // They were found already, which for phrases is most of the work: only their scores are missing.
-            return score_each(weight, shard, documents, &mut |shown, score| {
-                if branch.tickets.has(shown.ticket) {
-                    found(Rank { key: key(score), ticket: shown.ticket });
-                }
-            });
+        let mut known = |shown: Shown, score| {
+            if branch.tickets.has(shown.ticket) {
+                found(Rank { key: key(score), ticket: shown.ticket });
+            }
+        };
+        match branch.documents.get(number) {
+            Some(Few::Scored(documents)) => {
+                documents.iter().for_each(|&(one, score)| known(shard.shown(one), score));
+                return Ok(());
+            }
+            Some(Few::Documents(documents)) => {
+                return score_each(weight, shard, documents, &mut known);
+            }
+            Some(Few::TooMany) | None => {}
         }
         let mut threshold = least;
         weight.for_each_pruning(least, shard.reader, &mut |document, score| {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use tantivy::columnar::{Column, DynamicColumn, HasAssociatedColumnType};
 use tantivy::query::{EnableScoring, Query, Weight};
-use tantivy::{DocId, Executor, Searcher, SegmentReader};
+use tantivy::{DocId, Executor, Score, Searcher, SegmentReader};
 
 use super::heads::{HeadTable, HeadTables, column_of};
+use super::statistics::Statistics;
 use super::ticket_set::TicketSet;
 use crate::document::Place;
 
@@ -28,8 +29,15 @@ pub(super) enum Cost {
     Positions,
 }
 
-/// The documents of a segment that fit, in order; none where they are too many to be remembered.
-pub(super) type Few = Option<Vec<DocId>>;
+/// The documents of a segment that fit, in order.
+pub(super) enum Few {
+    /// They are too many to be remembered.
+    TooMany,
+    /// Without their scores.
+    Documents(Vec<DocId>),
+    /// With their scores, which came with comparing positions.
+    Scored(Vec<(DocId, Score)>),
+}
 
 /// A segment.
 pub(super) struct Shard<'a> {
@@ -108,6 +116,19 @@ impl<'a> Shard<'a> {
             }
         })
     }
+
+    /// Every living document that fits, with its score.
+    fn each_scored(
+        &self,
+        weight: &dyn Weight,
+        mut found: impl FnMut(DocId, Shown, Score),
+    ) -> tantivy::Result<()> {
+        weight.for_each(self.reader, &mut |document, score| {
+            if self.lives(document) {
+                found(document, self.shown(document), score);
+            }
+        })
+    }
 }
 
 /// All segments as of one commit.
@@ -152,39 +173,75 @@ impl<'a> Shards<'a> {
         query: &dyn Query,
         wanted: impl Fn(Shown) -> bool + Sync,
     ) -> tantivy::Result<TicketSet> {
-        Ok(self.documents(query, Cost::Terms, wanted)?.0)
+        let weight = query.weight(EnableScoring::disabled_from_searcher(self.searcher))?;
+        let found = self.map(|_, shard| {
+            let mut set = TicketSet::default();
+            shard.each(&*weight, |_, shown| {
+                if wanted(shown) {
+                    set.insert(shown.ticket);
+                }
+            })?;
+            Ok(set)
+        })?;
+        let mut all = TicketSet::default();
+        found.into_iter().for_each(|set| all.add(set));
+        Ok(all)
     }
 
-    /// The same, and by segment the documents, where they are few.
+    /// The same, and by segment the documents, where they are few: with their scores where those are wanted and positions
+    /// are compared anyway.
     pub(super) fn documents(
         &self,
         query: &dyn Query,
         cost: Cost,
+        scores: Option<&Statistics<'_>>,
         wanted: impl Fn(Shown) -> bool + Sync,
     ) -> tantivy::Result<(TicketSet, Vec<Few>)> {
-        let few_max = match cost {
-            Cost::Terms => FEW_DOCUMENTS_MAX,
-            Cost::Positions => FEW_PHRASES_MAX,
-        };
-        let weight = query.weight(EnableScoring::disabled_from_searcher(self.searcher))?;
-        let found = self.map(|_, shard| {
-            let (mut set, mut documents) = (TicketSet::default(), Vec::new());
-            shard.each(&*weight, |document, shown| {
+        match (cost, scores) {
+            (Cost::Positions, Some(statistics)) => {
+                let scoring =
+                    EnableScoring::enabled_from_statistics_provider(statistics, self.searcher);
+                let weight = query.weight(scoring)?;
+                self.gather(&wanted, FEW_PHRASES_MAX, Few::Scored, |shard, found| {
+                    shard.each_scored(&*weight, |document, shown, score| {
+                        found(shown, (document, score));
+                    })
+                })
+            }
+            _ => {
+                let weight = query.weight(EnableScoring::disabled_from_searcher(self.searcher))?;
+                self.gather(&wanted, FEW_DOCUMENTS_MAX, Few::Documents, |shard, found| {
+                    shard.each(&*weight, |document, shown| found(shown, document))
+                })
+            }
+        }
+    }
+
+    /// The tickets of what `each` finds in a segment, and by segment what was found, where it is no more than `few_max`.
+    fn gather<T: Send>(
+        &self,
+        wanted: &(impl Fn(Shown) -> bool + Sync),
+        few_max: usize,
+        few: impl Fn(Vec<T>) -> Few,
+        each: impl Fn(&Shard<'a>, &mut dyn FnMut(Shown, T)) -> tantivy::Result<()> + Sync,
+    ) -> tantivy::Result<(TicketSet, Vec<Few>)> {
+        let parts = self.map(|_, shard| {
+            let (mut set, mut found) = (TicketSet::default(), Vec::new());
+            each(shard, &mut |shown, one| {
                 if wanted(shown) {
                     set.insert(shown.ticket);
-                    if documents.len() <= few_max {
-                        documents.push(document);
+                    if found.len() <= few_max {
+                        found.push(one);
                     }
                 }
             })?;
-            let few = documents.len() <= few_max;
-            Ok((set, few.then_some(documents)))
+            Ok((set, found))
         })?;
-        let (mut all, mut few) = (TicketSet::default(), Vec::with_capacity(found.len()));
-        for (set, documents) in found {
+        let (mut all, mut remembered) = (TicketSet::default(), Vec::with_capacity(parts.len()));
+        for (set, found) in parts {
             all.add(set);
-            few.push(documents);
+            remembered.push(if found.len() <= few_max { few(found) } else { Few::TooMany });
         }
-        Ok((all, few))
+        Ok((all, remembered))
     }
 }

@@ -1,10 +1,12 @@
 //! The analysis as Tantivy calls it: each token stands behind its tenant, so that no tenant's words touch another's.
 
+use std::sync::Arc;
+
 use docket_schemas::Tenant;
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer, TokenizerManager};
 
 use super::schema::{KEYS, WORDS};
-use crate::text::{Kind, Tokens, pair, stem};
+use crate::text::{Kind, Stems, Tokens, pair};
 
 /// Parts tenant and text, and tenant and token; no tenant contains it.
 const PART: char = '\0';
@@ -16,19 +18,20 @@ pub(super) fn scoped(tenant: &Tenant, text: &str) -> String {
 
 /// Adds the tokenizers of the schema.
 pub(super) fn register(manager: &TokenizerManager) {
-    manager.register(WORDS, Scoped { keys: false });
-    manager.register(KEYS, Scoped { keys: true });
+    manager.register(WORDS, Scoped { stems: None });
+    manager.register(KEYS, Scoped { stems: Some(Arc::default()) });
 }
 
 /// Takes apart what [`scoped`] put together.
 #[derive(Clone)]
 struct Scoped {
-    keys: bool,
+    /// For keys alone, and the same for all clones.
+    stems: Option<Arc<Stems>>,
 }
 
 struct ScopedStream<'a> {
     tokens: Tokens<'a>,
-    keys: bool,
+    stems: Option<&'a Stems>,
     /// The last token, while it is a single character.
     single: String,
     /// Bytes of the tenant, with what parts it from the token.
@@ -44,13 +47,13 @@ impl Tokenizer for Scoped {
         let (scope_text, text) = text.split_at(scope);
         let token = Token { text: scope_text.to_owned(), ..Token::default() };
         let (tokens, single) = (Tokens::of(text), String::new());
-        ScopedStream { tokens, keys: self.keys, single, scope, token }
+        ScopedStream { tokens, stems: self.stems.as_deref(), single, scope, token }
     }
 }
 
 impl ScopedStream<'_> {
     /// Puts the key that ends with the present token behind the scope; false where there is none.
-    fn key(&mut self) -> bool {
+    fn key(&mut self, stems: &Stems) -> bool {
         let found = self.tokens.token();
         if found.kind == Kind::Single {
             let pair = if found.joined { pair(&self.single, &found.text) } else { None };
@@ -59,13 +62,7 @@ impl ScopedStream<'_> {
             return pair.is_some();
         }
         self.single.clear();
-        match stem(&found.text) {
-            Some(stem) => {
-                self.token.text.push_str(&stem);
-                true
-            }
-            None => false,
-        }
+        stems.push(&found.text, &mut self.token.text)
     }
 }
 
@@ -74,14 +71,16 @@ impl TokenStream for ScopedStream<'_> {
         while self.tokens.advance() {
             self.token.text.truncate(self.scope);
             self.token.position = self.tokens.token().position;
-            if self.keys {
-                if !self.key() {
-                    continue;
+            let found = match self.stems {
+                Some(stems) => self.key(stems),
+                None => {
+                    self.token.text.push_str(&self.tokens.token().text);
+                    true
                 }
-            } else {
-                self.token.text.push_str(&self.tokens.token().text);
+            };
+            if found {
+                return true;
             }
-            return true;
         }
         false
     }

@@ -47,6 +47,14 @@ const fn is_composed(character: char) -> bool {
 }
 
 fn put(part: char, out: &mut String) {
+    // A kana in a square comes apart into the kana and its mark.
+    if let (Some(mark), Some(kana)) = (voicing_mark(part), out.chars().next_back())
+        && let Some(voiced) = voiced(kana, mark)
+    {
+        out.pop();
+        out.push(voiced);
+        return;
+    }
     if MARKS.iter().any(|(first, last)| (*first..=*last).contains(&part)) {
         return;
     }

@@ -50,6 +50,7 @@ fn characters_of_scripts_without_spaces_are_tokens_of_their_own() {
         &["プ", "リ", "ン", "タ", "プ", "リ", "ン", "タ", "프", "린", "터"],
     );
     check("🔥着火", &["🔥", "着", "火"]);
+    check("🈓 🈔 ポ", &["デ", "二", "ポ"]);
 }
 
 #[test]
