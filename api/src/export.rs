@@ -65,7 +65,7 @@ pub async fn export(
         let page = page(desk, &what.tenant, &cursor.positions).await?;
         for event in &page {
             cursor.positions.advance(event.partition, event.position);
-            let view = present(names, event, &cursor, what.changes).await?;
+            let view = present(names, event, Some(&cursor), what.changes).await?;
             serde_json::to_writer(&mut *out, &view).map_err(std::io::Error::from)?;
             out.write_all(b"\n")?;
         }

@@ -1,72 +1,121 @@
 //! An event as JSON: all of its shape that nobody has to be asked for.
 
-use docket_schemas::Event;
-use serde_json::{Map, Value, json};
+use docket_schemas::{
+    ActorId, ChangeHash, CommandId, Event, EventId, Incarnation, Observed, Partition, Position,
+    Role, Stream, Tenant, Timestamp,
+};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::cursor::Cursor;
 use crate::version::Version;
 
-/// An event as staff get it on every door, but for its `text`. `data` and `principal` say persons as the reader knows
-/// them; `cursor` is where to read on after this event.
-#[must_use]
-pub fn event_json(
-    event: &Event,
-    data: Value,
-    principal: &str,
-    cursor: &Cursor,
-) -> Map<String, Value> {
-    let mut view = public_event_json(event, data, principal, cursor);
-    let mut put = |key: &str, value: Value| view.insert(key.to_owned(), value);
-    put("command_id", json!(event.command_id));
-    put("schema", json!(event.schema));
-    put("tenant", json!(event.tenant));
-    if let Some(change) = &event.change {
-        put("actor", json!(change.actor));
-        put("seq", json!(change.seq));
-        put("deps", json!(change.deps));
-        put("hash", json!(change.hash));
-    }
-    put("device", json!(event.device));
-    put("policy", json!(event.policy));
-    put("observed", json!(event.observed));
-    put("partition", json!(event.partition));
-    put("position", json!(event.position));
-    put("origin", origin(event));
-    put("correlation_id", json!(event.correlation_id.unwrap_or(event.command_id)));
-    put("causation_id", json!(event.causation_id));
-    view
-}
-
 /// What of an event's shape a customer gets too.
-#[must_use]
-pub fn public_event_json(
-    event: &Event,
-    data: Value,
-    principal: &str,
-    cursor: &Cursor,
-) -> Map<String, Value> {
-    let mut view = Map::new();
-    let mut put = |key: &str, value: Value| view.insert(key.to_owned(), value);
-    put("id", json!(event.event_id));
-    put("type", json!(event.event_type.as_str()));
-    put("stream", json!(event.stream));
-    put("data", data);
-    if let Some(change) = &event.change {
-        put("version", json!(Version::of_change(&change.hash).to_string()));
-    }
-    put("principal", json!(principal));
-    put("role", json!(event.role));
-    put("occurred_at", json!(event.occurred_at));
-    put("recorded_at", json!(event.recorded_at));
-    put("cursor", json!(cursor.to_string()));
-    view
+#[derive(Debug, Serialize)]
+pub struct PublicEvent {
+    id: EventId,
+    #[serde(rename = "type")]
+    event_type: &'static str,
+    stream: Stream,
+    /// The payload, with persons as the reader knows them.
+    pub data: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    principal: String,
+    role: Role,
+    occurred_at: Timestamp,
+    recorded_at: Timestamp,
+    /// Where to read on after this event; none while that differs from reader to reader.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
 }
 
-fn origin(event: &Event) -> Value {
-    json!({
-        "region": event.origin.region,
-        "partition": event.origin.partition,
-        "position": event.origin.position,
-        "recorded_at": event.origin.recorded_at,
-    })
+/// An event as staff get it on every door, but for its `text`.
+#[derive(Debug, Serialize)]
+pub struct StaffEvent<'a> {
+    #[serde(flatten)]
+    public: PublicEvent,
+    command_id: CommandId,
+    schema: u16,
+    tenant: &'a Tenant,
+    #[serde(flatten)]
+    change: Option<ChangeShape<'a>>,
+    device: &'a str,
+    policy: u32,
+    observed: Observed,
+    partition: Partition,
+    position: Position,
+    origin: OriginShape<'a>,
+    correlation_id: CommandId,
+    causation_id: Option<CommandId>,
+}
+
+#[derive(Debug, Serialize)]
+struct ChangeShape<'a> {
+    actor: ActorId,
+    seq: u64,
+    deps: &'a [ChangeHash],
+    hash: ChangeHash,
+}
+
+#[derive(Debug, Serialize)]
+struct OriginShape<'a> {
+    region: &'a Incarnation,
+    partition: Partition,
+    position: Position,
+    recorded_at: Timestamp,
+}
+
+impl PublicEvent {
+    /// An event; `data` and `principal` say persons as the reader knows them.
+    #[must_use]
+    pub fn of(event: &Event, data: Value, principal: String, cursor: Option<&Cursor>) -> Self {
+        let version = event.change.as_ref().map(|change| Version::of_change(&change.hash));
+        Self {
+            id: event.event_id,
+            event_type: event.event_type.as_str(),
+            stream: event.stream,
+            data,
+            version: version.map(|version| version.to_string()),
+            principal,
+            role: event.role,
+            occurred_at: event.occurred_at,
+            recorded_at: event.recorded_at,
+            cursor: cursor.map(Cursor::to_string),
+        }
+    }
+}
+
+impl<'a> StaffEvent<'a> {
+    /// The same event with what only staff get.
+    #[must_use]
+    pub fn of(event: &'a Event, public: PublicEvent) -> Self {
+        let change = event.change.as_ref().map(|change| ChangeShape {
+            actor: change.actor,
+            seq: change.seq,
+            deps: &change.deps,
+            hash: change.hash,
+        });
+        let origin = OriginShape {
+            region: &event.origin.region,
+            partition: event.origin.partition,
+            position: event.origin.position,
+            recorded_at: event.origin.recorded_at,
+        };
+        Self {
+            public,
+            command_id: event.command_id,
+            schema: event.schema,
+            tenant: &event.tenant,
+            change,
+            device: &event.device,
+            policy: event.policy,
+            observed: event.observed,
+            partition: event.partition,
+            position: event.position,
+            origin,
+            correlation_id: event.correlation_id.unwrap_or(event.command_id),
+            causation_id: event.causation_id,
+        }
+    }
 }

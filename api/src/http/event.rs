@@ -36,7 +36,7 @@ async fn get(
     let found = found.ok_or_else(Problem::not_found)?;
     let cursor = position_of(&app.desk.incarnation(), partition, position);
     let names = Names { desk: &app.desk, tenant: &token.tenant };
-    let shown = present(names, &found, &cursor, ChangeBytes::Omit).await.map_err(problem)?;
+    let shown = present(names, &found, Some(&cursor), ChangeBytes::Omit).await.map_err(problem)?;
     Ok(Json(json!({"event": shown})).into_response())
 }
 

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use docket_engine::around::{Around, Unreadable};
 use docket_engine::cursor::Cursor;
 use docket_schemas::Tenant;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::page::{
     PAGE_BYTES_MAX, READ_AT_ONCE_MAX, events_limit, from_the_start, name_unreadable, read_cursor,
@@ -57,7 +57,7 @@ pub(super) async fn get(
 }
 
 struct Page {
-    events: Vec<Map<String, Value>>,
+    events: Vec<Value>,
     unreadable: Vec<Unreadable>,
     after: Cursor,
     end_of_stream: bool,
@@ -80,8 +80,8 @@ async fn read(app: &App, tenant: &Tenant, from: Cursor, limit: usize) -> Result<
         for event in &read.events {
             page.after.positions.advance(event.partition, event.position);
             bytes += weight(event);
-            let view = present(names, event, &page.after, ChangeBytes::Omit).await;
-            page.events.push(view.map_err(problem)?);
+            let view = present(names, event, Some(&page.after), ChangeBytes::Omit).await;
+            page.events.push(view.map_err(problem)?.json());
         }
         page.end_of_stream = !read.more;
     }

@@ -6,7 +6,6 @@ use docket_engine::cursor::{Cursor, Positions};
 use docket_engine::desk::{Desk, DeskError};
 use docket_engine::policy::Audience;
 use docket_schemas::{Event, Incarnation};
-use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::present::Names;
@@ -50,13 +49,11 @@ impl Shown {
 /// The event's JSON without its cursor and without its last brace.
 async fn open_ended(desk: &Desk, event: &Event, audience: Audience) -> Result<Arc<str>, DeskError> {
     let names = Names { desk, tenant: &event.tenant };
-    let nowhere = Cursor { incarnation: event.origin.region.clone(), positions: Positions::START };
-    let mut view = match audience {
-        Audience::Staff => present(names, event, &nowhere, ChangeBytes::Omit).await?,
-        Audience::Customer => present_to_customer(names, event, &nowhere).await?,
+    let view = match audience {
+        Audience::Staff => present(names, event, None, ChangeBytes::Omit).await?,
+        Audience::Customer => present_to_customer(names, event, None).await?,
     };
-    view.remove("cursor");
-    let mut text = Value::Object(view).to_string();
+    let mut text = serde_json::to_string(&view).expect("an event is JSON");
     text.pop();
     Ok(text.into())
 }

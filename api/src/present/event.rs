@@ -4,11 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use docket_engine::cursor::Cursor;
 use docket_engine::desk::DeskError;
-use docket_engine::event_json::{event_json, public_event_json};
+use docket_engine::event_json::{PublicEvent, StaffEvent};
 use docket_engine::genesis::genesis;
 use docket_engine::policy::Audience;
 use docket_schemas::{Event, Incarnation, Status, TicketEvent, TicketId};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::Names;
 
@@ -21,35 +22,60 @@ pub enum ChangeBytes {
     Include,
 }
 
-/// An event for staff, with its text opened.
+/// An event as a reader gets it.
+#[derive(Debug, Serialize)]
+pub struct EventView<'a> {
+    #[serde(flatten)]
+    shape: Shape<'a>,
+    text: Value,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    erased: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    genesis: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Shape<'a> {
+    Staff(Box<StaffEvent<'a>>),
+    Customer(Box<PublicEvent>),
+}
+
+impl EventView<'_> {
+    /// As a part of something larger.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        json!(self)
+    }
+}
+
+/// An event for staff, with its text opened; without a cursor where none is given.
 ///
 /// # Errors
 /// When the key store fails.
-pub async fn present(
+pub async fn present<'a>(
     names: Names<'_>,
-    event: &Event,
-    cursor: &Cursor,
+    event: &'a Event,
+    cursor: Option<&Cursor>,
     bytes: ChangeBytes,
-) -> Result<Map<String, Value>, DeskError> {
+) -> Result<EventView<'a>, DeskError> {
     let data = names.payload(&event.data).await?;
     let principal = names.principal(&event.principal).await?;
     let text: Value = names.text(event).await?.unwrap_or_default();
-    let mut view = event_json(event, data, &principal, cursor);
-    let mut put = |key: &str, value: Value| view.insert(key.to_owned(), value);
-    if event.sealed.is_some() && text.is_null() {
-        put("erased", Value::Bool(true));
-    }
-    put("text", text);
+    let erased = event.sealed.is_some() && text.is_null();
+    let shape = StaffEvent::of(event, PublicEvent::of(event, data, principal, cursor));
+    let (mut change, mut genesis_change) = (None, None);
     if bytes == ChangeBytes::Include {
-        if let Some(change) = &event.change {
-            put("change", json!(STANDARD.encode(&change.bytes)));
-        }
+        change = event.change.as_ref().map(|change| STANDARD.encode(&change.bytes));
         if event.event_type == TicketEvent::Opened {
             let genesis = genesis(&event.tenant, TicketId::new(event.stream.id));
-            put("genesis", json!(STANDARD.encode(genesis.raw_bytes())));
+            genesis_change = Some(STANDARD.encode(genesis.raw_bytes()));
         }
     }
-    Ok(view)
+    let shape = Shape::Staff(Box::new(shape));
+    Ok(EventView { shape, text, erased, change, genesis: genesis_change })
 }
 
 /// Payload fields of the public part.
@@ -71,25 +97,23 @@ const PUBLIC_DATA: [&str; 12] = [
 /// Sealed parts of the public part.
 const PUBLIC_TEXT: [&str; 2] = ["subject", "body"];
 
-/// A public event for a customer of its ticket.
+/// A public event for a customer of its ticket; without a cursor where none is given.
 ///
 /// # Errors
 /// When the key store fails.
 pub async fn present_to_customer(
     names: Names<'_>,
     event: &Event,
-    cursor: &Cursor,
-) -> Result<Map<String, Value>, DeskError> {
-    let data = names.payload(&event.data).await?;
+    cursor: Option<&Cursor>,
+) -> Result<EventView<'static>, DeskError> {
+    let mut data = names.payload(&event.data).await?;
     let principal = names.principal(&event.principal).await?;
-    let text: Value = names.text(event).await?.unwrap_or_default();
-    let mut view = public_event_json(event, data, &principal, cursor);
-    view.insert("text".to_owned(), text);
+    let mut text: Value = names.text(event).await?.unwrap_or_default();
     // An opening also seals who the requester is.
-    if let Some(text) = view.get_mut("text").and_then(Value::as_object_mut) {
+    if let Some(text) = text.as_object_mut() {
         text.retain(|key, _| PUBLIC_TEXT.contains(&key.as_str()));
     }
-    if let Some(data) = view.get_mut("data").and_then(Value::as_object_mut) {
+    if let Some(data) = data.as_object_mut() {
         data.retain(|key, _| PUBLIC_DATA.contains(&key.as_str()) || key == "ticket_id");
         if let Some(status) =
             data.get("status").and_then(|s| serde_json::from_value::<Status>(s.clone()).ok())
@@ -97,7 +121,8 @@ pub async fn present_to_customer(
             data.insert("status".to_owned(), json!(Audience::Customer.status(status)));
         }
     }
-    Ok(view)
+    let shape = Shape::Customer(Box::new(PublicEvent::of(event, data, principal, cursor)));
+    Ok(EventView { shape, text, erased: false, change: None, genesis: None })
 }
 
 /// Whether an audience gets an event of a ticket that it may see. Joined heads move a customer's version and touch

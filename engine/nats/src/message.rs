@@ -3,9 +3,10 @@
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use docket_engine::cursor::Cursor;
-use docket_engine::event_json::event_json;
+use docket_engine::event_json::{PublicEvent, StaffEvent};
 use docket_schemas::json_schema::message_schema_id;
 use docket_schemas::{Event, EventType, TicketEvent};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::subject;
@@ -41,7 +42,15 @@ pub(crate) struct Outgoing {
     pub(crate) live_subject: String,
     pub(crate) headers: HeaderMap,
     pub(crate) payload: Bytes,
-    view: Map<String, Value>,
+}
+
+/// An event without its text.
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(flatten)]
+    event: StaffEvent<'a>,
+    /// Where it stands with its text.
+    text_url: String,
 }
 
 impl Outgoing {
@@ -49,16 +58,15 @@ impl Outgoing {
     pub(crate) fn of(event: &Event, cursor: &Cursor) -> Self {
         let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
         let headers = headers(event, &data, cursor);
-        let mut view = event_json(event, data, &event.principal.to_string(), cursor);
+        let shape = PublicEvent::of(event, data, event.principal.to_string(), Some(cursor));
         let place = (event.event_id, event.partition.number(), event.position);
-        let url = format!("/v1/events/{}?partition={}&position={}", place.0, place.1, place.2);
-        view.insert("text_url".to_owned(), json!(url));
+        let text_url = format!("/v1/events/{}?partition={}&position={}", place.0, place.1, place.2);
+        let body = Body { event: StaffEvent::of(event, shape), text_url };
         Self {
             subject: subject::durable(cursor.incarnation.region(), event),
             live_subject: subject::live(event),
             headers,
-            payload: serde_json::to_vec(&view).unwrap_or_default().into(),
-            view,
+            payload: serde_json::to_vec(&body).unwrap_or_default().into(),
         }
     }
 
@@ -67,8 +75,10 @@ impl Outgoing {
     pub(crate) fn within(mut self, payload_max: usize) -> Self {
         if self.payload.len() + HEADERS_BYTES_MAX > payload_max {
             let short = [("data", Value::Null), ("deps", Value::Null), ("oversize", json!(true))];
-            self.view.extend(short.map(|(field, value)| (field.to_owned(), value)));
-            self.payload = serde_json::to_vec(&self.view).unwrap_or_default().into();
+            let mut body: Map<String, Value> =
+                serde_json::from_slice(&self.payload).unwrap_or_default();
+            body.extend(short.map(|(field, value)| (field.to_owned(), value)));
+            self.payload = serde_json::to_vec(&body).unwrap_or_default().into();
         }
         self
     }

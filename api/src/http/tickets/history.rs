@@ -74,11 +74,7 @@ pub(super) async fn get(
     Ok(Json(body).into_response())
 }
 
-async fn views(
-    app: &App,
-    entered: &Entered,
-    events: &[Event],
-) -> Result<Vec<Map<String, Value>>, DeskError> {
+async fn views(app: &App, entered: &Entered, events: &[Event]) -> Result<Vec<Value>, DeskError> {
     let tenant = &entered.caller.tenant;
     let names = Names { desk: &app.desk, tenant };
     let incarnation = app.desk.incarnation();
@@ -90,10 +86,11 @@ async fn views(
     for (index, event) in events.iter().enumerate() {
         let cursor = position_of(&incarnation, event.partition, event.position);
         views.push(match entered.audience {
-            Audience::Customer => present_to_customer(names, event, &cursor).await?,
+            Audience::Customer => present_to_customer(names, event, Some(&cursor)).await?.json(),
             Audience::Staff => {
-                let mut view = present(names, event, &cursor, ChangeBytes::Omit).await?;
-                view.insert("past".to_owned(), vectors.get(index).cloned().unwrap_or_default());
+                let view = present(names, event, Some(&cursor), ChangeBytes::Omit).await?;
+                let mut view = view.json();
+                view["past"] = vectors.get(index).cloned().unwrap_or_default();
                 view
             }
         });
