@@ -33,7 +33,7 @@ pub struct Appetite {
 impl Appetite {
     /// For following the log: whatever is new, soon visible.
     pub const FOLLOW: Self = Self {
-        batch_events_max: 16_000,
+        batch_events_max: 32_000,
         batch_bytes_max: 16 * 1024 * 1024,
         hot: Room { bytes: 512 * 1024 * 1024, values: 8_192 },
         rest_min: Duration::ZERO,

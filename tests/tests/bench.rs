@@ -80,7 +80,7 @@ async fn what_is_written_is_shown_on_postgresql() {
 
 #[test]
 fn idle_sockets_are_kept_and_weighed_on_the_server_s_side() {
-    let report = bench(&Backend::sqlite(), &["connections", "--sockets", "200", "--seconds", "6"]);
+    let report = bench(&Backend::sqlite(), &["connections", "--sockets", "2000", "--seconds", "6"]);
     has(&report, &["bench", "sockets", "seconds", "resident_bytes_before", "resident_bytes"]);
     assert_eq!(report["lost"], 0, "{report:#}");
     assert!(report["bytes_per_socket"].as_f64().is_some_and(|bytes| bytes > 0.0), "{report:#}");
