@@ -78,8 +78,8 @@ fn list() {
     }
 }
 
-/// Waits until every saga has ended or is parked, by the log.
-async fn settled(sagas: &Coordinator) -> Result<Vec<SagaRow>, Failure> {
+/// Waits until every saga has ended or is parked, by the log; there are at least so many.
+async fn settled(sagas: &Coordinator, begun: usize) -> Result<Vec<SagaRow>, Failure> {
     let tenant: Tenant = TENANT.parse()?;
     let all = async {
         let mut still = 0;
@@ -88,7 +88,7 @@ async fn settled(sagas: &Coordinator) -> Result<Vec<SagaRow>, Failure> {
             let rests = |row: &SagaRow| row.standing.is_ended() || row.standing == Standing::Parked;
             // What has just begun may not stand in the table yet.
             tokio::time::sleep(LOOKS_EVERY).await;
-            let busy = sagas.is_busy();
+            let busy = sagas.is_busy() || rows.len() < begun;
             still = if busy || !rows.iter().all(rests) { 0 } else { still + 1 };
             if still == LOOKS_STILL {
                 return Ok::<_, Failure>(rows);

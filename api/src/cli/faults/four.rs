@@ -23,13 +23,15 @@ pub(super) async fn rehearse(args: &FaultsArgs, count: usize) -> Result<(), Fail
         begin(&opened, tail, NothingDerived, opened.desk.ports().ids.time_ordered()).await?;
     leads(&sagas).await?;
     let tickets = open_tickets(&opened.desk, count).await?;
+    let mut begun = 0;
     for ticket in tickets {
         // One that is refused at once has not begun, and has nothing to undo.
-        if let Err(error) = sagas.start(start(&opened, ticket).await?).await {
-            eprintln!("docket: not begun: {error}");
+        match sagas.start(start(&opened, ticket).await?).await {
+            Ok(_) => begun += 1,
+            Err(error) => eprintln!("docket: not begun: {error}"),
         }
     }
-    let rows = settled(&sagas).await?;
+    let rows = settled(&sagas, begun).await?;
     for row in rows {
         println!("{}", told(&opened, &row).await?);
     }

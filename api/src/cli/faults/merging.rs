@@ -29,18 +29,19 @@ pub(super) async fn rehearse(
     for _ in 0..count {
         pairs.push((ticket(&door).await?, ticket(&door).await?));
     }
+    let mut begun = 0;
     for (source, into) in &pairs {
         let body = json!({ "into": into });
-        begin(&door, &format!("/v1/tickets/{source}/merge"), &body).await?;
+        begun += begin(&door, &format!("/v1/tickets/{source}/merge"), &body).await?;
     }
     if definition == UNMERGE {
         for (source, into) in &pairs {
             merged(&door, source).await?;
             let body = json!({ "into": into });
-            begin(&door, &format!("/v1/tickets/{source}/unmerge"), &body).await?;
+            begun += begin(&door, &format!("/v1/tickets/{source}/unmerge"), &body).await?;
         }
     }
-    let rows = settled(&door.sagas).await?;
+    let rows = settled(&door.sagas, begun).await?;
     shown(&door).await?;
     for row in rows.iter().filter(|row| row.definition == definition) {
         println!("{}", told(&door, row).await?);
@@ -73,13 +74,14 @@ async fn ticket(door: &Door) -> Result<String, Failure> {
     }
 }
 
-/// One that is refused at once has not begun, and has nothing to undo.
-async fn begin(door: &Door, path: &str, body: &Value) -> Result<(), Failure> {
+/// Begins a saga and says how many have begun: one that is refused at once has not, and has nothing to undo.
+async fn begin(door: &Door, path: &str, body: &Value) -> Result<usize, Failure> {
     let (status, answer) = door.post(path, body).await?;
-    if status != StatusCode::ACCEPTED {
-        eprintln!("docket: not begun: {status}: {answer}");
+    if status == StatusCode::ACCEPTED {
+        return Ok(1);
     }
-    Ok(())
+    eprintln!("docket: not begun: {status}: {answer}");
+    Ok(0)
 }
 
 /// Waits until a merge that is under way is done.
