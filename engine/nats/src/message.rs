@@ -66,7 +66,7 @@ impl Outgoing {
             subject: subject::durable(cursor.incarnation.region(), event),
             live_subject: subject::live(event),
             headers,
-            payload: serde_json::to_vec(&body).unwrap_or_default().into(),
+            payload: serde_json::to_vec(&body).expect("an event is JSON").into(),
         }
     }
 
@@ -76,9 +76,9 @@ impl Outgoing {
         if self.payload.len() + HEADERS_BYTES_MAX > payload_max {
             let short = [("data", Value::Null), ("deps", Value::Null), ("oversize", json!(true))];
             let mut body: Map<String, Value> =
-                serde_json::from_slice(&self.payload).unwrap_or_default();
+                serde_json::from_slice(&self.payload).expect("it was written above");
             body.extend(short.map(|(field, value)| (field.to_owned(), value)));
-            self.payload = serde_json::to_vec(&body).unwrap_or_default().into();
+            self.payload = serde_json::to_vec(&body).expect("an event is JSON").into();
         }
         self
     }

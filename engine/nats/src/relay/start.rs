@@ -114,9 +114,11 @@ impl Ground<'_> {
             for (partition, claimed) in after.cursor.positions.iter() {
                 let kept = before.cursor.positions.get(partition);
                 let own = u64::from(partition == after.partition);
-                if claimed > kept + own && !self.holds(partition, kept..claimed - own).await? {
+                // What is published again anyway need not be looked for.
+                let is_open = shown.get(partition) > kept && claimed > kept + own;
+                if is_open && !self.holds(partition, kept..claimed - own).await? {
                     tracing::warn!(partition = partition.number(), "nats.relay.gap_filled");
-                    shown.set(partition, shown.get(partition).min(kept));
+                    shown.set(partition, kept);
                 }
             }
         }
