@@ -23,35 +23,20 @@ pub struct Survivor {
     pub counter: u64,
 }
 
-/// A live document and the changes that wait to be applied to it, in one call, when somebody looks.
+/// A document and the changes that wait, as bytes, to be applied to it in one call when somebody looks. While every change has
+/// seen all before it nobody does: what stands is known without.
 #[derive(Debug)]
 pub struct Document {
     live: Option<Automerge>,
     saved: Option<Vec<u8>>,
     /// Whose it is, until its genesis has been applied.
     unborn: Option<(Tenant, TicketId)>,
-    waiting: Vec<Waiting>,
+    waiting: Vec<Box<[u8]>>,
     genesis_hash: ChangeHash,
 }
 
-/// A change that is not applied yet. One that writes no register, as a message's, is kept as its bytes: a ticket may
-/// gain hundreds of them before anybody looks at a register.
-#[derive(Debug)]
-enum Waiting {
-    Bytes(Box<[u8]>),
-    Encoded(Box<Change>),
-}
-
-impl Waiting {
-    fn read(self) -> Result<Change, DocumentError> {
-        match self {
-            Self::Bytes(bytes) => {
-                Change::try_from(&*bytes).map_err(|error| DocumentError(error.into()))
-            }
-            Self::Encoded(change) => Ok(*change),
-        }
-    }
-}
+/// Which op a write replaces: known without the document where one value stands at most, and all of it was seen.
+pub(crate) type Standing<'a> = &'a dyn Fn(&Write) -> Option<Option<OpId>>;
 
 impl Document {
     /// The document of a ticket before its first event.
@@ -91,16 +76,7 @@ impl Document {
 
     /// Takes a change; it is read and applied with others when a register is next read, and refused only then.
     pub fn receive(&mut self, bytes: &[u8]) {
-        self.waiting.push(Waiting::Bytes(bytes.into()));
-    }
-
-    /// Takes a change that this process encoded.
-    pub fn receive_encoded(&mut self, change: Change) {
-        self.waiting.push(if change.is_empty() {
-            Waiting::Bytes(change.raw_bytes().into())
-        } else {
-            Waiting::Encoded(Box::new(change))
-        });
+        self.waiting.push(bytes.into());
     }
 
     /// The document with every change applied.
@@ -114,12 +90,15 @@ impl Document {
         }
         let live =
             self.live.get_or_insert_with(|| Automerge::new().with_actor(GENESIS_ACTOR.into()));
-        if let Some((tenant, ticket)) = self.unborn.take() {
-            self.waiting.insert(0, Waiting::Encoded(Box::new(genesis(&tenant, ticket))));
-        }
-        if !self.waiting.is_empty() {
-            let waiting = std::mem::take(&mut self.waiting).into_iter();
-            let changes = waiting.map(Waiting::read).collect::<Result<Vec<_>, _>>()?;
+        let first = self.unborn.take().map(|(tenant, ticket)| genesis(&tenant, ticket));
+        if first.is_some() || !self.waiting.is_empty() {
+            let waiting = std::mem::take(&mut self.waiting);
+            let mut changes = Vec::with_capacity(waiting.len() + 1);
+            changes.extend(first);
+            for bytes in &waiting {
+                let read = Change::try_from(&**bytes);
+                changes.push(read.map_err(|error| DocumentError(error.into()))?);
+            }
             live.apply_changes(changes).map_err(|error| DocumentError(error.into()))?;
         }
         Ok(live)
@@ -150,15 +129,15 @@ impl Document {
     }
 
     /// Encodes a change of `writes` at its placement. Directly, without a transaction: the op ids and the replaced
-    /// ops are what Automerge's own would be, and a change without writes needs no document at all.
+    /// ops are what Automerge's own would be. The document is looked at for writes of which `standing` does not know what they replace.
     ///
     /// # Errors
     /// When the document cannot be brought to life.
-    pub fn encode(
+    pub(crate) fn encode(
         &mut self,
         graph: &ChangeGraph,
         placement: &Placement,
-        writes: &[Write],
+        (writes, standing): (&[Write], Standing<'_>),
         draft: &Draft,
     ) -> Result<Change, DocumentError> {
         let deps: Vec<automerge::ChangeHash> = placement
@@ -169,7 +148,11 @@ impl Document {
         let first = graph.nodes().is_empty();
         let mut operations = Vec::with_capacity(writes.len());
         for write in writes {
-            let replaced = if first { Vec::new() } else { self.visible_at(write, &deps)? };
+            let replaced = match standing(write) {
+                _ if first => Vec::new(),
+                Some(known) => known.into_iter().collect(),
+                None => self.visible_at(write, &deps)?,
+            };
             let action = match &write.action {
                 Action::Put(text) => OpType::Put(ScalarValue::Str(text.as_str().into())),
                 Action::Delete if replaced.is_empty() => continue,

@@ -21,6 +21,7 @@ use docket_schemas::{
 
 use crate::document::{Document, DocumentError};
 use crate::graph::ChangeGraph;
+use crate::lanes::Placement;
 use crate::layout::{Container, Write, writes_of};
 use crate::ports::log::Placed;
 pub(crate) use baggage::Baggage;
@@ -223,9 +224,9 @@ impl Ticket {
         &mut self,
         draft: &Draft,
         meaning: Meaning<'_>,
-        change: AutomergeChange,
+        change: &AutomergeChange,
     ) -> Result<(), FoldError> {
-        self.document.receive_encoded(change);
+        self.document.receive(change.raw_bytes());
         self.fold(draft, meaning, 0, draft.occurred_at)
     }
 
@@ -251,12 +252,16 @@ impl Ticket {
         if opening != self.facts.is_none() && !(opening && twin) {
             return Err(FoldError::Causes(draft.event_id));
         }
+        let known = self.graph.nodes().len();
         self.graph
             .add(draft, position, recorded_at)
             .map_err(|_| FoldError::Causes(draft.event_id))?;
+        let is_new = self.graph.nodes().len() > known;
+        let last_op = self.graph.nodes().last().map_or(0, |node| node.max_op);
+        let has_seen_all = is_new && self.graph.heads().len() == 1;
         if opening && !twin {
             self.registers.open(writes, draft);
-        } else {
+        } else if !(has_seen_all && self.registers.replace(writes, last_op)) {
             self.registers.touch(writes);
         }
         self.fold_slots(draft, payload);
@@ -271,6 +276,23 @@ impl Ticket {
             self.updated.public = self.updated.public.max(draft.occurred_at);
         }
         Ok(())
+    }
+
+    /// Encodes a change at its placement.
+    ///
+    /// # Errors
+    /// When the document is needed, and cannot be brought to life.
+    pub(crate) fn encode(
+        &mut self,
+        placement: &Placement,
+        writes: &[Write],
+        draft: &Draft,
+    ) -> Result<AutomergeChange, FoldError> {
+        let Self { graph, registers, document, .. } = self;
+        let seen_all = graph.heads().iter().all(|&head| placement.past.holds(&graph.nodes()[head]));
+        let standing =
+            |write: &Write| if seen_all { registers.replaced(write, graph) } else { None };
+        Ok(document.encode(graph, placement, (writes, &standing), draft)?)
     }
 
     fn fold_payload(&mut self, draft: &Draft, payload: &TicketPayload) {

@@ -67,10 +67,7 @@ pub(super) fn author(
     let placement = place(&ticket.graph, &writer, seen).map_err(|_| Refusal::TooManyForks)?;
     let (mut draft, payload) = draft(ticket, step, with);
     let writes = writes_of(&draft, &payload);
-    let change = ticket
-        .document
-        .encode(&ticket.graph, &placement, &writes, &draft)
-        .map_err(FoldError::from)?;
+    let change = ticket.encode(&placement, &writes, &draft)?;
     draft.change = Some(Change {
         actor: placement.actor,
         seq: placement.seq,
@@ -79,7 +76,7 @@ pub(super) fn author(
         hash: ChangeHash(change.hash().0),
         max_op: change.max_op(),
     });
-    ticket.apply_draft(&draft, Meaning { payload: &payload, writes: &writes }, change)?;
+    ticket.apply_draft(&draft, Meaning { payload: &payload, writes: &writes }, &change)?;
     Ok(Row { draft: Arc::new(draft), expected })
 }
 

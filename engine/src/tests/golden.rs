@@ -120,7 +120,7 @@ fn a_draft_commits_and_encodes_to_the_same_bytes_as_ever() {
     let placement = place(&graph, &writer(), &[]).unwrap();
     let writes = writes_of(&draft, &draft.ticket_payload().unwrap());
     let mut document = Document::new(&tenant(), ticket());
-    let change = document.encode(&graph, &placement, &writes, &draft).unwrap();
+    let change = document.encode(&graph, &placement, (&writes, &|_| None), &draft).unwrap();
     assert_eq!(hex::encode(change.raw_bytes()), CHANGE);
 }
 

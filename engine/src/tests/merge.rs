@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use automerge::legacy::{Key, ObjectId, OpId, OpType};
 use automerge::{Automerge, Change, ObjId, ReadDoc as _};
-use docket_schemas::Event;
+use docket_schemas::{Event, Status};
 use proptest::prelude::*;
 
 use super::world::{World, a_tenth, check_all, hash_of, merged, steps};
+use crate::command::Command;
 use crate::genesis::{GENESIS_ACTOR, genesis};
 use crate::layout::Container;
 use crate::ticket::Ticket;
@@ -60,6 +62,23 @@ fn change_of(event: &Event) -> Change {
     Change::try_from(event.change.as_ref().unwrap().bytes.as_slice()).unwrap()
 }
 
+/// A change replaces what a document shows at its causes, no more and no less, whether or not its author had one.
+fn assert_replaces_what_stood(document: &Automerge, change: &Change) {
+    for op in change.decode().operations {
+        let ObjectId::Id(object) = &op.obj else { panic!("containers are made by the genesis") };
+        let Key::Map(key) = &op.key else { panic!("there are no lists") };
+        let object = ObjId::Id(object.counter(), object.actor().clone(), 0);
+        let stood = document.get_all_at(&object, key.as_str(), change.deps()).unwrap();
+        let stood = stood.into_iter().map(|(_, id)| match id {
+            ObjId::Id(counter, actor, _) => OpId::new(counter, &actor),
+            ObjId::Root => panic!("a scalar has an op"),
+        });
+        let replaced: BTreeSet<OpId> = op.pred.iter().cloned().collect();
+        assert_eq!(replaced, stood.collect::<BTreeSet<_>>());
+        assert!(op.action != OpType::Delete || !replaced.is_empty(), "a deletion of nothing");
+    }
+}
+
 /// A replica that looks after every event, and another document that is saved and loaded after every event.
 fn careful_replica(world: &World, events: &[Event]) -> Ticket {
     let mut ticket = world.empty();
@@ -74,6 +93,7 @@ fn careful_replica(world: &World, events: &[Event]) -> Ticket {
             "it commits to its event"
         );
         assert_eq!(change.max_op(), event.change.as_ref().unwrap().max_op);
+        assert_replaces_what_stood(&document, &change);
         document.apply_changes([change]).unwrap();
         document = Automerge::load(&document.save()).expect("what was saved always loads");
         assert_eq!(cached(&mut ticket), read(&document), "registers are what the document holds");
@@ -124,6 +144,28 @@ fn replicas_that_got_the_same_events_in_any_causal_order_are_the_same() {
         }
         Ok(())
     });
+}
+
+#[test]
+fn a_document_comes_to_life_once_two_writes_have_not_seen_each_other() {
+    let mut world = World::opened(&["eu"]);
+    let solve = || Command::status(Status::Solved);
+    for command in [solve(), Command::tags(&["b"], &["a"]), Command::tags(&["b"], &[])] {
+        world.write(0, 3, command, None).unwrap();
+    }
+    let alive = |ticket: &mut Ticket| {
+        ticket.resolve().unwrap();
+        ticket.document.is_live()
+    };
+    assert!(!alive(&mut world.regions[0].ticket), "each had seen all before it");
+    world.write(1, 5, Command::status(Status::Closed), None).unwrap();
+    world.sync();
+    for region in &mut world.regions {
+        assert!(alive(&mut region.ticket));
+        let cached = cached(&mut region.ticket);
+        assert_eq!(cached, read(region.ticket.document.live().unwrap()));
+        assert!(cached.iter().any(|(_, key, values)| key == "status" && values.len() == 2));
+    }
 }
 
 proptest! {

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use automerge::legacy::OpId;
 use docket_schemas::{CommandId, Draft};
 use smol_str::SmolStr;
 
 use crate::document::{Document, DocumentError, Survivor};
 use crate::genesis::GENESIS_MAX_OP;
+use crate::graph::ChangeGraph;
 use crate::layout::{Action, Container, Write, read_register};
 
 /// A value of a register that no other write has seen and replaced.
@@ -51,6 +53,53 @@ impl Registers {
                 self.values.insert((write.container, write.key.clone()), vec![survivor]);
             }
         }
+    }
+
+    /// Takes the writes of a change that has seen all others, whose last op has the counter `last`: what it puts is all that
+    /// stands, what it deletes is gone. Automerge does the same, at the price of a live document. False, and nothing
+    /// taken, where that cannot be said of it.
+    pub(super) fn replace(&mut self, writes: &[Write], last: u64) -> bool {
+        let settled = self.touched.is_empty();
+        if !settled || written_twice(writes) {
+            return false;
+        }
+        // A deletion of nothing is no op.
+        let is_op = |write: &Write| match write.action {
+            Action::Put(_) => true,
+            Action::Delete => self.holds(write.container, &write.key),
+        };
+        let ops: Vec<&Write> = writes.iter().filter(|write| is_op(write)).collect();
+        let Some(before) = last.checked_sub(ops.len() as u64) else { return false };
+        for (write, counter) in ops.into_iter().zip(before + 1..) {
+            let key = (write.container, write.key.clone());
+            match &write.action {
+                Action::Put(value) => {
+                    self.values.insert(key, vec![Survivor { value: value.clone(), counter }]);
+                }
+                Action::Delete => drop(self.values.remove(&key)),
+            }
+        }
+        true
+    }
+
+    /// The op that a write replaces if it has seen all others: none where nothing stands. Not known where several values stand, or
+    /// where it is not clear which change wrote the one.
+    pub(super) fn replaced(&self, write: &Write, graph: &ChangeGraph) -> Option<Option<OpId>> {
+        let key = (write.container, write.key.clone());
+        if self.touched.contains(&key) {
+            return None;
+        }
+        let Some(survivors) = self.values.get(&key) else { return Some(None) };
+        let [survivor] = survivors.as_slice() else { return None };
+        let command = match write.container {
+            Container::Fields => read_register(&survivor.value)?.1,
+            Container::Tags | Container::Followers | Container::Flags => {
+                survivor.value.parse().ok()?
+            }
+        };
+        let mut copies = graph.copies_of(command);
+        let (Some(node), None) = (copies.next(), copies.next()) else { return None };
+        Some(Some(OpId::new(survivor.counter, &graph.actor_of(node).0.into())))
     }
 
     /// Marks what a change wrote, to be read from the document when somebody looks.
@@ -118,6 +167,11 @@ impl Registers {
     pub fn holds(&self, container: Container, key: &str) -> bool {
         self.values.contains_key(&(container, SmolStr::from(key)))
     }
+}
+
+fn written_twice(writes: &[Write]) -> bool {
+    let mut keys = BTreeSet::new();
+    !writes.iter().all(|write| keys.insert((write.container, &write.key)))
 }
 
 /// Two cut-off regions may have accepted one command: its writes count as one.
