@@ -15,4 +15,5 @@ mod requests;
 mod row;
 mod slot;
 mod versions;
+mod way;
 mod write;

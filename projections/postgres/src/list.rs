@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::failure::{damaged, failed, get};
 use crate::row::{partition, position};
 use crate::slot::Slot;
+use crate::way::{Way, push_tag, way};
 
 /// A statement is for one slot, and finds nothing when another is active: `head` says which.
 const HEAD: &str = "WITH head AS MATERIALIZED (SELECT v.slot, (SELECT \
@@ -36,6 +37,8 @@ pub(crate) async fn list(
     query: ListQuery,
 ) -> Result<Answered<ListPage>, StoreError> {
     let limit = query.limit.min(LIST_ROWS_MAX);
+    let way = way(&pool, slot, &query, limit + 1).await?;
+    let plus = way.of_column();
     let mut sql = begin(slot, query.viewer, &query.tenant);
     sql.push(", page.ticket_id, page.key, s.state FROM head");
     push_seen(&mut sql, slot, query.viewer, &query.tenant);
@@ -50,16 +53,16 @@ pub(crate) async fn list(
         sql.push(format_args!("SELECT t.ticket_id, t.{column}::bigint AS key"));
         push_from(sql, slot, query.viewer, &query.tenant);
         sql.push(rows);
-        push_filter(sql, slot, &query.tenant, query.viewer, &query.filter);
+        push_filter(sql, slot, &query.tenant, query.viewer, &query.filter, way);
         if let Some(place) = query.after {
-            sql.push(format_args!(" AND (t.{column}, t.ticket_id) {beyond} ("));
+            sql.push(format_args!(" AND (t.{column}{plus}, t.ticket_id) {beyond} ("));
             match query.sort.key {
                 SortKey::Priority => sql.push_bind(i16::try_from(place.key).unwrap_or(i16::MAX)),
                 SortKey::CreatedAt | SortKey::UpdatedAt => sql.push_bind(place.key),
             };
             sql.push(", ").push_bind(place.ticket.uuid()).push(")");
         }
-        sql.push(format_args!(" ORDER BY t.{column} {order}, t.ticket_id {order} LIMIT "));
+        sql.push(format_args!(" ORDER BY t.{column}{plus} {order}, t.ticket_id {order} LIMIT "));
         sql.push_bind(i64::try_from(limit + 1).unwrap_or(i64::MAX));
     });
     sql.push(format_args!(" ORDER BY key {order}, ticket_id {order} LIMIT "));
@@ -109,7 +112,8 @@ pub(crate) async fn count(
             sql.push("SELECT 1");
             push_from(sql, slot, query.viewer, &query.tenant);
             sql.push(rows);
-            push_filter(sql, slot, &query.tenant, query.viewer, &query.filter);
+            let filter = &query.filter;
+            push_filter(sql, slot, &query.tenant, query.viewer, filter, Way::default());
             sql.push(" LIMIT ").push_bind(COUNTED_TICKETS_MAX.cast_signed() + 1);
         });
         sql.push(" LIMIT ").push_bind(COUNTED_TICKETS_MAX.cast_signed() + 1).push(") AS found)");
@@ -227,7 +231,14 @@ fn push_both(sql: &mut Sql, viewer: Viewer, select: impl Fn(&mut Sql, &'static s
     sql.push(") AS both_kinds");
 }
 
-fn push_filter(sql: &mut Sql, slot: Slot, tenant: &Tenant, viewer: Viewer, filter: &TicketFilter) {
+fn push_filter(
+    sql: &mut Sql,
+    slot: Slot,
+    tenant: &Tenant,
+    viewer: Viewer,
+    filter: &TicketFilter,
+    way: Way,
+) {
     if filter.is_hidden_from(viewer) {
         sql.push(" AND false");
         return;
@@ -257,12 +268,7 @@ fn push_filter(sql: &mut Sql, slot: Slot, tenant: &Tenant, viewer: Viewer, filte
         sql.push(" AND t.requester_id = ").push_bind(person.uuid());
     }
     if let Some(tag) = &filter.tag {
-        let slot = slot.name();
-        sql.push(format_args!(
-            " AND t.ticket_id IN (SELECT l.ticket_id FROM docket_views.tag_{slot} l WHERE l.tenant = "
-        ));
-        sql.push_bind(tenant.as_str().to_owned());
-        sql.push(" AND l.tag = ").push_bind(tag.clone()).push(")");
+        push_tag(sql, slot, tenant, tag, way);
     }
     if let Some(time) = filter.created_after {
         sql.push(" AND t.created_at > ").push_bind(time.micros());
