@@ -8,6 +8,7 @@ mod evaluate;
 mod facts;
 mod heads;
 mod matched;
+mod merging;
 mod pass;
 mod pen;
 mod relevance;

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use docket_engine::cursor::{Cursor, Positions};
-use tantivy::indexer::LogMergePolicy;
 use tantivy::query::AllQuery;
 use tantivy::{IndexWriter, TantivyError, Term};
 
 use super::directory::{Opened, Payload, anew, failed, look, open};
 use super::documents::{message_document, ticket_document};
+use super::merging::EvenSegments;
 use super::schema::Fields;
 use crate::document::{Extent, TicketWrite};
 use crate::port::{IndexError, Writes};
@@ -17,9 +17,6 @@ use crate::port::{IndexError, Writes};
 pub const WRITER_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 /// Threads that take documents in. One: a commit is one segment, and questions have the other cores.
 const WRITER_THREADS: usize = 1;
-/// Share of a segment's documents that may be deleted before it is written anew. In a chat every message replaces its
-/// ticket's document, which makes half of a small segment: those go when it is merged with others.
-const DELETED_RATIO_MAX: f32 = 0.6;
 /// Tries to clean up files that a question still reads.
 const COLLECT_TRIES_MAX: u32 = 3;
 
@@ -62,9 +59,7 @@ impl Writer {
                 .index
                 .writer_with_num_threads(WRITER_THREADS, WRITER_MEMORY_BYTES)
                 .map_err(|error| self.unusable(error))?;
-            let mut policy = LogMergePolicy::default();
-            policy.set_del_docs_ratio_before_merge(DELETED_RATIO_MAX);
-            writer.set_merge_policy(Box::new(policy));
+            writer.set_merge_policy(Box::new(EvenSegments::new()));
             self.writer = Some(writer);
         }
         Ok(self.writer.as_mut().expect("it was made above"))
