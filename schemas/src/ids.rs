@@ -1,9 +1,11 @@
 //! Identifiers: UUID newtypes for what Docket names, fixed byte strings for what Automerge names.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 /// Why a text is not an identifier.
@@ -11,12 +13,38 @@ use uuid::Uuid;
 #[error("not a UUID in its hyphenated lowercase form")]
 pub struct IdError;
 
+/// Reads an id in its one form.
+struct Canonical<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = IdError>> Visitor<'_> for Canonical<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a UUID in its hyphenated lowercase form")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
         pub struct $name(Uuid);
+
+        impl<'de> Deserialize<'de> for $name {
+            /// A text as [`FromStr`] reads it; in binary formats the 16 bytes.
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if deserializer.is_human_readable() {
+                    deserializer.deserialize_str(Canonical(PhantomData))
+                } else {
+                    Uuid::deserialize(deserializer).map(Self)
+                }
+            }
+        }
 
         impl $name {
             /// Wraps a UUID that is already known to name such a thing.
@@ -173,4 +201,21 @@ bytes_id! {
 bytes_id! {
     /// The SHA-256 of an Automerge change.
     ChangeHash, 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_one_form_in_json_and_another_in_bytes() {
+        let text = "0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3";
+        let id: TicketId = serde_json::from_str(&format!("\"{text}\"")).unwrap();
+        assert_eq!(id.to_string(), text);
+        assert_eq!(postcard::from_bytes::<TicketId>(&postcard::to_stdvec(&id).unwrap()), Ok(id));
+        for other in [text.to_uppercase(), text.replace('-', ""), format!("{{{text}}}")] {
+            let refused = serde_json::from_str::<TicketId>(&format!("\"{other}\"")).unwrap_err();
+            assert!(refused.to_string().starts_with(&IdError.to_string()), "{refused}");
+        }
+    }
 }
