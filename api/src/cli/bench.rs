@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, value_parser};
 use serde::Serialize;
 
 use super::Failure;
@@ -44,8 +44,8 @@ struct FreshnessArgs {
     #[arg(long, env = "DOCKET_RATE", value_name = "R", default_value = "5000")]
     rate: u64,
     /// Tickets that they are about, at least 100: a ticket takes so many tags
-    #[arg(long, env = "DOCKET_TICKETS", value_name = "N", default_value = "20000")]
-    tickets: usize,
+    #[arg(long, env = "DOCKET_TICKETS", value_name = "N", default_value = "20000", value_parser = value_parser!(u32).range(100..))]
+    tickets: u32,
     /// Print JSON, whose keys stand in docs/bench.md
     #[arg(long, env = "DOCKET_JSON", value_parser = BoolishValueParser::new())]
     json: bool,
@@ -212,7 +212,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
             let plan = freshness::Plan {
                 rate: args.rate.max(1),
                 duration: Duration::from_secs(args.seconds),
-                tickets: args.tickets.max(100),
+                tickets: args.tickets as usize,
             };
             let installation = args.installation.installation();
             let report = measured(freshness::run(&installation, &plan, progress))?;

@@ -57,6 +57,7 @@ pub(crate) fn start(scratch: &Scratch, signals: &Signals) -> anyhow::Result<Star
         "timezone=UTC",
         "shared_buffers=512MB",
         "max_wal_size=4GB",
+        "checkpoint_timeout=15min",
     ] {
         server.args(["-c", setting]);
     }

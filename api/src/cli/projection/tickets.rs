@@ -8,7 +8,7 @@ use std::time::Duration;
 use docket_engine::ports::nodes::NODE_GONE_AFTER;
 use docket_projections::store::{Phase, Version, ViewStore};
 use docket_projections::{DiffError, Rebuild, RebuildPhase, RebuildProgress, diff, repair};
-use docket_schemas::Partition;
+use docket_schemas::{Partition, Timestamp};
 use indicatif::ProgressBar;
 
 use super::bar;
@@ -49,7 +49,12 @@ pub(super) async fn list(place: &Place) -> Result<(), Failure> {
     let (events, seconds) = PartitionLag::of_all(&lags);
     writeln!(out, "tickets: {events} events behind, {seconds:.1} s, {} parked", parked.len())?;
     for version in &versions {
-        let (number, phase, since) = (version.number, version.phase.as_str(), version.since);
+        let (number, phase) = (version.number, version.phase.as_str());
+        // The first version came with its tables, at no time that anybody noted.
+        let since = match version.since {
+            since if since == Timestamp::default() => "the beginning".to_owned(),
+            since => since.to_string(),
+        };
         writeln!(out, "  version {number}: {phase} since {since}")?;
     }
     write_lags(&mut out, &lags)?;
