@@ -132,7 +132,7 @@ async fn a_socket_opens_for_a_valid_token_wherever_it_stands_and_for_no_foreign_
 async fn a_token_that_expires_ends_its_socket_unless_it_is_renewed() {
     on_both_backends(async |site: &Site, node: &Node| {
         let short =
-            Token { role: "agent", subject: "ann", tenant: None, device: None, ttl: Some("3s") };
+            Token { role: "agent", subject: "ann", tenant: None, device: None, ttl: Some("8s") };
         let token = site.sign(&short);
         let mut ends = Socket::open(node.address(), &token).await;
         let mut stays = Socket::open(node.address(), &token).await;
