@@ -55,10 +55,11 @@ pub(crate) async fn way(
     if query.viewer != Viewer::Staff || values.is_empty() {
         return Ok(Way::default());
     }
-    let all = counted(pool, slot, &query.tenant, &CounterValue::all()).await?;
+    values.push(CounterValue::all());
+    let mut counts = counted(pool, slot, &query.tenant, &values).await?;
+    let all = counts.pop().unwrap_or(0);
     let mut way = Way::default();
-    for value in values {
-        let with = counted(pool, slot, &query.tenant, &value).await?;
+    for (value, with) in values.into_iter().zip(counts) {
         // A walk passes all/with tickets for each that it finds.
         let passed = all.saturating_mul(page as u64) / with.max(1);
         if value.field == CounterField::Tag {
@@ -70,20 +71,22 @@ pub(crate) async fn way(
     Ok(way)
 }
 
+/// The counters' values, in the order asked for.
 async fn counted(
     pool: &PgPool,
     slot: Slot,
     tenant: &Tenant,
-    counter: &CounterValue,
-) -> Result<u64, StoreError> {
-    let query = "SELECT coalesce(sum(count), 0)::bigint FROM docket_views.counter_{slot} \
-         WHERE tenant = $1 AND field = $2 AND value = $3";
-    let asked = sqlx::query(slot.sql(query))
-        .bind(tenant.as_str())
-        .bind(i16::from(counter.field.code()))
-        .bind(&counter.value);
-    let row = asked.fetch_one(pool).await.map_err(failed)?;
-    Ok(u64::try_from(get::<i64>(&row, 0)?).unwrap_or(0))
+    counters: &[CounterValue],
+) -> Result<Vec<u64>, StoreError> {
+    let query = "SELECT (SELECT coalesce(sum(c.count), 0)::bigint FROM docket_views.counter_{slot} c \
+         WHERE c.tenant = $1 AND c.field = asked.field AND c.value = asked.value) \
+         FROM unnest($2::smallint[], $3::text[]) WITH ORDINALITY AS asked (field, value, place) \
+         ORDER BY asked.place";
+    let fields: Vec<i16> = counters.iter().map(|one| i16::from(one.field.code())).collect();
+    let values: Vec<&str> = counters.iter().map(|one| one.value.as_str()).collect();
+    let asked = sqlx::query(slot.sql(query)).bind(tenant.as_str()).bind(fields).bind(values);
+    let rows = asked.fetch_all(pool).await.map_err(failed)?;
+    rows.iter().map(|row| Ok(u64::try_from(get::<i64>(row, 0)?).unwrap_or(0))).collect()
 }
 
 /// The condition that a ticket `t` has the tag.
