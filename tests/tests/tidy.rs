@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use cargo_metadata::{Metadata, MetadataCommand};
+use serde::Deserialize;
 
 const SCHEMAS: &str = "docket-schemas";
 const ENGINE: &str = "docket-engine";
@@ -113,7 +114,7 @@ const NOT_OURS: [&str; 5] = [".git", "target", "docket-data", ".idea", ".vscode"
 #[test]
 fn every_crate_depends_only_on_the_layers_below_it() {
     let mut found = Vec::new();
-    for package in metadata().workspace_packages() {
+    for package in packages() {
         let name = package.name.as_str();
         let Some((_, below)) = LAYERS.iter().find(|(layer, _)| *layer == name) else {
             found.push(format!("{name} stands in no layer: give it a line in LAYERS"));
@@ -147,11 +148,12 @@ fn only_the_wiring_names_an_adapter() {
 #[test]
 fn every_library_says_what_it_owns_what_it_imports_and_what_it_never_does() {
     let mut found = Vec::new();
-    for package in metadata().workspace_packages() {
-        let library = package.targets.iter().find(|target| target.is_lib());
-        let Some(path) = library.map(|target| target.src_path.as_std_path()) else {
+    for package in packages() {
+        let is_library = |target: &&Target| target.kind.iter().any(|kind| kind == "lib");
+        let Some(library) = package.targets.iter().find(is_library) else {
             continue;
         };
+        let path = &library.src_path;
         let text = fs::read_to_string(path).expect("a library's source can be read");
         for (expected, line) in HEADER.iter().zip(text.lines().chain(std::iter::repeat(""))) {
             if !line.starts_with(expected) || line.len() == expected.len() {
@@ -345,9 +347,38 @@ fn root() -> PathBuf {
     here.parent().expect("this crate stands in the repository").to_path_buf()
 }
 
-fn metadata() -> Metadata {
-    let manifest = root().join("Cargo.toml");
-    MetadataCommand::new().manifest_path(manifest).no_deps().exec().expect("cargo metadata runs")
+/// What `cargo metadata` says of this workspace, as far as it is looked at.
+#[derive(Deserialize)]
+struct Workspace {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    dependencies: Vec<Dependency>,
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    path: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    kind: Vec<String>,
+    src_path: PathBuf,
+}
+
+fn packages() -> Vec<Package> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]);
+    let ran = cargo.arg(root().join("Cargo.toml")).output().expect("cargo runs");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let workspace: Workspace = serde_json::from_slice(&ran.stdout).expect("cargo's description");
+    workspace.packages
 }
 
 #[track_caller]
