@@ -10,6 +10,7 @@ pub mod freshness;
 mod in_scratch;
 mod lag;
 mod load;
+pub mod merge;
 mod process;
 pub mod replay;
 mod report;

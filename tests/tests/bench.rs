@@ -146,3 +146,26 @@ fn a_view_is_rebuilt_while_it_is_asked_on_sqlite() {
 async fn a_view_is_rebuilt_while_it_is_asked_on_postgresql() {
     check_replay(&Backend::postgres().await);
 }
+
+fn check_merge(backend: &Backend) {
+    let report = bench(backend, &["merge", "--tickets", "60", "--at-once", "8"]);
+    has(&report, &["bench", "backend", "processors", "tickets", "at_once"]);
+    has(&report, &["writes_ratio", "folded_ratio"]);
+    for (round, conflicts) in [("concurrent", 60), ("in_turn", 0)] {
+        let round = &report[round];
+        assert_eq!(round["conflicts"], conflicts, "{report:#}");
+        for rate in ["writes_per_second", "folded_per_second"] {
+            assert!(round[rate].as_f64().is_some_and(|rate| rate > 5.0), "{report:#}");
+        }
+    }
+}
+
+#[test]
+fn concurrent_writes_are_merged_on_sqlite() {
+    check_merge(&Backend::sqlite());
+}
+
+#[tokio::test]
+async fn concurrent_writes_are_merged_on_postgresql() {
+    check_merge(&Backend::postgres().await);
+}

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Failure;
 use super::installation::InstallationArgs;
-use crate::bench::{Report, connections, create, fanout, freshness, replay, sagas, search};
+use crate::bench::{Report, connections, create, fanout, freshness, merge, replay, sagas, search};
 use crate::wire::WireError;
 
 #[derive(Debug, Args)]
@@ -33,6 +33,23 @@ enum What {
     Search(SearchArgs),
     /// Rebuild the tickets view from a million events, alone and while it is asked
     Replay(ReplayArgs),
+    /// Merge writes that have not seen each other, and do the same ones in turn
+    Merge(MergeArgs),
+}
+
+#[derive(Debug, Args)]
+struct MergeArgs {
+    /// Tickets that are merged, and as many whose writes come in turn
+    #[arg(long, env = "DOCKET_TICKETS", value_name = "N", default_value = "5000", value_parser = value_parser!(u32).range(1..))]
+    tickets: u32,
+    /// Tickets that are written on at once
+    #[arg(long, env = "DOCKET_AT_ONCE", value_name = "N", default_value = "256", value_parser = value_parser!(u32).range(1..=4096))]
+    at_once: u32,
+    /// Print JSON, whose keys stand in docs/bench.md
+    #[arg(long, env = "DOCKET_JSON", value_parser = BoolishValueParser::new())]
+    json: bool,
+    #[command(flatten)]
+    installation: InstallationArgs,
 }
 
 #[derive(Debug, Args)]
@@ -179,70 +196,113 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
     let progress = |doing: &str| eprintln!("{doing}");
     match &args.what {
         What::Create(args) => {
-            let plan = create::Plan {
-                duration: Duration::from_secs(args.seconds),
-                connections: args.connections,
-                persons: args.persons,
-                prefills: args.prefill.clone(),
-            };
-            let installation = args.installation.installation();
+            let (installation, plan) = (args.installation.installation(), args.plan());
             let report = measured(create::run(&installation, &plan, progress))?;
             print(args.json, &report, Report::table)
         }
         What::Fanout(args) => {
-            let plan = fanout::Plan {
-                sockets: args.sockets,
-                duration: Duration::from_secs(args.seconds),
-                rates: args.rates.clone(),
-            };
-            let installation = args.installation.installation();
+            let (installation, plan) = (args.installation.installation(), args.plan());
             let report = measured(fanout::run(&installation, &plan, progress))?;
             print(args.json, &report, fanout::Report::table)
         }
         What::Connections(args) => {
-            let plan = connections::Plan {
-                sockets: args.sockets,
-                duration: Duration::from_secs(args.seconds),
-            };
-            let installation = args.installation.installation();
+            let (installation, plan) = (args.installation.installation(), args.plan());
             let report = measured(connections::run(&installation, &plan, progress))?;
             print(args.json, &report, connections::Report::table)
         }
         What::Freshness(args) => {
-            let plan = freshness::Plan {
-                rate: args.rate.max(1),
-                duration: Duration::from_secs(args.seconds),
-                tickets: args.tickets as usize,
-            };
-            let installation = args.installation.installation();
+            let (installation, plan) = (args.installation.installation(), args.plan());
             let report = measured(freshness::run(&installation, &plan, progress))?;
             print(args.json, &report, freshness::Report::table)
         }
         What::Search(args) => {
-            let plan = search::Plan {
-                tickets: args.tickets.max(1),
-                english_of_ten: args.english,
-                asked: args.asked,
-            };
-            let installation = args.installation.installation();
+            let (installation, plan) = (args.installation.installation(), args.plan());
             let report = measured(search::run(&installation, &plan, progress))?;
             print(args.json, &report, search::Report::table)
         }
         What::Replay(args) => {
-            let plan = replay::Plan { events: args.events };
-            let installation = args.installation.installation();
+            let (installation, plan) = (args.installation.installation(), args.plan());
             let report = measured(replay::run(&installation, &plan, progress))?;
             print(args.json, &report, replay::Report::table)
         }
+        What::Merge(args) => {
+            let (installation, plan) = (args.installation.installation(), args.plan());
+            let report = measured(merge::run(&installation, &plan, progress))?;
+            print(args.json, &report, merge::Report::table)
+        }
         What::Sagas(args) => {
-            let plan = sagas::Plan {
-                duration: Duration::from_secs(args.seconds),
-                at_once: args.at_once.max(1),
-                tickets: args.tickets.max(1),
-            };
-            let installation = args.installation.installation();
+            let (installation, plan) = (args.installation.installation(), args.plan());
             let report = measured(sagas::run(&installation, &plan, progress))?;
             print(args.json, &report, sagas::SagasReport::table)
+        }
+    }
+}
+
+impl CreateArgs {
+    fn plan(&self) -> create::Plan {
+        create::Plan {
+            duration: Duration::from_secs(self.seconds),
+            connections: self.connections,
+            persons: self.persons,
+            prefills: self.prefill.clone(),
+        }
+    }
+}
+
+impl FanoutArgs {
+    fn plan(&self) -> fanout::Plan {
+        fanout::Plan {
+            sockets: self.sockets,
+            duration: Duration::from_secs(self.seconds),
+            rates: self.rates.clone(),
+        }
+    }
+}
+
+impl ConnectionsArgs {
+    fn plan(&self) -> connections::Plan {
+        connections::Plan { sockets: self.sockets, duration: Duration::from_secs(self.seconds) }
+    }
+}
+
+impl FreshnessArgs {
+    fn plan(&self) -> freshness::Plan {
+        freshness::Plan {
+            rate: self.rate.max(1),
+            duration: Duration::from_secs(self.seconds),
+            tickets: self.tickets as usize,
+        }
+    }
+}
+
+impl SearchArgs {
+    fn plan(&self) -> search::Plan {
+        search::Plan {
+            tickets: self.tickets.max(1),
+            english_of_ten: self.english,
+            asked: self.asked,
+        }
+    }
+}
+
+impl ReplayArgs {
+    fn plan(&self) -> replay::Plan {
+        replay::Plan { events: self.events }
+    }
+}
+
+impl MergeArgs {
+    fn plan(&self) -> merge::Plan {
+        merge::Plan { tickets: self.tickets as usize, at_once: self.at_once as usize }
+    }
+}
+
+impl SagasArgs {
+    fn plan(&self) -> sagas::Plan {
+        sagas::Plan {
+            duration: Duration::from_secs(self.seconds),
+            at_once: self.at_once.max(1),
+            tickets: self.tickets.max(1),
         }
     }
 }

@@ -1,0 +1,272 @@
+//! Three who change one status without having seen each other, and the same three one after the other.
+//!
+//! A customer says solved, an agent pending, an admin closed. What it costs to take their writes, and to fold the ticket from its log
+//! again, is set against three who each have seen the one before.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use docket_engine::command::{Caller, Command, FieldChange, Intent, Source};
+use docket_engine::desk::Desk;
+use docket_engine::ports::log::StreamRead;
+use docket_engine::ticket::Ticket;
+use docket_engine::version::Version;
+use docket_schemas::{CommandId, Role, Status, Stream, TicketId};
+use serde::Serialize;
+use tokio::task::JoinSet;
+
+use super::in_scratch::in_scratch;
+use super::report::{two_columns, whole};
+use super::sagas;
+use crate::clock;
+use crate::wire::scratch::Scratch;
+use crate::wire::{self, Installation, WireError};
+
+/// Who writes what, on which device.
+const WRITES: [Write; 3] = [
+    (Role::Customer, "phone", Status::Solved),
+    (Role::Agent, "desk", Status::Pending),
+    (Role::Admin, "office", Status::Closed),
+];
+type Write = (Role, &'static str, Status);
+
+/// Tickets that are opened, or read from the log, at once.
+const TICKETS_AT_ONCE: usize = 500;
+
+/// What to measure.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Tickets that are merged, and as many that are not.
+    pub tickets: usize,
+    /// Tickets that are written on at once.
+    pub at_once: usize,
+}
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// `merge`.
+    pub bench: &'static str,
+    /// What was measured on.
+    pub backend: String,
+    /// Processors of the machine.
+    pub processors: usize,
+    /// Tickets of each kind.
+    pub tickets: usize,
+    /// Tickets that were written on at once.
+    pub at_once: usize,
+    /// Three writes that have not seen each other.
+    pub concurrent: Round,
+    /// Three writes of which each has seen the one before.
+    pub in_turn: Round,
+    /// Writes a second, the first by the second.
+    pub writes_ratio: f64,
+    /// Events folded a second, the first by the second.
+    pub folded_ratio: f64,
+}
+
+/// One kind of history.
+#[derive(Debug, Serialize)]
+pub struct Round {
+    /// Durable writes in a second.
+    pub writes_per_second: f64,
+    /// Events folded in a second from what the log holds, on one processor, until the state is known.
+    pub folded_per_second: f64,
+    /// Tickets that show a conflict.
+    pub conflicts: usize,
+}
+
+impl Report {
+    /// The table, in Markdown.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let Self { concurrent, in_turn, .. } = self;
+        let lines = [
+            ("tickets, each way", whole(Some(self.tickets as f64))),
+            ("concurrent writes/s", whole(Some(concurrent.writes_per_second))),
+            ("writes in turn/s", whole(Some(in_turn.writes_per_second))),
+            ("ratio", format!("{:.2}", self.writes_ratio)),
+            ("concurrent events folded/s", whole(Some(concurrent.folded_per_second))),
+            ("events in turn folded/s", whole(Some(in_turn.folded_per_second))),
+            ("ratio", format!("{:.2}", self.folded_ratio)),
+            ("conflicts shown", whole(Some(concurrent.conflicts as f64))),
+        ];
+        format!("{}; {} processors\n{}", self.backend, self.processors, two_columns(&lines))
+    }
+}
+
+/// Measures in a scratch installation like `installation`.
+///
+/// # Errors
+/// When something fails, or when a merge does not show its conflict.
+pub async fn run(
+    installation: &Installation,
+    plan: &Plan,
+    progress: impl Fn(&str),
+) -> Result<Report, WireError> {
+    let measuring = async |scratch: &Scratch| measure(scratch, plan, &progress).await;
+    let (backend, report) = in_scratch(installation, "merge", measuring).await?;
+    Ok(Report { backend, ..report })
+}
+
+async fn measure(
+    scratch: &Scratch,
+    plan: &Plan,
+    progress: &impl Fn(&str),
+) -> Result<Report, WireError> {
+    let node = wire::open(&scratch.installation, "bench", Box::new(|_, _| {})).await?;
+    let mut rounds = Vec::new();
+    // Both kinds once before anything counts.
+    for (name, seen, tickets) in [
+        ("warming up", Seen::TheOpening, plan.tickets.div_ceil(10)),
+        ("warming up", Seen::TheOneBefore, plan.tickets.div_ceil(10)),
+        ("writes in turn", Seen::TheOneBefore, plan.tickets),
+        ("concurrent writes", Seen::TheOpening, plan.tickets),
+    ] {
+        progress(name);
+        rounds.push(round(&node.desk, seen, tickets, plan.at_once).await?);
+    }
+    let (Some(concurrent), Some(in_turn)) = (rounds.pop(), rounds.pop()) else {
+        return Err("a round is missing".into());
+    };
+    if concurrent.conflicts != plan.tickets || in_turn.conflicts != 0 {
+        let (shown, all) = (concurrent.conflicts, plan.tickets);
+        let others = in_turn.conflicts;
+        return Err(format!(
+            "{shown} of {all} merged tickets show a conflict, and {others} of the others do"
+        )
+        .into());
+    }
+    Ok(Report {
+        bench: "merge",
+        backend: String::new(),
+        processors: std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
+        tickets: plan.tickets,
+        at_once: plan.at_once,
+        writes_ratio: concurrent.writes_per_second / in_turn.writes_per_second,
+        folded_ratio: concurrent.folded_per_second / in_turn.folded_per_second,
+        concurrent,
+        in_turn,
+    })
+}
+
+/// What a write has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    TheOpening,
+    TheOneBefore,
+}
+
+async fn round(desk: &Desk, seen: Seen, count: usize, at_once: usize) -> Result<Round, WireError> {
+    let mut tickets = Vec::with_capacity(count);
+    while tickets.len() < count {
+        let some = (count - tickets.len()).min(TICKETS_AT_ONCE);
+        tickets.extend(sagas::open_tickets(desk, some).await?);
+    }
+    let caller = sagas::caller(desk).await?;
+    let began = clock::monotonic();
+    let (tickets, next) = (Arc::new(tickets), Arc::new(AtomicUsize::new(0)));
+    let mut writers = JoinSet::new();
+    for _ in 0..at_once {
+        let writer = Writer { desk: desk.clone(), caller: caller.clone(), seen };
+        let (tickets, next) = (Arc::clone(&tickets), Arc::clone(&next));
+        writers.spawn(async move {
+            while let Some(ticket) = tickets.get(next.fetch_add(1, Ordering::Relaxed)) {
+                writer.three(*ticket).await?;
+            }
+            Ok::<(), WireError>(())
+        });
+    }
+    while let Some(ended) = writers.join_next().await {
+        ended??;
+    }
+    let seconds = clock::monotonic().duration_since(began).as_secs_f64();
+    let (folded_per_second, conflicts) = fold(desk, &caller, &tickets).await?;
+    let writes_per_second = (count * WRITES.len()) as f64 / seconds;
+    Ok(Round { writes_per_second, folded_per_second, conflicts })
+}
+
+/// Folds the tickets from the log as one who has none of them; answers events a second, and how many show a conflict.
+async fn fold(
+    desk: &Desk,
+    caller: &Caller,
+    tickets: &[TicketId],
+) -> Result<(f64, usize), WireError> {
+    let (mut seconds, mut folded, mut conflicts) = (0.0, 0, 0);
+    for some in tickets.chunks(TICKETS_AT_ONCE) {
+        let read = |ticket: &TicketId| StreamRead {
+            tenant: caller.tenant.clone(),
+            stream: Stream::ticket(*ticket),
+            after: 0,
+        };
+        let reads: Vec<StreamRead> = some.iter().map(read).collect();
+        let events = desk.ports().log.stream_events(&reads).await?;
+        let began = clock::monotonic();
+        for history in events.chunk_by(|one, next| one.stream == next.stream) {
+            let id = TicketId::new(history[0].stream.id);
+            let mut ticket = Ticket::new(caller.tenant.clone(), id);
+            for event in history {
+                ticket.apply(event)?;
+            }
+            conflicts += usize::from(!ticket.resolve()?.conflicts.is_empty());
+        }
+        seconds += clock::monotonic().duration_since(began).as_secs_f64();
+        folded += events.len();
+    }
+    Ok((folded as f64 / seconds, conflicts))
+}
+
+/// Somebody who plays all three.
+struct Writer {
+    desk: Desk,
+    caller: Caller,
+    seen: Seen,
+}
+
+impl Writer {
+    async fn three(&self, ticket: TicketId) -> Result<(), WireError> {
+        match self.seen {
+            Seen::TheOneBefore => {
+                for write in WRITES {
+                    self.write(ticket, write, None).await?;
+                }
+            }
+            Seen::TheOpening => {
+                let version = |ticket: &mut Ticket| ticket.resolve().map(|state| state.version);
+                let looked = self.desk.look(&self.caller.tenant, ticket, version).await?;
+                let opening = looked.ok_or("a ticket is gone")??;
+                let [one, two, three] =
+                    WRITES.map(|write| self.write(ticket, write, Some(opening.clone())));
+                tokio::try_join!(one, two, three)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn write(
+        &self,
+        ticket: TicketId,
+        (role, device, status): Write,
+        observed: Option<Version>,
+    ) -> Result<(), WireError> {
+        let ports = self.desk.ports();
+        let now = ports.clock.now();
+        let change = FieldChange { status: Some(status), ..FieldChange::default() };
+        let intent = Intent {
+            caller: Caller { role, device: device.into(), ..self.caller.clone() },
+            ticket,
+            command_id: CommandId::new(ports.ids.time_ordered()),
+            request_mac: None,
+            observed,
+            precondition: None,
+            occurred_at: now,
+            now,
+            source: Source::Live,
+            text_key: None,
+            requester_key: None,
+            command: Command::Change(Box::new(change)),
+        };
+        self.desk.execute(intent).await?;
+        Ok(())
+    }
+}
