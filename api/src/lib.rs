@@ -16,7 +16,6 @@ pub mod gate;
 pub mod http;
 pub mod ids;
 pub mod import;
-pub mod kept_memory;
 pub mod limit;
 pub mod live;
 pub mod master_key;

@@ -13,8 +13,11 @@ use docket_schemas::Timestamp;
 
 use crate::PartitionSet;
 
-/// Events a second for each processor up to which nothing gathers. At twice as many they gather for [`GATHER_MAX`].
+/// Events a second for each processor up to which nothing gathers.
 const EAGER_EVENTS_PER_PROCESSOR: u64 = 2_800;
+/// At so large a part more they gather for [`GATHER_MAX`]: a little gathering saves little, and near that rate whoever talks to
+/// each other would wait for what only lists show.
+const EIGHTH: u64 = 8;
 /// Longest time for which events gather.
 const GATHER_MAX: Duration = Duration::from_millis(2_500);
 /// The same where other nodes feed other partitions: they do not hear of those who wait here, who wait
@@ -32,7 +35,9 @@ pub(crate) struct Pace {
     turns_max: u8,
     /// When it was last counted, and how many events these partitions held.
     counted: Option<(Timestamp, PartitionSet, u64)>,
+    /// The lower of the last two counts: after a stall what was held up comes at once, and is no load that lasts.
     per_second: u64,
+    last_count: u64,
     turn: u8,
 }
 
@@ -57,7 +62,7 @@ impl Pace {
     pub(crate) fn new(turns_max: u8) -> Self {
         let processors = available_parallelism().map_or(1, NonZero::get) as u64;
         let eager = processors * EAGER_EVENTS_PER_PROCESSOR;
-        Self { eager, turns_max, counted: None, per_second: 0, turn: 0 }
+        Self { eager, turns_max, counted: None, per_second: 0, last_count: 0, turn: 0 }
     }
 
     /// The log has come so far in these partitions. How many events were fed says nothing: after a stall they are many.
@@ -72,16 +77,19 @@ impl Pace {
                 return;
             }
             let came = u128::from(events.saturating_sub(counted)) * 1_000 / within.as_millis();
-            self.per_second = u64::try_from(came).unwrap_or(u64::MAX);
+            let came = u64::try_from(came).unwrap_or(u64::MAX);
+            self.per_second = came.min(self.last_count);
+            self.last_count = came;
         }
         self.counted = Some((now, share, events));
     }
 
     /// Whose turn it is, of these.
     pub(crate) fn turn(&self, share: PartitionSet) -> Turn {
-        let above = self.per_second.saturating_sub(self.eager).min(self.eager);
+        let most = (self.eager / EIGHTH).max(1);
+        let above = self.per_second.saturating_sub(self.eager).min(most);
         let longest = if share == PartitionSet::ALL { GATHER_MAX } else { GATHER_SHARED_MAX };
-        let gather = longest.mul_f64(above as f64 / self.eager as f64);
+        let gather = longest.mul_f64(above as f64 / most as f64);
         let turns = gather.as_millis() / TURN_MIN.as_millis();
         let turns = u8::try_from(turns).unwrap_or(u8::MAX).clamp(1, self.turns_max);
         Turn { partitions: share.part(self.turn % turns, turns), every: gather / turns.into() }
@@ -107,11 +115,12 @@ mod tests {
     fn at(rate: u64) -> Pace {
         let mut pace = Pace::new(8);
         pace.eager = 1_000;
-        for (events, seconds) in [(1_000_000, 0), (1_000_000 + rate * 2, 2)] {
+        for seconds in [0_u64, 2, 4] {
             assert_eq!(pace.turn(PartitionSet::ALL), Turn::at_once(PartitionSet::ALL));
             let mut heads = Positions::START;
+            let events = 1_000_000 + rate * seconds;
             heads.set(Partition::all().next().expect("there are some"), events);
-            let now = Timestamp::from_micros(seconds * 1_000_000);
+            let now = Timestamp::from_micros(seconds.cast_signed() * 1_000_000);
             pace.count(PartitionSet::ALL, &heads, now);
         }
         pace
@@ -139,8 +148,19 @@ mod tests {
 
     #[test]
     fn a_little_above_it_they_gather_a_little() {
-        assert_eq!(at(1_020).turn(PartitionSet::ALL).every, GATHER_MAX / 50);
-        assert_eq!(at(1_500).turn(PartitionSet::ALL).every, GATHER_MAX / 16);
+        assert_eq!(at(1_005).turn(PartitionSet::ALL).every, GATHER_MAX / 25);
+        assert_eq!(at(1_100).turn(PartitionSet::ALL).every, GATHER_MAX / 10);
+    }
+
+    #[test]
+    fn what_comes_at_once_after_a_stall_is_no_load() {
+        let mut pace = at(500);
+        let mut heads = Positions::START;
+        for (events, seconds) in [(1_010_000, 6), (1_010_500, 7)] {
+            heads.set(Partition::all().next().expect("there are some"), events);
+            pace.count(PartitionSet::ALL, &heads, Timestamp::from_micros(seconds * 1_000_000));
+            assert_eq!(pace.turn(PartitionSet::ALL), Turn::at_once(PartitionSet::ALL));
+        }
     }
 
     #[test]
