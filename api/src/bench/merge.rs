@@ -11,24 +11,25 @@ use docket_engine::desk::Desk;
 use docket_engine::ports::log::StreamRead;
 use docket_engine::ticket::Ticket;
 use docket_engine::version::Version;
-use docket_schemas::{CommandId, Role, Status, Stream, TicketId};
+use docket_schemas::{CommandId, Principal, Role, Status, Stream, Tenant, TicketId};
+use futures_util::future::try_join_all;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::in_scratch::in_scratch;
 use super::report::{two_columns, whole};
+use super::requests::TENANT;
 use super::sagas;
 use crate::clock;
 use crate::wire::scratch::Scratch;
 use crate::wire::{self, Installation, WireError};
 
-/// Who writes what, on which device.
-const WRITES: [Write; 3] = [
-    (Role::Customer, "phone", Status::Solved),
-    (Role::Agent, "desk", Status::Pending),
-    (Role::Admin, "office", Status::Closed),
+/// Who writes what. The customer is the requester of [`sagas::open_tickets`].
+const WRITES: [(Role, &str, Status); 3] = [
+    (Role::Customer, "bench", Status::Solved),
+    (Role::Agent, "agent", Status::Pending),
+    (Role::Admin, "admin", Status::Closed),
 ];
-type Write = (Role, &'static str, Status);
 
 /// Tickets that are opened, or read from the log, at once.
 const TICKETS_AT_ONCE: usize = 500;
@@ -163,16 +164,23 @@ async fn round(desk: &Desk, seen: Seen, count: usize, at_once: usize) -> Result<
         let some = (count - tickets.len()).min(TICKETS_AT_ONCE);
         tickets.extend(sagas::open_tickets(desk, some).await?);
     }
-    let caller = sagas::caller(desk).await?;
+    let tenant: Tenant = TENANT.parse()?;
+    let mut writes = Vec::with_capacity(WRITES.len());
+    for (role, name, status) in WRITES {
+        let principal = Principal::Person(desk.ports().keyring.person(&tenant, name).await?.id);
+        let caller = Caller { tenant: tenant.clone(), role, principal, device: name.into() };
+        writes.push((caller, status));
+    }
+    let writes: Arc<[Write]> = writes.into();
     let began = clock::monotonic();
     let (tickets, next) = (Arc::new(tickets), Arc::new(AtomicUsize::new(0)));
     let mut writers = JoinSet::new();
     for _ in 0..at_once {
-        let writer = Writer { desk: desk.clone(), caller: caller.clone(), seen };
+        let writer = Writer { desk: desk.clone(), writes: Arc::clone(&writes), seen };
         let (tickets, next) = (Arc::clone(&tickets), Arc::clone(&next));
         writers.spawn(async move {
             while let Some(ticket) = tickets.get(next.fetch_add(1, Ordering::Relaxed)) {
-                writer.three(*ticket).await?;
+                writer.write_all(*ticket).await?;
             }
             Ok::<(), WireError>(())
         });
@@ -181,7 +189,7 @@ async fn round(desk: &Desk, seen: Seen, count: usize, at_once: usize) -> Result<
         ended??;
     }
     let seconds = clock::monotonic().duration_since(began).as_secs_f64();
-    let (folded_per_second, conflicts) = fold(desk, &caller, &tickets).await?;
+    let (folded_per_second, conflicts) = fold(desk, &tenant, &tickets).await?;
     let writes_per_second = (count * WRITES.len()) as f64 / seconds;
     Ok(Round { writes_per_second, folded_per_second, conflicts })
 }
@@ -189,13 +197,13 @@ async fn round(desk: &Desk, seen: Seen, count: usize, at_once: usize) -> Result<
 /// Folds the tickets from the log as one who has none of them; answers events a second, and how many show a conflict.
 async fn fold(
     desk: &Desk,
-    caller: &Caller,
+    tenant: &Tenant,
     tickets: &[TicketId],
 ) -> Result<(f64, usize), WireError> {
     let (mut seconds, mut folded, mut conflicts) = (0.0, 0, 0);
     for some in tickets.chunks(TICKETS_AT_ONCE) {
         let read = |ticket: &TicketId| StreamRead {
-            tenant: caller.tenant.clone(),
+            tenant: tenant.clone(),
             stream: Stream::ticket(*ticket),
             after: 0,
         };
@@ -204,7 +212,7 @@ async fn fold(
         let began = clock::monotonic();
         for history in events.chunk_by(|one, next| one.stream == next.stream) {
             let id = TicketId::new(history[0].stream.id);
-            let mut ticket = Ticket::new(caller.tenant.clone(), id);
+            let mut ticket = Ticket::new(tenant.clone(), id);
             for event in history {
                 ticket.apply(event)?;
             }
@@ -219,25 +227,29 @@ async fn fold(
 /// Somebody who plays all three.
 struct Writer {
     desk: Desk,
-    caller: Caller,
+    writes: Arc<[Write]>,
     seen: Seen,
 }
 
+/// Who says which status.
+type Write = (Caller, Status);
+
 impl Writer {
-    async fn three(&self, ticket: TicketId) -> Result<(), WireError> {
+    async fn write_all(&self, ticket: TicketId) -> Result<(), WireError> {
         match self.seen {
             Seen::TheOneBefore => {
-                for write in WRITES {
+                for write in &*self.writes {
                     self.write(ticket, write, None).await?;
                 }
             }
             Seen::TheOpening => {
                 let version = |ticket: &mut Ticket| ticket.resolve().map(|state| state.version);
-                let looked = self.desk.look(&self.caller.tenant, ticket, version).await?;
+                let (caller, _) = &self.writes[0];
+                let looked = self.desk.look(&caller.tenant, ticket, version).await?;
                 let opening = looked.ok_or("a ticket is gone")??;
-                let [one, two, three] =
-                    WRITES.map(|write| self.write(ticket, write, Some(opening.clone())));
-                tokio::try_join!(one, two, three)?;
+                let writing = self.writes.iter();
+                let writing = writing.map(|write| self.write(ticket, write, Some(opening.clone())));
+                let _: Vec<()> = try_join_all(writing).await?;
             }
         }
         Ok(())
@@ -246,14 +258,14 @@ impl Writer {
     async fn write(
         &self,
         ticket: TicketId,
-        (role, device, status): Write,
+        (caller, status): &Write,
         observed: Option<Version>,
     ) -> Result<(), WireError> {
         let ports = self.desk.ports();
         let now = ports.clock.now();
-        let change = FieldChange { status: Some(status), ..FieldChange::default() };
+        let change = FieldChange { status: Some(*status), ..FieldChange::default() };
         let intent = Intent {
-            caller: Caller { role, device: device.into(), ..self.caller.clone() },
+            caller: caller.clone(),
             ticket,
             command_id: CommandId::new(ports.ids.time_ordered()),
             request_mac: None,
