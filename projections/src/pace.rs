@@ -15,9 +15,9 @@ use crate::PartitionSet;
 
 /// Events a second for each processor up to which nothing gathers.
 const EAGER_EVENTS_PER_PROCESSOR: u64 = 2_800;
-/// At so large a part more they gather for [`GATHER_MAX`]: a little gathering saves little, and near that rate whoever talks to
-/// each other would wait for what only lists show.
-const EIGHTH: u64 = 8;
+/// With an eighth more they gather for [`GATHER_MAX`]: gathering a little saves little, and near that rate those who talk to each
+/// other would wait for what only lists show.
+const EAGER_BY_RAMP: u64 = 8;
 /// Longest time for which events gather.
 const GATHER_MAX: Duration = Duration::from_millis(2_500);
 /// The same where other nodes feed other partitions: they do not hear of those who wait here, who wait
@@ -86,10 +86,10 @@ impl Pace {
 
     /// Whose turn it is, of these.
     pub(crate) fn turn(&self, share: PartitionSet) -> Turn {
-        let most = (self.eager / EIGHTH).max(1);
-        let above = self.per_second.saturating_sub(self.eager).min(most);
+        let ramp = (self.eager / EAGER_BY_RAMP).max(1);
+        let above = self.per_second.saturating_sub(self.eager).min(ramp);
         let longest = if share == PartitionSet::ALL { GATHER_MAX } else { GATHER_SHARED_MAX };
-        let gather = longest.mul_f64(above as f64 / most as f64);
+        let gather = longest.mul_f64(above as f64 / ramp as f64);
         let turns = gather.as_millis() / TURN_MIN.as_millis();
         let turns = u8::try_from(turns).unwrap_or(u8::MAX).clamp(1, self.turns_max);
         Turn { partitions: share.part(self.turn % turns, turns), every: gather / turns.into() }
