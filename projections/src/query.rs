@@ -78,6 +78,14 @@ impl TicketFilter {
         }
     }
 
+    /// The tag, where a filter asks for a tag and a status and nothing else.
+    #[must_use]
+    pub fn tag_by_status(&self) -> Option<&str> {
+        let tag = self.tag.as_deref()?;
+        let both = Self { tag: self.tag.clone(), status: Some(self.status?), ..Self::default() };
+        (*self == both).then_some(tag)
+    }
+
     /// Whether a viewer cannot see what it asks for.
     #[must_use]
     pub const fn is_hidden_from(&self, viewer: Viewer) -> bool {

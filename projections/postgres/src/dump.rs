@@ -129,19 +129,20 @@ async fn lists(
     let readers = "SELECT r.tenant, r.ticket_id, r.person FROM docket_views.reader_{slot} r \
          LEFT JOIN docket_views.ticket_{slot} t ON t.tenant = r.tenant AND t.ticket_id = r.ticket_id \
          WHERE t.partition = $1 OR t.partition IS NULL";
-    let tags = "SELECT l.tenant, l.ticket_id, l.tag FROM docket_views.tag_{slot} l \
+    let tags = "SELECT l.tenant, l.ticket_id, l.tag, l.status FROM docket_views.tag_{slot} l \
          LEFT JOIN docket_views.ticket_{slot} t ON t.tenant = l.tenant AND t.ticket_id = l.ticket_id \
          WHERE t.partition = $1 OR t.partition IS NULL";
     let person = |row: &PgRow| get::<Uuid>(row, 2).map(PersonId::new);
     let mut readers = listed(connection, slot, of, readers, person).await?;
-    let tag = |row: &PgRow| get::<String>(row, 2);
+    let tag = |row: &PgRow| Ok((get::<String>(row, 2)?, get::<String>(row, 3)?));
     let mut tags = listed(connection, slot, of, tags, tag).await?;
     let mut stray = BTreeSet::new();
     for row in &dump.rows {
         let key = (row.tenant.clone(), row.ticket);
+        let by_status = row.tags.iter().map(|tag| (tag.clone(), row.status.as_str().to_owned()));
         let same = readers.remove(&key).unwrap_or_default()
             == row.readers.iter().copied().collect()
-            && tags.remove(&key).unwrap_or_default() == row.tags.iter().cloned().collect();
+            && tags.remove(&key).unwrap_or_default() == by_status.collect();
         if !same {
             stray.insert(key);
         }

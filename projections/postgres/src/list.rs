@@ -15,13 +15,13 @@ use uuid::Uuid;
 use crate::failure::{damaged, failed, get};
 use crate::row::{partition, position};
 use crate::slot::Slot;
-use crate::way::{Way, push_tag, way};
+use crate::way::{Way, push_listed, push_tag, way_of_count, way_of_page};
 
 /// A statement is for one slot, and finds nothing when another is active: `head` says which.
 const HEAD: &str = "WITH head AS MATERIALIZED (SELECT v.slot, (SELECT \
      array_agg(c.position ORDER BY c.partition) FROM docket_views.checkpoint c \
      WHERE c.version = v.number) AS positions \
-     FROM docket_views.active a JOIN docket_views.version v ON v.number = a.version)";
+     FROM docket_views.active a JOIN docket_views.version v ON v.number = a.version";
 
 /// What a statement answered, if its slot was the active one.
 pub(crate) enum Answered<T> {
@@ -37,11 +37,17 @@ pub(crate) async fn list(
     query: ListQuery,
 ) -> Result<Answered<ListPage>, StoreError> {
     let limit = query.limit.min(LIST_ROWS_MAX);
-    let way = way(&pool, slot, &query, limit + 1).await?;
+    let way = match query.viewer {
+        Viewer::Staff => {
+            let asked = (&query.tenant, &query.filter);
+            way_of_page(&pool, slot, asked, (query.sort.key, limit + 1)).await?
+        }
+        Viewer::Customer(_) => Way::default(),
+    };
     let plus = way.of_column();
     let mut sql = begin(slot, query.viewer, &query.tenant);
     sql.push(", page.ticket_id, page.key, s.state FROM head");
-    push_seen(&mut sql, slot, query.viewer, &query.tenant);
+    push_seen(&mut sql, query.viewer);
     let column = sort_column(query.sort.key, query.viewer);
     let (order, beyond) = match query.sort.direction {
         Direction::Ascending => ("ASC", ">"),
@@ -49,7 +55,8 @@ pub(crate) async fn list(
     };
     // Which tickets are on the page is found in indexes alone; only their own rows are looked at.
     sql.push(" LEFT JOIN LATERAL (");
-    push_both(&mut sql, query.viewer, |sql, rows| {
+    let apart = query.viewer == Viewer::Staff && !way.fetches(&query.filter);
+    push_both(&mut sql, apart, |sql, rows| {
         sql.push(format_args!("SELECT t.ticket_id, t.{column}::bigint AS key"));
         push_from(sql, slot, query.viewer, &query.tenant);
         sql.push(rows);
@@ -95,6 +102,12 @@ pub(crate) async fn count(
         Viewer::Customer(_) => None,
     };
     let exact = counter.is_some();
+    let way = match query.viewer {
+        Viewer::Staff if !exact => {
+            way_of_count(&pool, slot, (&query.tenant, &query.filter)).await?
+        }
+        _ => Way::default(),
+    };
     let mut sql = begin(slot, query.viewer, &query.tenant);
     if let Some(counter) = counter {
         sql.push(format_args!(
@@ -108,18 +121,11 @@ pub(crate) async fn count(
         sql.push(" AND c.value = ").push_bind(counter.value).push(")");
     } else {
         sql.push(", (SELECT count(*) FROM (");
-        push_both(&mut sql, query.viewer, |sql, rows| {
-            sql.push("SELECT 1");
-            push_from(sql, slot, query.viewer, &query.tenant);
-            sql.push(rows);
-            let filter = &query.filter;
-            push_filter(sql, slot, &query.tenant, query.viewer, filter, Way::default());
-            sql.push(" LIMIT ").push_bind(COUNTED_TICKETS_MAX.cast_signed() + 1);
-        });
+        push_counted(&mut sql, slot, &query, way);
         sql.push(" LIMIT ").push_bind(COUNTED_TICKETS_MAX.cast_signed() + 1).push(") AS found)");
     }
     sql.push(" FROM head");
-    push_seen(&mut sql, slot, query.viewer, &query.tenant);
+    push_seen(&mut sql, query.viewer);
     let rows = sql.build().fetch_all(&pool).await.map_err(failed)?;
     let basis = match basis(&rows, slot, query.viewer)? {
         Answered::Here(basis) => basis,
@@ -134,6 +140,25 @@ pub(crate) async fn count(
     }))
 }
 
+/// A row for each ticket that is counted.
+fn push_counted(sql: &mut Sql, slot: Slot, query: &CountQuery, way: Way) {
+    let CountQuery { tenant, viewer, filter } = query;
+    if let (Viewer::Staff, Some(tag)) = (viewer, filter.tag_by_status()) {
+        sql.push("SELECT 1");
+        push_listed(sql, slot, tenant, (tag, filter));
+        sql.push(format_args!(" AND head.slot = '{}'", slot.name()));
+        return;
+    }
+    let apart = *viewer == Viewer::Staff && !way.fetches(filter);
+    push_both(sql, apart, |sql, rows| {
+        sql.push("SELECT 1");
+        push_from(sql, slot, *viewer, tenant);
+        sql.push(rows);
+        push_filter(sql, slot, tenant, *viewer, filter, way);
+        sql.push(" LIMIT ").push_bind(COUNTED_TICKETS_MAX.cast_signed() + 1);
+    });
+}
+
 pub(crate) async fn tickets(
     pool: PgPool,
     slot: Slot,
@@ -145,12 +170,18 @@ pub(crate) async fn tickets(
     let mut sql = begin(slot, Viewer::Staff, &tenant);
     sql.push(", page.ticket_id, page.key, page.state FROM head");
     sql.push(" LEFT JOIN LATERAL (SELECT t.ticket_id, 0::bigint AS key, t.state");
-    push_from(&mut sql, slot, viewer, &tenant);
     // A customer's are found among own ones.
-    sql.push(match viewer {
-        Viewer::Staff => " AND t.ticket_id = ANY (",
-        Viewer::Customer(_) => " AND r.ticket_id = ANY (",
-    });
+    let found = match viewer {
+        Viewer::Staff => {
+            push_from(&mut sql, slot, viewer, &tenant);
+            "t"
+        }
+        Viewer::Customer(person) => {
+            push_own(&mut sql, slot, &tenant, person);
+            "r"
+        }
+    };
+    sql.push(format_args!(" AND {found}.ticket_id = ANY ("));
     sql.push_bind(tickets.iter().map(|ticket| ticket.uuid()).collect::<Vec<_>>());
     sql.push(")) AS page ON true");
     let rows = sql.build().fetch_all(&pool).await.map_err(failed)?;
@@ -169,8 +200,19 @@ const FIRST: usize = 4;
 
 type Sql = QueryBuilder<Postgres>;
 
-fn begin(_: Slot, viewer: Viewer, _: &Tenant) -> Sql {
+fn begin(slot: Slot, viewer: Viewer, tenant: &Tenant) -> Sql {
     let mut sql = QueryBuilder::new(HEAD);
+    sql.push(")");
+    if let Viewer::Customer(person) = viewer {
+        // Looked at once for what is listed and once for how fresh it is.
+        sql.push(
+            ", own AS MATERIALIZED (SELECT t.ticket_id, t.partition, t.public_position, \
+             t.created_at, t.public_updated_at, t.priority, t.public_status, t.type, \
+             t.assignee_id, t.requester_id FROM head, LATERAL (SELECT t.*",
+        );
+        push_own(&mut sql, slot, tenant, person);
+        sql.push(") AS t)");
+    }
     sql.push(" SELECT head.slot, head.positions, ");
     sql.push(match viewer {
         Viewer::Staff => "NULL::smallint[], NULL::bigint[]",
@@ -180,53 +222,53 @@ fn begin(_: Slot, viewer: Viewer, _: &Tenant) -> Sql {
 }
 
 /// For a customer, by partition the newest event among own tickets that they may see.
-fn push_seen(sql: &mut Sql, slot: Slot, viewer: Viewer, tenant: &Tenant) {
-    let Viewer::Customer(person) = viewer else { return };
-    let slot = slot.name();
-    sql.push(format_args!(
-        " LEFT JOIN LATERAL (SELECT array_agg(x.partition ORDER BY x.partition) AS partitions, \
-          array_agg(x.position ORDER BY x.partition) AS positions FROM (\
-          SELECT t.partition, max(t.public_position) AS position FROM docket_views.reader_{slot} r \
-          JOIN docket_views.ticket_{slot} t ON t.tenant = r.tenant AND t.ticket_id = r.ticket_id \
-          WHERE head.slot = '{slot}' AND r.tenant = "
-    ));
-    sql.push_bind(tenant.as_str().to_owned()).push(" AND r.person = ").push_bind(person.uuid());
-    sql.push(" GROUP BY t.partition) AS x) AS seen ON true");
+fn push_seen(sql: &mut Sql, viewer: Viewer) {
+    if let Viewer::Customer(_) = viewer {
+        sql.push(
+            " LEFT JOIN LATERAL (SELECT array_agg(x.partition ORDER BY x.partition) AS partitions, \
+              array_agg(x.position ORDER BY x.partition) AS positions FROM (\
+              SELECT t.partition, max(t.public_position) AS position FROM own t \
+              GROUP BY t.partition) AS x) AS seen ON true",
+        );
+    }
 }
 
+/// The tickets `t` that a viewer may know of.
 fn push_from(sql: &mut Sql, slot: Slot, viewer: Viewer, tenant: &Tenant) {
-    let slot = slot.name();
     match viewer {
         Viewer::Staff => {
+            let slot = slot.name();
             sql.push(format_args!(
                 " FROM docket_views.ticket_{slot} t WHERE head.slot = '{slot}' AND t.tenant = "
             ));
             sql.push_bind(tenant.as_str().to_owned());
         }
-        Viewer::Customer(person) => {
-            sql.push(format_args!(
-                " FROM docket_views.reader_{slot} r JOIN docket_views.ticket_{slot} t \
-                  ON t.tenant = r.tenant AND t.ticket_id = r.ticket_id \
-                  WHERE head.slot = '{slot}' AND r.tenant = "
-            ));
-            sql.push_bind(tenant.as_str().to_owned());
-            sql.push(" AND r.person = ").push_bind(person.uuid());
-        }
+        Viewer::Customer(_) => drop(sql.push(" FROM own t WHERE true")),
     }
 }
 
-/// What `select` finds among rows at rest and among busy ones, which no index has together. A customer's few rows are found by
-/// their ids, whatever they are.
-fn push_both(sql: &mut Sql, viewer: Viewer, select: impl Fn(&mut Sql, &'static str)) {
-    if let Viewer::Customer(_) = viewer {
-        sql.push("SELECT * FROM (");
-        select(sql, "");
-    } else {
+/// A customer's tickets `t`, each by an entry `r`.
+fn push_own(sql: &mut Sql, slot: Slot, tenant: &Tenant, person: PersonId) {
+    let slot = slot.name();
+    sql.push(format_args!(
+        " FROM docket_views.reader_{slot} r JOIN docket_views.ticket_{slot} t \
+          ON t.tenant = r.tenant AND t.ticket_id = r.ticket_id \
+          WHERE head.slot = '{slot}' AND r.tenant = "
+    ));
+    sql.push_bind(tenant.as_str().to_owned()).push(" AND r.person = ").push_bind(person.uuid());
+}
+
+/// What `select` finds: among rows at rest and among busy ones apart, where it walks an index, since none has both.
+fn push_both(sql: &mut Sql, apart: bool, select: impl Fn(&mut Sql, &'static str)) {
+    if apart {
         sql.push("SELECT * FROM ((");
         select(sql, " AND NOT t.busy");
         sql.push(") UNION ALL (");
         select(sql, " AND t.busy");
         sql.push(")");
+    } else {
+        sql.push("SELECT * FROM (");
+        select(sql, "");
     }
     sql.push(") AS both_kinds");
 }
@@ -267,9 +309,7 @@ fn push_filter(
     if let Some(person) = filter.requester {
         sql.push(" AND t.requester_id = ").push_bind(person.uuid());
     }
-    if let Some(tag) = &filter.tag {
-        push_tag(sql, slot, tenant, tag, way);
-    }
+    push_tag(sql, slot, tenant, filter, way);
     if let Some(time) = filter.created_after {
         sql.push(" AND t.created_at > ").push_bind(time.micros());
     }

@@ -6,7 +6,7 @@ use docket_projections::counters::{CounterKey, Deltas};
 use docket_projections::row::TicketRow;
 use docket_projections::store::{SpanRows, StoreError, VersionNumber};
 use docket_projections::{Poison, Taken};
-use docket_schemas::{Incarnation, Partition, Tenant, TicketId};
+use docket_schemas::{Incarnation, Partition, Status, Tenant, TicketId};
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Executor as _, PgPool};
 use uuid::Uuid;
@@ -147,7 +147,8 @@ async fn put(
 #[derive(Default)]
 pub(crate) struct Changes {
     pub(crate) readers: Listing<Uuid>,
-    pub(crate) tags: Listing<String>,
+    /// By tag and status.
+    pub(crate) tags: Listing<(String, &'static str)>,
     pub(crate) counters: Deltas,
 }
 
@@ -186,7 +187,7 @@ impl Changes {
     pub(crate) fn replace(&mut self, old: Option<&Old>, row: &TicketRow) {
         let counted = old.and_then(|old| old.counted.as_ref());
         self.counters.replace(counted, row);
-        let (readers, tags) = (old.map(|old| &old.readers), counted.map(|counted| &counted.tags));
+        let readers = old.map(|old| &old.readers);
         if readers != Some(&row.readers) {
             let ids = |list: &[docket_schemas::PersonId]| {
                 list.iter().map(|person| person.uuid()).collect::<Vec<_>>()
@@ -194,9 +195,9 @@ impl Changes {
             let before = readers.map(|readers| ids(readers)).unwrap_or_default();
             self.readers.replace(row, before.into_iter(), ids(&row.readers).into_iter());
         }
-        if tags != Some(&row.tags) {
-            let before = tags.cloned().unwrap_or_default();
-            self.tags.replace(row, before.into_iter(), row.tags.iter().cloned());
+        if counted.is_none_or(|old| old.tags != row.tags || old.status != row.status) {
+            let before = counted.into_iter().flat_map(|old| tags_by_status(&old.tags, old.status));
+            self.tags.replace(row, before, tags_by_status(&row.tags, row.status));
         }
     }
 
@@ -227,26 +228,37 @@ impl Changes {
         }
         for (template, entries) in [
             (
-                "DELETE FROM docket_views.tag_{slot} l USING unnest($1::text[], $2::text[], $3::uuid[]) \
-                 AS n (tenant, tag, ticket_id) WHERE l.tenant = n.tenant AND l.tag = n.tag \
-                 AND l.ticket_id = n.ticket_id",
+                "DELETE FROM docket_views.tag_{slot} l USING \
+                 unnest($1::text[], $2::text[], $3::text[], $4::uuid[]) \
+                 AS n (tenant, tag, status, ticket_id) WHERE l.tenant = n.tenant \
+                 AND l.tag = n.tag AND l.status = n.status AND l.ticket_id = n.ticket_id",
                 &self.tags.removed,
             ),
             (
-                "INSERT INTO docket_views.tag_{slot} (tenant, tag, ticket_id) \
-                 SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[]) ON CONFLICT DO NOTHING",
+                "INSERT INTO docket_views.tag_{slot} (tenant, tag, status, ticket_id) \
+                 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[]) \
+                 ON CONFLICT DO NOTHING",
                 &self.tags.added,
             ),
         ] {
             if !entries.is_empty() {
-                let tags: Vec<&str> = entries.iter().map(|(_, tag, _)| tag.as_str()).collect();
+                let (tags, statuses): (Vec<&str>, Vec<&str>) =
+                    entries.iter().map(|(_, (tag, status), _)| (tag.as_str(), *status)).unzip();
                 let statement = sqlx::query(slot.sql(template)).bind(tenants(entries)).bind(tags);
-                execute(connection, statement.bind(tickets(entries))).await?;
+                execute(connection, statement.bind(statuses).bind(tickets(entries))).await?;
             }
         }
         let counters: Vec<(&CounterKey, i64)> = self.counters.changes().collect();
         count(connection, slot, &counters).await
     }
+}
+
+/// What a ticket's tags are listed under.
+pub(crate) fn tags_by_status(
+    tags: &[String],
+    status: Status,
+) -> impl Iterator<Item = (String, &'static str)> {
+    tags.iter().map(move |tag| (tag.clone(), status.as_str()))
 }
 
 fn tenants<T>(entries: &BTreeSet<(Tenant, T, Uuid)>) -> Vec<&str> {
