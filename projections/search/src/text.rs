@@ -3,18 +3,17 @@
 mod fold;
 mod frequent;
 mod script;
+mod sieve;
 mod stem;
-
-use std::iter::Peekable;
-use std::str::Chars;
 
 use fold::fold;
 use frequent::is_frequent;
 use script::{Script, script};
+pub use sieve::sieve_key;
 pub use stem::{Stems, stem};
 
 /// Changes with every change of what a text is taken apart into; an index of another version is built anew.
-pub const ANALYSIS_VERSION: u32 = 2;
+pub const ANALYSIS_VERSION: u32 = 3;
 
 /// Most characters of a word that count: what is longer is found by its beginning.
 pub const WORD_CHARS_MAX: usize = 64;
@@ -34,7 +33,7 @@ pub enum Kind {
 /// side by side are one further apart, so that a phrase of them is what a reader sees as one.
 #[derive(Debug)]
 pub struct Tokens<'a> {
-    rest: Peekable<Chars<'a>>,
+    rest: &'a str,
     /// Characters read.
     read: usize,
     /// Whether a separator was read since the last token.
@@ -72,19 +71,19 @@ impl<'a> Tokens<'a> {
             end: 0,
             joined: false,
         };
-        Self { rest: text.chars().peekable(), read: 0, parted: true, last: None, token }
+        Self { rest: text, read: 0, parted: true, last: None, token }
     }
 
     /// Goes to the next token; false behind the last.
     pub fn advance(&mut self) -> bool {
         loop {
-            let Some(&next) = self.rest.peek() else { return false };
+            let Some(next) = self.next() else { return false };
             match script(next) {
                 Script::Separator => {
                     self.parted = true;
-                    self.skip();
+                    self.skip(next);
                 }
-                Script::Ignored => self.skip(),
+                Script::Ignored => self.skip(next),
                 Script::Single => {
                     self.begin();
                     self.single(next);
@@ -109,8 +108,12 @@ impl<'a> Tokens<'a> {
         &self.token
     }
 
-    fn skip(&mut self) {
-        self.rest.next();
+    fn next(&self) -> Option<char> {
+        self.rest.chars().next()
+    }
+
+    fn skip(&mut self, next: char) {
+        self.rest = &self.rest[next.len_utf8()..];
         self.read += 1;
     }
 
@@ -120,12 +123,12 @@ impl<'a> Tokens<'a> {
     }
 
     fn single(&mut self, first: char) {
-        self.skip();
-        let mark = self.rest.peek().copied().and_then(fold::voicing_mark);
-        match mark.and_then(|mark| fold::voiced(first, mark)) {
-            Some(voiced) => {
+        self.skip(first);
+        let mark = self.next().and_then(|next| Some((next, fold::voicing_mark(next)?)));
+        match mark.and_then(|(next, mark)| Some((next, fold::voiced(first, mark)?))) {
+            Some((next, voiced)) => {
                 self.token.text.push(voiced);
-                self.skip();
+                self.skip(next);
             }
             None => fold(first, &mut self.token.text),
         }
@@ -133,15 +136,29 @@ impl<'a> Tokens<'a> {
 
     fn word(&mut self) {
         let mut kept = 0;
-        while let Some(&next) = self.rest.peek() {
+        loop {
+            kept += self.ascii(WORD_CHARS_MAX.saturating_sub(kept));
+            let Some(next) = self.next() else { return };
             match script(next) {
                 Script::Word if kept < WORD_CHARS_MAX => fold(next, &mut self.token.text),
                 Script::Word | Script::Ignored => {}
-                Script::Single | Script::Separator => break,
+                Script::Single | Script::Separator => return,
             }
             kept += 1;
-            self.skip();
+            self.skip(next);
         }
+    }
+
+    /// Takes letters and digits of ASCII in one go, and keeps so many; answers how many there were.
+    fn ascii(&mut self, keep: usize) -> usize {
+        let length = self.rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
+        let (run, rest) = self.rest.split_at(length);
+        let begin = self.token.text.len();
+        self.token.text.push_str(&run[..length.min(keep)]);
+        self.token.text[begin..].make_ascii_lowercase();
+        self.rest = rest;
+        self.read += length;
+        length
     }
 
     fn end(&mut self, kind: Kind) -> bool {

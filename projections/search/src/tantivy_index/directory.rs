@@ -14,7 +14,7 @@ use crate::port::IndexError;
 use crate::text::ANALYSIS_VERSION;
 
 /// Changes with every change of the schema or of what its fields hold.
-const FORMAT_VERSION: u32 = 2;
+const FORMAT_VERSION: u32 = 3;
 
 /// What a commit says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -60,6 +60,7 @@ fn add_text(fields: Fields, document: &mut TantivyDocument, tenant: &Tenant, tex
     if let Some(text) = text {
         let text = scoped(tenant, text);
         document.add_text(fields.keys, &text);
+        document.add_text(fields.sieve, &text);
         document.add_text(fields.words, text);
     }
 }

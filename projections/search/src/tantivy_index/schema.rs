@@ -9,6 +9,8 @@ use tantivy::schema::{
 pub(super) const WORDS: &str = "docket_words";
 /// The tokenizer of [`Fields::keys`].
 pub(super) const KEYS: &str = "docket_keys";
+/// The tokenizer of [`Fields::sieve`].
+pub(super) const SIEVE: &str = "docket_sieve";
 
 /// Columns by the names under which segments know them.
 pub(super) mod column {
@@ -51,6 +53,8 @@ pub(super) struct Fields {
     pub(super) words: Field,
     /// English stems, and pairs of single characters that stand side by side: what most queries come to is one term each.
     pub(super) keys: Field,
+    /// Pairs of words that stand side by side, roughly: what a phrase looks for before it compares positions.
+    pub(super) sieve: Field,
     /// What filters look for. Tickets alone.
     pub(super) fact: Field,
     /// The ticket's place, on every document of it.
@@ -82,7 +86,8 @@ pub(super) fn schema() -> (Schema, Fields) {
         words: builder
             .add_text_field("words", text(WORDS, IndexRecordOption::WithFreqsAndPositions)),
         keys: builder.add_text_field("keys", text(KEYS, IndexRecordOption::WithFreqs)),
-        fact: builder.add_text_field("fact", fact()),
+        sieve: builder.add_text_field("sieve", without_lengths(SIEVE)),
+        fact: builder.add_text_field("fact", without_lengths("raw")),
         ticket: builder.add_u64_field("ticket", named.clone()),
         head: builder.add_u64_field(column::HEAD, named | FAST),
         shown: builder.add_u64_field(column::TICKET, value.clone()),
@@ -108,9 +113,10 @@ fn text(tokenizer: &str, record: IndexRecordOption) -> TextOptions {
     TextOptions::default().set_indexing_options(indexing)
 }
 
-fn fact() -> TextOptions {
+/// What is there or not, however often.
+fn without_lengths(tokenizer: &str) -> TextOptions {
     let indexing = TextFieldIndexing::default()
-        .set_tokenizer("raw")
+        .set_tokenizer(tokenizer)
         .set_index_option(IndexRecordOption::Basic)
         .set_fieldnorms(false);
     TextOptions::default().set_indexing_options(indexing)

@@ -227,9 +227,13 @@ impl<'a> Shards<'a> {
     ) -> tantivy::Result<(TicketSet, Vec<Few>)> {
         let parts = self.map(|_, shard| {
             let (mut set, mut found) = (TicketSet::default(), Vec::new());
+            let mut last = None;
             each(shard, &mut |shown, one| {
                 if wanted(shown) {
-                    set.insert(shown.ticket);
+                    // A ticket's documents mostly stand one behind the other.
+                    if last.replace(shown.ticket) != Some(shown.ticket) {
+                        set.insert(shown.ticket);
+                    }
                     if found.len() <= few_max {
                         found.push(one);
                     }

@@ -4,7 +4,8 @@ use docket_schemas::Tenant;
 use levenshtein_automata::{DFA, Distance, LevenshteinAutomatonBuilder};
 use tantivy::Term;
 use tantivy::query::{
-    AutomatonWeight, BooleanQuery, EnableScoring, Occur, PhraseQuery, Query, TermQuery, Weight,
+    AutomatonWeight, BooleanQuery, ConstScoreQuery, EnableScoring, Occur, PhraseQuery, Query,
+    TermQuery, Weight,
 };
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy_fst::Automaton;
@@ -12,7 +13,7 @@ use tantivy_fst::Automaton;
 use super::schema::Fields;
 use super::tokenizer::scoped;
 use crate::query::Text;
-use crate::text::{pair, stem};
+use crate::text::{pair, sieve_key, stem};
 
 /// Groups that all hold within one document, each by one of its alternatives, each of which is all of its texts.
 pub(super) type TextGroups<'a> = Vec<Vec<&'a [Text]>>;
@@ -51,12 +52,14 @@ fn one(fields: Fields, tenant: &Tenant, text: &Text) -> Box<dyn Query> {
         },
         Text::Phrase(tokens) => {
             let mut all: Vec<Box<dyn Query>> = Vec::new();
-            let pairs = tokens.windows(2).filter_map(key).take(PAIRS_MAX);
+            let pairs = tokens.windows(2).filter_map(|two| key(two, pair)).take(PAIRS_MAX);
             all.extend(pairs.map(|pair| single(term(fields.keys, &pair))));
             match tokens.as_slice() {
                 [(_, token)] => all.push(single(term(fields.words, token))),
                 [_, _] if !all.is_empty() => {}
                 tokens => {
+                    let keys = tokens.windows(2).filter_map(|two| key(two, sieve_key));
+                    all.extend(keys.take(PAIRS_MAX).map(|key| sieve(term(fields.sieve, &key))));
                     let terms = tokens.iter().map(|(at, token)| (*at, term(fields.words, token)));
                     all.push(Box::new(PhraseQuery::new_with_offset(terms.collect())));
                 }
@@ -82,20 +85,26 @@ pub(super) fn compares_positions(text: &Text) -> bool {
     match text {
         Text::Phrase(tokens) => match tokens.as_slice() {
             [_] => false,
-            two @ [_, _] => key(two).is_none(),
+            two @ [_, _] => key(two, pair).is_none(),
             _ => true,
         },
         Text::Word(_) | Text::Prefix(_) | Text::Fuzzy(..) => false,
     }
 }
 
-/// Pairs of a long phrase that are looked up before its positions are compared.
+/// Pairs of a long phrase that are looked up before its positions are compared, of either kind.
 const PAIRS_MAX: usize = 6;
 
-/// Two tokens as the key under which they stand in the index where they are side by side.
-fn key(tokens: &[(usize, String)]) -> Option<String> {
+/// The key under which two tokens stand in the index where they are side by side.
+fn key(tokens: &[(usize, String)], of: fn(&str, &str) -> Option<String>) -> Option<String> {
     let [(first, a), (second, b)] = tokens else { return None };
-    if *second == first + 1 { pair(a, b) } else { None }
+    if *second == first + 1 { of(a, b) } else { None }
+}
+
+/// What has to be there, and says nothing of how well a document fits.
+fn sieve(term: Term) -> Box<dyn Query> {
+    let query = Box::new(TermQuery::new(term, IndexRecordOption::Basic));
+    Box::new(ConstScoreQuery::new(query, 0.0))
 }
 
 /// The words within a distance, where two swapped neighbours count as one.

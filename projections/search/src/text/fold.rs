@@ -2,7 +2,7 @@
 
 use unicode_normalization::char::{compose, decompose_compatible};
 
-use super::script::{Script, script};
+use super::script::{Script, is_han, script};
 
 /// Letters that no decomposition takes apart.
 const LETTERS: [(char, &str); 12] = [
@@ -34,7 +34,7 @@ pub(super) fn fold(character: char, out: &mut String) {
         out.push(character.to_ascii_lowercase());
         return;
     }
-    if is_composed(character) {
+    if is_han(character) || is_composed(character) {
         out.push(character);
         return;
     }

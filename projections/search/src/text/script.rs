@@ -63,9 +63,18 @@ const IGNORED: [(u32, u32); 8] = [
     (0xE0100, 0xE01EF), // Variation selectors
 ];
 
+/// The block of Han characters that nearly all Chinese text is made of.
+pub(super) const fn is_han(character: char) -> bool {
+    matches!(character, '\u{4E00}'..='\u{9FFF}')
+}
+
+/// What a character is.
 pub(super) fn script(character: char) -> Script {
     if character.is_ascii() {
         return if character.is_ascii_alphanumeric() { Script::Word } else { Script::Separator };
+    }
+    if is_han(character) {
+        return Script::Single;
     }
     let code = u32::from(character);
     if within(&SINGLES, code) {
