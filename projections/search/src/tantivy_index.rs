@@ -9,6 +9,7 @@ mod facts;
 mod heads;
 mod matched;
 mod merging;
+mod ordinals;
 mod pass;
 mod pen;
 mod relevance;

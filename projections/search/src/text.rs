@@ -13,7 +13,7 @@ pub use sieve::sieve_key;
 pub use stem::{Stems, stem};
 
 /// Changes with every change of what a text is taken apart into; an index of another version is built anew.
-pub const ANALYSIS_VERSION: u32 = 3;
+pub const ANALYSIS_VERSION: u32 = 4;
 
 /// Most characters of a word that count: what is longer is found by its beginning.
 pub const WORD_CHARS_MAX: usize = 64;
@@ -176,11 +176,15 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// Two single characters that stand side by side as one key; none where one of them is rare: such a phrase is found
-/// quickly by itself, and keys of every pair would make the index half as large again.
+/// Two single characters that stand side by side as one key; none where one of them is rare: keys of every pair would make the
+/// index half as large again.
 #[must_use]
 pub fn pair(first: &str, second: &str) -> Option<String> {
-    (is_frequent(first) && is_frequent(second)).then(|| format!("{first}{second}"))
+    is_pair(first, second).then(|| format!("{first}{second}"))
+}
+
+fn is_pair(first: &str, second: &str) -> bool {
+    is_frequent(first) && is_frequent(second)
 }
 
 /// All tokens of a text.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::evaluate::Scope;
 use super::heads::HeadTables;
 use super::matched::matched;
-use super::pass::{Passed, head, pass};
+use super::pass::{Passed, pass};
 use super::relevance;
 use super::schema::{Fields, column};
 use super::shard::Shards;
@@ -41,9 +41,8 @@ pub(super) fn answer(
         ranked.extend(top.iter().map(|found| (found.rank, found.of)));
     } else {
         for found in relevance::best(&scope, &branches, &all, question)? {
-            if let Some(document) = head(&scope, found.rank.ticket)? {
-                ranked.push((found.rank, document));
-            }
+            let head = shards.head(found.rank.ticket);
+            ranked.extend(head.map(|document| (found.rank, document)));
         }
     }
     let more = ranked.len() > question.size;

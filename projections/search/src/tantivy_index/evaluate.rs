@@ -102,14 +102,19 @@ impl<'a> Scope<'a> {
             let passed = self.shards.tickets(&*self.filters(&simple), |_| true)?;
             tickets = Some(both(tickets, passed));
         }
+        let mut tickets = tickets.unwrap_or_default();
         for clauses in other {
+            if let [Clause { negated: true, literal: Literal::Text(texts), .. }] = clauses {
+                tickets.remove(&self.texts(texts)?);
+                continue;
+            }
             let mut any = TicketSet::default();
             for clause in *clauses {
                 any.add(self.clause(clause)?);
             }
-            tickets = Some(both(tickets, any));
+            tickets.keep(&any);
         }
-        Ok(Branch { text, documents, tickets: tickets.unwrap_or_default() })
+        Ok(Branch { text, documents, tickets })
     }
 
     /// The tickets that satisfy one clause.

@@ -5,21 +5,28 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tantivy::columnar::{
-    Column, ColumnIndex, ColumnValues as _, DynamicColumn, HasAssociatedColumnType,
+    Column, ColumnIndex, ColumnValues as _, DynamicColumn, HasAssociatedColumnType, StrColumn,
 };
 use tantivy::index::SegmentId;
 use tantivy::{DocId, Searcher, SegmentReader};
 
+use super::ordinals::Ordinals;
 use super::schema::column;
 use crate::document::Place;
 
 /// The tickets of one segment, deleted ones among them, in the order of the rows of the columns that only tickets have:
-/// 12 bytes a ticket. And whose each document is: 4 bytes a document.
+/// 16 bytes a ticket. And whose each document is: 4 bytes a document.
 #[derive(Debug)]
 pub(super) struct HeadTable {
     places: Vec<u64>,
     documents: Vec<DocId>,
+    /// The rows in the order of the places.
+    by_place: Vec<u32>,
     shown: ShownTable,
+    /// The least and the greatest number that is shown.
+    shown_within: (u64, u64),
+    /// The values of columns that facets asked for, by the columns' names.
+    ordinals: Mutex<HashMap<&'static str, Arc<Ordinals>>>,
 }
 
 /// The column `shown`.
@@ -32,16 +39,12 @@ enum ShownTable {
 }
 
 impl ShownTable {
-    fn of(reader: &SegmentReader) -> tantivy::Result<Self> {
-        let column = column_of::<u64>(reader, column::TICKET)?.first_or_default_col(0);
-        let mut numbers = vec![0; reader.max_doc() as usize];
-        column.get_range(0, &mut numbers);
-        let least = numbers.iter().min().copied().unwrap_or(0);
+    fn of(numbers: Vec<u64>, least: u64) -> Self {
         let above = numbers.iter().map(|number| u32::try_from(number - least));
-        Ok(match above.collect::<Result<_, _>>() {
+        match above.collect::<Result<_, _>>() {
             Ok(above) => Self::Near { least, above },
             Err(_) => Self::Far(numbers),
-        })
+        }
     }
 }
 
@@ -58,7 +61,22 @@ impl HeadTable {
         if !places.is_empty() {
             heads.values.get_range(0, &mut places);
         }
-        Ok(Self { places, documents, shown: ShownTable::of(reader)? })
+        let mut by_place: Vec<u32> = (0..).take(places.len()).collect();
+        by_place.sort_by_key(|row| places[*row as usize]);
+        let shown = column_of::<u64>(reader, column::TICKET)?.first_or_default_col(0);
+        let mut numbers = vec![0; reader.max_doc() as usize];
+        shown.get_range(0, &mut numbers);
+        let least = numbers.iter().min().copied().unwrap_or(0);
+        let most = numbers.iter().max().copied().unwrap_or(0);
+        let shown = ShownTable::of(numbers, least);
+        Ok(Self {
+            places,
+            documents,
+            by_place,
+            shown,
+            shown_within: (least, most),
+            ordinals: Mutex::default(),
+        })
     }
 
     /// Whose a document is, as the column says it.
@@ -67,6 +85,30 @@ impl HeadTable {
             ShownTable::Near { least, above } => least + u64::from(above[document as usize]),
             ShownTable::Far(numbers) => numbers[document as usize],
         }
+    }
+
+    /// The least and the greatest number that any document has.
+    pub(super) const fn shown_within(&self) -> (u64, u64) {
+        self.shown_within
+    }
+
+    /// The own documents of a ticket, in their order; all but one of them are deleted.
+    pub(super) fn of_ticket(&self, ticket: Place) -> impl Iterator<Item = DocId> + '_ {
+        let number = ticket.number();
+        let place = |row: &u32| self.places[*row as usize];
+        let first = self.by_place.partition_point(|row| place(row) < number);
+        let rows = self.by_place.iter().skip(first).take_while(move |row| place(row) == number);
+        rows.map(|row| self.documents[*row as usize])
+    }
+
+    /// Which values of a column each ticket has.
+    pub(super) fn ordinals(&self, name: &'static str, column: &StrColumn) -> Arc<Ordinals> {
+        if let Some(known) = self.ordinals.lock().get(name) {
+            return Arc::clone(known);
+        }
+        let made = Arc::new(Ordinals::of(column, &self.documents));
+        self.ordinals.lock().insert(name, Arc::clone(&made));
+        made
     }
 
     /// Each ticket with its own document.

@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use tantivy::Term;
-use tantivy::query::{BooleanQuery, ConstScoreQuery, EnableScoring, Occur, Query, TermQuery};
-use tantivy::schema::IndexRecordOption;
+use tantivy::query::{EnableScoring, Occur};
 
 use super::evaluate::{Branch, Scope};
+use super::relevance::score_each;
 use super::schema::column;
 use super::text_query::joined;
 use crate::document::Place;
@@ -33,22 +32,21 @@ pub(super) fn matched(
     if texts.is_empty() || tickets.is_empty() {
         return Ok(HashMap::new());
     }
-    let of_page = tickets.iter().map(|ticket| -> Box<dyn Query> {
-        let term = Term::from_field_u64(scope.asking.fields.ticket, ticket.number());
-        Box::new(TermQuery::new(term, IndexRecordOption::Basic))
-    });
-    let of_page = Box::new(ConstScoreQuery::new(joined(Occur::Should, of_page.collect()), 0.0));
-    let query = BooleanQuery::new(vec![
-        (Occur::Must, joined(Occur::Should, texts)),
-        (Occur::Must, of_page),
-    ]);
     let searcher = scope.shards.searcher;
     let scoring = EnableScoring::enabled_from_statistics_provider(&scope.statistics, searcher);
-    let weight = query.weight(scoring)?;
+    let weight = joined(Occur::Should, texts).weight(scoring)?;
     let parts = scope.shards.map(|_, shard| {
+        let mut of_page = Vec::new();
+        for ticket in tickets {
+            shard.documents_of(scope.asking.fields, *ticket, &mut of_page)?;
+        }
+        if of_page.is_empty() {
+            return Ok(Vec::new());
+        }
+        of_page.sort_unstable();
         let messages = shard.column::<u64>(column::MESSAGE)?;
         let mut found: Vec<(Place, f32, Option<Place>)> = Vec::new();
-        weight.for_each(shard.reader, &mut |document, score| {
+        score_each(&*weight, shard, &of_page, |document, score| {
             let shown = shard.shown(document);
             if scope.covers(shown) && shard.lives(document) {
                 let message = messages.first(document).map(Place::from_number);

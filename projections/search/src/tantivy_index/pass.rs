@@ -3,17 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tantivy::columnar::{ColumnValues, StrColumn};
-use tantivy::query::EnableScoring;
-use tantivy::{DocAddress, DocId};
+use tantivy::DocAddress;
+use tantivy::columnar::ColumnValues;
 
 use super::coded;
 use super::evaluate::Scope;
 use super::schema::column;
-use super::shard::Shard;
+use super::shard::{Named, Shard};
 use super::ticket_set::TicketSet;
 use super::top::{Ranked, Top};
-use crate::document::Place;
 use crate::port::{Direction, Facet, FacetCounts, Question, Rank, Reader, Sort, SortKey};
 
 /// What a pass found.
@@ -50,7 +48,7 @@ pub(super) fn pass(
                 let rank = Rank { key: order.key(row), ticket };
                 top.offer(rank, DocAddress::new(number, document));
             }
-            tally.count(document, row);
+            tally.count(row);
         })?;
         Ok((top, tally.finish()?))
     })?;
@@ -119,12 +117,11 @@ struct Tally {
     public: bool,
     coded: Arc<dyn ColumnValues<u64>>,
     small: Vec<(Facet, [u64; coded::VALUES])>,
-    named: Vec<(Facet, StrColumn, Vec<u64>)>,
+    named: Vec<(Facet, Named, Vec<u64>)>,
 }
 
 impl Tally {
     fn open(shard: &Shard<'_>, facets: &[Facet], public: bool) -> tantivy::Result<Self> {
-        let columns = shard.reader.fast_fields();
         let coded = shard.column(column::CODED)?.values;
         let mut tally = Self { public, coded, small: Vec::new(), named: Vec::new() };
         for facet in facets {
@@ -137,15 +134,15 @@ impl Tally {
                     continue;
                 }
             };
-            if let Some(values) = columns.str(name)? {
-                let counts = vec![0; values.num_terms()];
-                tally.named.push((*facet, values, counts));
+            if let Some(named) = shard.named(name)? {
+                let counts = vec![0; named.1.num_terms()];
+                tally.named.push((*facet, named, counts));
             }
         }
         Ok(tally)
     }
 
-    fn count(&mut self, document: DocId, row: u32) {
+    fn count(&mut self, row: u32) {
         if !self.small.is_empty() {
             let coded = self.coded.get_val(row);
             for (facet, counts) in &mut self.small {
@@ -154,11 +151,9 @@ impl Tally {
                 }
             }
         }
-        for (_, values, counts) in &mut self.named {
-            for value in values.term_ords(document) {
-                if let Some(count) = usize::try_from(value).ok().and_then(|v| counts.get_mut(v)) {
-                    *count += 1;
-                }
+        for (_, (ordinals, _), counts) in &mut self.named {
+            for value in ordinals.of_row(row) {
+                counts[*value as usize] += 1;
             }
         }
     }
@@ -171,32 +166,15 @@ impl Tally {
                 Some((facet, coded::name(facet, value)?.to_owned(), *count))
             }));
         }
-        for (facet, values, counts) in self.named {
+        for (facet, (_, column), counts) in self.named {
             let counted = (0_u64..).zip(counts).filter(|(_, count)| *count > 0);
             let (values_found, counts): (Vec<u64>, Vec<u64>) = counted.unzip();
             let mut counts = counts.into_iter();
-            values.dictionary().sorted_ords_to_term_cb(&values_found, |name| {
+            column.dictionary().sorted_ords_to_term_cb(&values_found, |name| {
                 let name = String::from_utf8_lossy(name).into_owned();
                 found.extend(counts.next().map(|count| (facet, name, count)));
             })?;
         }
         Ok(found)
     }
-}
-
-/// The ticket's own living document, by its place.
-pub(super) fn head(scope: &Scope<'_>, ticket: Place) -> tantivy::Result<Option<DocAddress>> {
-    let term = tantivy::Term::from_field_u64(scope.asking.fields.head, ticket.number());
-    let query = tantivy::query::TermQuery::new(term, tantivy::schema::IndexRecordOption::Basic);
-    let searcher = scope.shards.searcher;
-    let weight =
-        tantivy::query::Query::weight(&query, EnableScoring::disabled_from_searcher(searcher))?;
-    for (number, _) in searcher.segment_readers().iter().enumerate() {
-        let mut found = None;
-        scope.shards.shard(number).each(&*weight, |document, _| found = Some(document))?;
-        if let (Some(document), Ok(number)) = (found, u32::try_from(number)) {
-            return Ok(Some(DocAddress::new(number, document)));
-        }
-    }
-    Ok(None)
 }

@@ -1,7 +1,7 @@
 //! Results by how well they fit: a ticket counts as its best document does.
 
 use tantivy::query::{EnableScoring, Weight};
-use tantivy::{DocId, Score};
+use tantivy::{DocId, Score, SeekDangerResult};
 
 use super::evaluate::{Branch, Scope};
 use super::shard::{Few, Shard, Shown};
@@ -139,7 +139,9 @@ impl Scoring<'_> {
                 return Ok(());
             }
             Some(Few::Documents(documents)) => {
-                return score_each(weight, shard, documents, &mut known);
+                return score_each(weight, shard, documents, |one, score| {
+                    known(shard.shown(one), score);
+                });
             }
             Some(Few::TooMany) | None => {}
         }
@@ -155,24 +157,31 @@ impl Scoring<'_> {
     }
 }
 
-/// The scores of documents, in their order.
-fn score_each(
+/// The scores of those documents that fit. They are in order, each once.
+pub(super) fn score_each(
     weight: &dyn Weight,
     shard: &Shard<'_>,
     documents: &[DocId],
-    found: &mut dyn FnMut(Shown, Score),
+    mut found: impl FnMut(DocId, Score),
 ) -> tantivy::Result<()> {
-    if documents.is_empty() {
+    let mut left = documents.iter();
+    let Some(mut document) = left.next().copied() else {
         return Ok(());
+    };
+    let (mut sought, mut scorer) = weight.scorer_danger(shard.reader, document, 1.0)?;
+    loop {
+        // Nothing before it fits.
+        let next = match sought {
+            SeekDangerResult::Found => {
+                found(document, scorer.score());
+                document + 1
+            }
+            SeekDangerResult::SeekLowerBound(bound) => bound,
+        };
+        let Some(candidate) = left.find(|one| **one >= next) else {
+            return Ok(());
+        };
+        document = *candidate;
+        sought = scorer.seek_danger(document);
     }
-    let mut scorer = weight.scorer(shard.reader, 1.0)?;
-    for &document in documents {
-        if scorer.doc() < document {
-            scorer.seek(document);
-        }
-        if scorer.doc() == document {
-            found(shard.shown(document), scorer.score());
-        }
-    }
-    Ok(())
 }

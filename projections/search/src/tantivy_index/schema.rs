@@ -53,7 +53,7 @@ pub(super) struct Fields {
     pub(super) words: Field,
     /// English stems, and pairs of single characters that stand side by side: what most queries come to is one term each.
     pub(super) keys: Field,
-    /// Pairs of words that stand side by side, roughly: what a phrase looks for before it compares positions.
+    /// Pairs of tokens that stand side by side, roughly: what a phrase looks for before it compares positions.
     pub(super) sieve: Field,
     /// What filters look for. Tickets alone.
     pub(super) fact: Field,

@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
-use tantivy::columnar::{Column, DynamicColumn, HasAssociatedColumnType};
+use tantivy::columnar::{Column, DynamicColumn, HasAssociatedColumnType, StrColumn};
 use tantivy::query::{EnableScoring, Query, Weight};
-use tantivy::{DocId, Executor, Score, Searcher, SegmentReader};
+use tantivy::schema::IndexRecordOption;
+use tantivy::{
+    DocAddress, DocId, DocSet as _, Executor, Score, Searcher, SegmentReader, TERMINATED, Term,
+};
 
 use super::heads::{HeadTable, HeadTables, column_of};
+use super::ordinals::Ordinals;
+use super::schema::Fields;
 use super::statistics::Statistics;
 use super::ticket_set::TicketSet;
 use crate::document::Place;
@@ -44,6 +49,9 @@ pub(super) struct Shard<'a> {
     pub(super) reader: &'a SegmentReader,
     table: Arc<HeadTable>,
 }
+
+/// Which values of a column each ticket of a segment has, and the column with its dictionary.
+pub(super) type Named = (Arc<Ordinals>, StrColumn);
 
 /// Whose a document is, and whether customers of the ticket see it.
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +93,40 @@ impl<'a> Shard<'a> {
     /// Whether a document was not deleted.
     pub(super) fn lives(&self, document: DocId) -> bool {
         self.reader.alive_bitset().is_none_or(|alive| alive.is_alive(document))
+    }
+
+    /// The ticket's own document, if it stands here.
+    pub(super) fn head(&self, ticket: Place) -> Option<DocId> {
+        self.table.of_ticket(ticket).find(|document| self.lives(*document))
+    }
+
+    /// The documents under a ticket, deleted ones among them.
+    pub(super) fn documents_of(
+        &self,
+        fields: Fields,
+        ticket: Place,
+        found: &mut Vec<DocId>,
+    ) -> tantivy::Result<()> {
+        let (least, most) = self.table.shown_within();
+        if !(Shown::of(least).ticket..=Shown::of(most).ticket).contains(&ticket) {
+            return Ok(());
+        }
+        let term = Term::from_field_u64(fields.ticket, ticket.number());
+        let index = self.reader.inverted_index(fields.ticket)?;
+        let Some(mut postings) = index.read_postings(&term, IndexRecordOption::Basic)? else {
+            return Ok(());
+        };
+        while postings.doc() != TERMINATED {
+            found.push(postings.doc());
+            postings.advance();
+        }
+        Ok(())
+    }
+
+    /// The values of a column, and which of them each ticket has; none where no ticket has any.
+    pub(super) fn named(&self, name: &'static str) -> tantivy::Result<Option<Named>> {
+        let column = self.reader.fast_fields().str(name)?;
+        Ok(column.map(|column| (self.table.ordinals(name, &column), column)))
     }
 
     /// Every living ticket in a set, with its own document and its row in the columns that only tickets have.
@@ -162,9 +204,15 @@ impl<'a> Shards<'a> {
         self.executor.map(|(number, shard)| each(number, shard), numbered)
     }
 
-    /// The segment with this number.
-    pub(super) fn shard(&self, number: usize) -> &Shard<'a> {
-        &self.shards[number]
+    /// Each segment, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Shard<'a>> {
+        self.shards.iter()
+    }
+
+    /// The ticket's own living document.
+    pub(super) fn head(&self, ticket: Place) -> Option<DocAddress> {
+        let mut heads = (0..).zip(self.iter()).map(|(number, shard)| (number, shard.head(ticket)));
+        heads.find_map(|(number, document)| Some(DocAddress::new(number, document?)))
     }
 
     /// The tickets of all documents that fit and that are wanted.
@@ -202,50 +250,69 @@ impl<'a> Shards<'a> {
                 let scoring =
                     EnableScoring::enabled_from_statistics_provider(statistics, self.searcher);
                 let weight = query.weight(scoring)?;
-                self.gather(&wanted, FEW_PHRASES_MAX, Few::Scored, |shard, found| {
+                self.gather(&wanted, FEW_PHRASES_MAX, Few::Scored, |shard, gathered| {
                     shard.each_scored(&*weight, |document, shown, score| {
-                        found(shown, (document, score));
+                        gathered.add(shown, (document, score));
                     })
                 })
             }
             _ => {
                 let weight = query.weight(EnableScoring::disabled_from_searcher(self.searcher))?;
-                self.gather(&wanted, FEW_DOCUMENTS_MAX, Few::Documents, |shard, found| {
-                    shard.each(&*weight, |document, shown| found(shown, document))
+                self.gather(&wanted, FEW_DOCUMENTS_MAX, Few::Documents, |shard, gathered| {
+                    shard.each(&*weight, |document, shown| gathered.add(shown, document))
                 })
             }
         }
     }
 
     /// The tickets of what `each` finds in a segment, and by segment what was found, where it is no more than `few_max`.
-    fn gather<T: Send>(
+    fn gather<T: Send, W: Fn(Shown) -> bool + Sync>(
         &self,
-        wanted: &(impl Fn(Shown) -> bool + Sync),
+        wanted: &W,
         few_max: usize,
         few: impl Fn(Vec<T>) -> Few,
-        each: impl Fn(&Shard<'a>, &mut dyn FnMut(Shown, T)) -> tantivy::Result<()> + Sync,
+        each: impl Fn(&Shard<'a>, &mut Gathered<'_, T, W>) -> tantivy::Result<()> + Sync,
     ) -> tantivy::Result<(TicketSet, Vec<Few>)> {
         let parts = self.map(|_, shard| {
-            let (mut set, mut found) = (TicketSet::default(), Vec::new());
-            let mut last = None;
-            each(shard, &mut |shown, one| {
-                if wanted(shown) {
-                    // A ticket's documents mostly stand one behind the other.
-                    if last.replace(shown.ticket) != Some(shown.ticket) {
-                        set.insert(shown.ticket);
-                    }
-                    if found.len() <= few_max {
-                        found.push(one);
-                    }
-                }
-            })?;
-            Ok((set, found))
+            let mut gathered = Gathered::new(wanted, few_max);
+            each(shard, &mut gathered)?;
+            Ok((gathered.tickets, gathered.found))
         })?;
         let (mut all, mut remembered) = (TicketSet::default(), Vec::with_capacity(parts.len()));
-        for (set, found) in parts {
-            all.add(set);
+        for (tickets, found) in parts {
+            all.add(tickets);
             remembered.push(if found.len() <= few_max { few(found) } else { Few::TooMany });
         }
         Ok((all, remembered))
+    }
+}
+
+/// What of a segment was found so far.
+struct Gathered<'w, T, W> {
+    wanted: &'w W,
+    tickets: TicketSet,
+    /// The ticket that was added last.
+    last: Option<Place>,
+    /// What was found, up to one more than may be remembered.
+    found: Vec<T>,
+    few_max: usize,
+}
+
+impl<'w, T, W: Fn(Shown) -> bool> Gathered<'w, T, W> {
+    fn new(wanted: &'w W, few_max: usize) -> Self {
+        Self { wanted, tickets: TicketSet::default(), last: None, found: Vec::new(), few_max }
+    }
+
+    fn add(&mut self, shown: Shown, one: T) {
+        if !(self.wanted)(shown) {
+            return;
+        }
+        // A ticket's documents mostly stand one behind the other.
+        if self.last.replace(shown.ticket) != Some(shown.ticket) {
+            self.tickets.insert(shown.ticket);
+        }
+        if self.found.len() <= self.few_max {
+            self.found.push(one);
+        }
     }
 }

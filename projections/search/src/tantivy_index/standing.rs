@@ -16,8 +16,7 @@ pub(super) fn standings(searcher: &Searcher) -> tantivy::Result<Vec<Standing>> {
     let (executor, heads) = (tantivy::Executor::single_thread(), HeadTables::default());
     let shards = Shards::open(searcher, &executor, &heads)?;
     let mut found: HashMap<Place, Standing> = HashMap::new();
-    for number in 0..searcher.segment_readers().len() {
-        let shard = shards.shard(number);
+    for shard in shards.iter() {
         let digests = shard.column::<u64>(column::DIGEST)?;
         let positions = shard.column::<u64>(column::POSITION)?;
         for document in shard.reader.doc_ids_alive() {

@@ -34,7 +34,7 @@ enum Yields {
     Words,
     /// Stems, the same for all clones, and pairs of single characters.
     Keys(Arc<Stems>),
-    /// What two words side by side are sieved by.
+    /// What two tokens side by side are sieved by.
     Sieve,
 }
 

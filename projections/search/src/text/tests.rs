@@ -98,6 +98,20 @@ fn stems_are_those_of_the_index() {
     }
 }
 
+/// As [stems are](stems_are_those_of_the_index).
+#[test]
+fn pairs_have_one_key_each() {
+    for (first, second, pair_key, sieved) in [
+        ("printer", "offline", None, Some("^B")),
+        ("打", "疼", None, Some("fH")),
+        ("vpn", "连", None, Some("L\u{7f}")),
+        ("打", "连", Some("打连"), None),
+    ] {
+        assert_eq!(pair(first, second).as_deref(), pair_key, "{first} {second}");
+        assert_eq!(sieve_key(first, second).as_deref(), sieved, "{first} {second}");
+    }
+}
+
 proptest! {
     #[test]
     fn every_text_comes_apart_in_order(text in any::<String>()) {
