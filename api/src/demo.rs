@@ -3,7 +3,7 @@
 mod cast;
 mod stories;
 
-use docket_engine::command::{Caller, Intent, Opening, Source};
+use docket_engine::command::{Caller, Intent, Opening};
 use docket_engine::desk::{Answer, Desk, DeskError};
 use docket_engine::version::Version;
 use docket_schemas::{
@@ -139,18 +139,10 @@ impl Teller<'_> {
         let known = keyring.person(self.tenant, person.id).await?;
         let command = step.act.command(known.id);
         let intent = Intent {
-            source: Source::Live,
-            command_id,
-            request_mac: None,
-            caller,
-            ticket,
             observed: step.having_seen.map(|version| shown[version.min(shown.len() - 1)].clone()),
-            precondition: None,
-            occurred_at: self.at,
-            now: self.at,
             text_key: requester_key.clone(),
             requester_key,
-            command,
+            ..Intent::new(caller, ticket, command_id, self.at, command)
         };
         self.desk.execute(intent).await
     }

@@ -121,6 +121,33 @@ pub struct Intent {
     pub command: Command,
 }
 
+impl Intent {
+    /// What is asked at a time of a ticket as it is then, held to the policy. Texts need keys besides.
+    #[must_use]
+    pub const fn new(
+        caller: Caller,
+        ticket: TicketId,
+        command_id: CommandId,
+        now: Timestamp,
+        command: Command,
+    ) -> Self {
+        Self {
+            caller,
+            ticket,
+            command_id,
+            request_mac: None,
+            observed: None,
+            precondition: None,
+            occurred_at: now,
+            now,
+            source: Source::Live,
+            text_key: None,
+            requester_key: None,
+            command,
+        }
+    }
+}
+
 /// What can be asked of a ticket that is there.
 #[derive(Debug, Clone)]
 pub enum Command {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use docket_engine::command::{Caller, Intent, JointWrite, Refusal};
+use docket_engine::command::{Caller, Command, Intent, JointWrite, Refusal, Source};
 use docket_engine::desk::{Desk, DeskError};
 use docket_schemas::saga::Direction;
 use docket_schemas::{CommandId, Event, Mac, SagaId, SlotOp, Stream, Tenant, TicketId, derivation};
@@ -69,6 +69,17 @@ impl Scene {
     #[must_use]
     pub fn key(&self) -> String {
         format!("{}/{}/{}", self.saga, self.step, self.direction.as_str())
+    }
+
+    /// What this step asks of a ticket, as it is now.
+    #[must_use]
+    pub fn intent(&self, ticket: TicketId, command_id: CommandId, command: Command) -> Intent {
+        let source = match self.direction {
+            Direction::Run => Source::Saga(self.start),
+            Direction::Undo => Source::Undo(self.start),
+        };
+        let now = self.desk.ports().clock.now();
+        Intent { source, ..Intent::new(self.caller.clone(), ticket, command_id, now, command) }
     }
 
     /// A command of this step, the same on every try.

@@ -4,9 +4,7 @@
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use docket_engine::command::{
-    Caller, Command, FieldChange, Intent, Refusal, SAGA_COMMANDS_MAX, Source,
-};
+use docket_engine::command::{Caller, Command, FieldChange, Intent, Refusal, SAGA_COMMANDS_MAX};
 use docket_engine::desk::AsOf;
 use docket_engine::ticket::taken_back;
 use docket_schemas::saga::Direction;
@@ -182,25 +180,8 @@ fn command_of(scene: &Scene, ticket: TicketId, direction: Direction) -> CommandI
 }
 
 fn intent(scene: &Scene, ticket: TicketId, change: FieldChange) -> Intent {
-    let now = scene.desk.ports().clock.now();
-    let source = match scene.direction {
-        Direction::Run => Source::Saga(scene.start),
-        Direction::Undo => Source::Undo(scene.start),
-    };
-    Intent {
-        caller: scene.caller.clone(),
-        ticket,
-        command_id: command_of(scene, ticket, scene.direction),
-        request_mac: None,
-        observed: None,
-        precondition: None,
-        occurred_at: now,
-        now,
-        source,
-        text_key: None,
-        requester_key: None,
-        command: Command::Change(Box::new(change)),
-    }
+    let command_id = command_of(scene, ticket, scene.direction);
+    scene.intent(ticket, command_id, Command::Change(Box::new(change)))
 }
 
 /// One unit over the tickets of `places`, which stand in the part where it says; a ticket that refuses is its own result.

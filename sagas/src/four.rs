@@ -1,7 +1,7 @@
 //! `bench-four`: four local steps on one ticket, to measure and to rehearse with. Each puts on a tag, each undo takes it off.
 
 use async_trait::async_trait;
-use docket_engine::command::{Command, FieldChange, Intent, Source};
+use docket_engine::command::{Command, FieldChange};
 use docket_schemas::saga::Direction;
 use serde_json::Value;
 
@@ -28,31 +28,12 @@ struct Tag;
 impl Local for Tag {
     async fn plan(&self, scene: &Scene) -> Result<Plan, StepError> {
         let tag = vec![scene.step.to_owned()];
-        let (change, source) = match scene.direction {
-            Direction::Run => {
-                let change = FieldChange { add_tags: tag, ..FieldChange::default() };
-                (change, Source::Saga(scene.start))
-            }
-            Direction::Undo => {
-                let change = FieldChange { remove_tags: tag, ..FieldChange::default() };
-                (change, Source::Undo(scene.start))
-            }
+        let change = match scene.direction {
+            Direction::Run => FieldChange { add_tags: tag, ..FieldChange::default() },
+            Direction::Undo => FieldChange { remove_tags: tag, ..FieldChange::default() },
         };
-        let now = scene.desk.ports().clock.now();
-        let intent = Intent {
-            caller: scene.caller.clone(),
-            ticket: scene.ticket("ticket")?,
-            command_id: scene.command("tag"),
-            request_mac: None,
-            observed: None,
-            precondition: None,
-            occurred_at: now,
-            now,
-            source,
-            text_key: None,
-            requester_key: None,
-            command: Command::Change(Box::new(change)),
-        };
+        let (ticket, command_id) = (scene.ticket("ticket")?, scene.command("tag"));
+        let intent = scene.intent(ticket, command_id, Command::Change(Box::new(change)));
         Ok(Plan::whole(vec![intent], Value::Null))
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use docket_engine::command::{Caller, Command, FieldChange, Intent, Source};
+use docket_engine::command::{Caller, Command, FieldChange, Intent};
 use docket_engine::desk::Desk;
 use docket_engine::ports::log::StreamRead;
 use docket_engine::ticket::Ticket;
@@ -262,23 +262,11 @@ impl Writer {
         observed: Option<Version>,
     ) -> Result<(), WireError> {
         let ports = self.desk.ports();
-        let now = ports.clock.now();
+        let (command_id, now) = (CommandId::new(ports.ids.time_ordered()), ports.clock.now());
         let change = FieldChange { status: Some(*status), ..FieldChange::default() };
-        let intent = Intent {
-            caller: caller.clone(),
-            ticket,
-            command_id: CommandId::new(ports.ids.time_ordered()),
-            request_mac: None,
-            observed,
-            precondition: None,
-            occurred_at: now,
-            now,
-            source: Source::Live,
-            text_key: None,
-            requester_key: None,
-            command: Command::Change(Box::new(change)),
-        };
-        self.desk.execute(intent).await?;
+        let command = Command::Change(Box::new(change));
+        let intent = Intent::new(caller.clone(), ticket, command_id, now, command);
+        self.desk.execute(Intent { observed, ..intent }).await?;
         Ok(())
     }
 }

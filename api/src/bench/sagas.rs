@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use docket_engine::command::{Caller, Command, FieldChange, Intent, Opening, Source};
+use docket_engine::command::{Caller, Command, FieldChange, Intent, Opening};
 use docket_engine::desk::Desk;
 use docket_engine::ports::sagas::Standing;
 use docket_engine::tail::Tail;
@@ -278,22 +278,10 @@ impl Doing {
     async fn four_writes(&self, ticket: TicketId) -> bool {
         for tag in FOUR_STEPS {
             let ports = self.desk.ports();
-            let now = ports.clock.now();
+            let (command_id, now) = (CommandId::new(ports.ids.time_ordered()), ports.clock.now());
             let change = FieldChange { add_tags: vec![tag.to_owned()], ..FieldChange::default() };
-            let intent = Intent {
-                caller: self.caller.clone(),
-                ticket,
-                command_id: CommandId::new(ports.ids.time_ordered()),
-                request_mac: None,
-                observed: None,
-                precondition: None,
-                occurred_at: now,
-                now,
-                source: Source::Live,
-                text_key: None,
-                requester_key: None,
-                command: Command::Change(Box::new(change)),
-            };
+            let command = Command::Change(Box::new(change));
+            let intent = Intent::new(self.caller.clone(), ticket, command_id, now, command);
             if self.desk.execute(intent).await.is_err() {
                 return false;
             }

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use docket_engine::command::{
-    Caller, Command, FieldChange, Intent, NewMessage, Source, Visibility,
-};
+use docket_engine::command::{Caller, Command, FieldChange, Intent, NewMessage, Visibility};
 use docket_engine::desk::Desk;
 use docket_engine::seal::DataKey;
 use docket_schemas::{CommandId, Priority, Status, TicketId};
@@ -76,20 +74,11 @@ impl Writing {
 
     async fn write(&self, ticket: TicketId, command: Command) -> Result<(), WireError> {
         let ports = self.desk.ports();
-        let now = ports.clock.now();
+        let (command_id, now) = (CommandId::new(ports.ids.time_ordered()), ports.clock.now());
         let intent = Intent {
-            caller: self.caller.clone(),
-            ticket,
-            command_id: CommandId::new(ports.ids.time_ordered()),
-            request_mac: None,
-            observed: None,
-            precondition: None,
-            occurred_at: now,
-            now,
-            source: Source::Live,
             text_key: Some(Arc::clone(&self.key)),
             requester_key: Some(Arc::clone(&self.key)),
-            command,
+            ..Intent::new(self.caller.clone(), ticket, command_id, now, command)
         };
         self.desk.execute(intent).await?;
         Ok(())

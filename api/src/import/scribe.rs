@@ -181,19 +181,12 @@ impl Scribe {
     }
 
     async fn intent(&self, step: &Step, command: Command) -> Result<Intent, DeskError> {
+        let caller = self.caller(&step.tenant, &step.author).await?;
+        let now = self.desk.ports().clock.now();
         Ok(Intent {
-            caller: self.caller(&step.tenant, &step.author).await?,
-            ticket: step.ticket,
-            command_id: step.command_id,
-            request_mac: None,
-            observed: None,
-            precondition: None,
             occurred_at: self.occurred_at(step),
-            now: self.desk.ports().clock.now(),
             source: Source::Import,
-            text_key: None,
-            requester_key: None,
-            command,
+            ..Intent::new(caller, step.ticket, step.command_id, now, command)
         })
     }
 

@@ -8,9 +8,7 @@ use docket_schemas::{
 };
 
 use super::ports::{CountedIds, NotedWitness, SetClock, WatchedBus};
-use crate::command::{
-    Caller, Command, FieldChange, Intent, NewMessage, Opening, Source, Visibility,
-};
+use crate::command::{Caller, Command, FieldChange, Intent, NewMessage, Opening, Visibility};
 use crate::desk::{Desk, Ports, Started, start};
 use crate::keyring::{Keyring, Person};
 use crate::memory::{MemoryKeyStore, MemoryLog};
@@ -175,19 +173,12 @@ impl Office {
     /// What `caller` asks of a ticket, on the current state.
     pub async fn intent(&self, caller: &Caller, ticket: TicketId, command: Command) -> Intent {
         let key = self.requester_key().await;
+        let now = self.clock.now();
         Intent {
-            caller: caller.clone(),
-            ticket,
-            command_id: self.command(),
             request_mac: Some([2; 32]),
-            observed: None,
-            precondition: None,
-            occurred_at: self.clock.now(),
-            now: self.clock.now(),
-            source: Source::Live,
             text_key: Some(Arc::clone(&key)),
             requester_key: Some(key),
-            command,
+            ..Intent::new(caller.clone(), ticket, self.command(), now, command)
         }
     }
 

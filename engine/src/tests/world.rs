@@ -13,8 +13,8 @@ use proptest::test_runner::TestRunner;
 use uuid::Uuid;
 
 use crate::command::{
-    AuthorError, Authoring, Caller, Command, FieldChange, Intent, NewMessage, Opening, Source,
-    Visibility, decide, open,
+    AuthorError, Authoring, Caller, Command, FieldChange, Intent, NewMessage, Opening, Visibility,
+    decide, open,
 };
 use crate::ports::ids::Ids as _;
 use crate::ports::log::{Placed, Row};
@@ -261,19 +261,11 @@ impl World {
             return None;
         }
         self.now = self.now.plus_micros(1_000);
+        let caller = caller(&self.tenant, usize::from(writer) % WRITERS.len());
         let intent = Intent {
-            caller: caller(&self.tenant, usize::from(writer) % WRITERS.len()),
-            ticket: self.id,
-            command_id,
-            request_mac: None,
             observed,
-            precondition: None,
-            occurred_at: self.now,
-            now: self.now,
-            source: Source::Live,
             text_key: Some(Arc::clone(&self.key)),
-            requester_key: None,
-            command,
+            ..Intent::new(caller, self.id, command_id, self.now, command)
         };
         let region = &mut self.regions[region];
         let with = Authoring { incarnation: &region.incarnation, ids: &self.ids };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use docket_engine::command::{Caller, Command, Intent, Source};
+use docket_engine::command::{Caller, Command};
 use docket_engine::cursor::Positions;
 use docket_engine::desk::{Desk, Ports, start};
 use docket_engine::memory::{MemoryRoster, MemorySagas};
@@ -84,25 +84,7 @@ impl Local for Tag {
             Direction::Run => Command::tags(&[scene.step], &[]),
             Direction::Undo => Command::tags(&[], &[scene.step]),
         };
-        let now = scene.desk.ports().clock.now();
-        let source = match scene.direction {
-            Direction::Run => Source::Saga(scene.start),
-            Direction::Undo => Source::Undo(scene.start),
-        };
-        let intent = Intent {
-            caller: scene.caller.clone(),
-            ticket: scene.ticket("ticket")?,
-            command_id: scene.command("tag"),
-            request_mac: None,
-            observed: None,
-            precondition: None,
-            occurred_at: now,
-            now,
-            source,
-            text_key: None,
-            requester_key: None,
-            command,
-        };
+        let intent = scene.intent(scene.ticket("ticket")?, scene.command("tag"), command);
         Ok(Plan::whole(vec![intent], json!({"tag": scene.step})))
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use docket_engine::command::{
-    Caller, Command, Intent, MergeMove, MergeWrite, NewMessage, Source, Urgency, Visibility,
+    Caller, Command, Intent, MergeMove, MergeWrite, NewMessage, Urgency, Visibility,
 };
 use docket_engine::desk::Desk;
 use docket_engine::ticket::Ticket;
@@ -49,20 +49,9 @@ async fn says(desk: &Desk, ticket: TicketId) {
         visibility: Visibility::Public,
         status: None,
     };
-    let intent = Intent {
-        caller: agent(desk).await,
-        ticket,
-        command_id: CommandId::new(desk.ports().ids.time_ordered()),
-        request_mac: None,
-        observed: None,
-        precondition: None,
-        occurred_at: now,
-        now,
-        source: Source::Live,
-        text_key: None,
-        requester_key: None,
-        command: Command::AddMessage(message),
-    };
+    let command_id = CommandId::new(desk.ports().ids.time_ordered());
+    let command = Command::AddMessage(message);
+    let intent = Intent::new(agent(desk).await, ticket, command_id, now, command);
     desk.execute(intent).await.unwrap();
 }
 
