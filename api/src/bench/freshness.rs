@@ -25,8 +25,6 @@ use crate::wire::{Installation, WireError};
 const WRITE_EVERY: Duration = Duration::from_millis(5);
 /// Writes that wait for the log at the same time; of what is due beyond, nothing is written until one has ended.
 const AT_ONCE: usize = 2_048;
-/// Tickets opened at once.
-const OPENED_AT_ONCE: usize = 10_000;
 /// Who change a ticket and look for it at once, each again as soon as it was found.
 const READERS: usize = 2;
 /// The view and the index come to rest before it begins.
@@ -104,11 +102,7 @@ async fn measure(
 ) -> Result<Report, WireError> {
     let site = Site::start(&scratch.installation).await?;
     progress(&format!("opening {} tickets", plan.tickets));
-    let mut tickets = Vec::with_capacity(plan.tickets);
-    while tickets.len() < plan.tickets {
-        let some = OPENED_AT_ONCE.min(plan.tickets - tickets.len());
-        tickets.extend(sagas::open_tickets(&site.app.desk, some).await?);
-    }
+    let tickets = sagas::open_tickets(&site.app.desk, plan.tickets).await?;
     let writing = Writing::new(&site.app.desk).await?;
     tokio::time::sleep(REST).await;
     progress(&format!("{} writes a second", plan.rate));

@@ -31,7 +31,7 @@ const WRITES: [(Role, &str, Status); 3] = [
     (Role::Admin, "admin", Status::Closed),
 ];
 
-/// Tickets that are opened, or read from the log, at once.
+/// Tickets that are read from the log at once.
 const TICKETS_AT_ONCE: usize = 500;
 
 /// What to measure.
@@ -159,11 +159,7 @@ enum Seen {
 }
 
 async fn round(desk: &Desk, seen: Seen, count: usize, at_once: usize) -> Result<Round, WireError> {
-    let mut tickets = Vec::with_capacity(count);
-    while tickets.len() < count {
-        let some = (count - tickets.len()).min(TICKETS_AT_ONCE);
-        tickets.extend(sagas::open_tickets(desk, some).await?);
-    }
+    let tickets = sagas::open_tickets(desk, count).await?;
     let tenant: Tenant = TENANT.parse()?;
     let mut writes = Vec::with_capacity(WRITES.len());
     for (role, name, status) in WRITES {

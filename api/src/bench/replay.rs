@@ -25,8 +25,8 @@ use crate::wire::{self, Installation, Opened as Node, WireError};
 
 /// Events of a ticket.
 const EVENTS: u64 = 7;
-/// Tickets opened at once.
-const OPENED_AT_ONCE: usize = 10_000;
+/// Tickets that are opened and written on before the next ones are.
+const TICKETS_IN_TURN: usize = 10_000;
 /// Who asks while the view is rebuilt, each its next question when it has its answer.
 const ASKERS: u32 = 4;
 /// Tickets of a page.
@@ -115,7 +115,7 @@ async fn measure(
     progress(&format!("writing {} events into the log", tickets * EVENTS));
     let mut left = usize::try_from(tickets)?;
     while left > 0 {
-        let some = left.min(OPENED_AT_ONCE);
+        let some = left.min(TICKETS_IN_TURN);
         left -= some;
         writing.work_on(sagas::open_tickets(&node.desk, some).await?).await?;
         progress(&format!("{left} of {tickets} tickets are left"));

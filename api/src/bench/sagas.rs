@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use docket_engine::command::{Caller, Command, FieldChange, Intent, Opening};
-use docket_engine::desk::Desk;
+use docket_engine::desk::{Desk, WAITING_WRITES_MAX};
 use docket_engine::ports::sagas::Standing;
 use docket_engine::tail::Tail;
 use docket_sagas::{Coordinator, FOUR, FOUR_STEPS, Start};
@@ -13,6 +13,7 @@ use docket_schemas::{
     Channel, CommandId, CustomFields, Opened, OpeningText, Principal, Priority, Role, Status,
     TicketId,
 };
+use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -26,6 +27,9 @@ use crate::wire::{self, Installation, WireError};
 
 /// How long the node is given to take what it leads.
 const LEADS_WITHIN: Duration = Duration::from_secs(10);
+
+/// Tickets that are opened at the same time: of more some might be told to come back.
+const OPENED_AT_ONCE: usize = WAITING_WRITES_MAX / 4;
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -156,13 +160,12 @@ pub(crate) async fn caller(desk: &Desk) -> Result<Caller, WireError> {
     Ok(Caller { tenant, role: Role::Agent, principal, device: "bench".into() })
 }
 
-/// Opens tickets, all at once.
+/// Opens tickets.
 pub(crate) async fn open_tickets(desk: &Desk, count: usize) -> Result<Vec<TicketId>, WireError> {
     let caller = caller(desk).await?;
     let person = desk.ports().keyring.person(&caller.tenant, "bench").await?;
     let key = person.key.clone().ok_or("the requester has no key")?;
-    let mut opening = JoinSet::new();
-    for _ in 0..count {
+    let opening = stream::iter(0..count).map(|_| {
         let desk = desk.clone();
         let open = Opening {
             caller: caller.clone(),
@@ -178,10 +181,11 @@ pub(crate) async fn open_tickets(desk: &Desk, count: usize) -> Result<Vec<Ticket
             key: Arc::clone(&key),
             causation_id: None,
         };
-        opening.spawn(async move { desk.open(open).await.map(|answer| answer.ticket.id) });
-    }
+        tokio::spawn(async move { desk.open(open).await.map(|answer| answer.ticket.id) })
+    });
+    let mut opening = opening.buffer_unordered(OPENED_AT_ONCE);
     let mut tickets = Vec::with_capacity(count);
-    while let Some(opened) = opening.join_next().await {
+    while let Some(opened) = opening.next().await {
         tickets.push(opened??);
     }
     Ok(tickets)

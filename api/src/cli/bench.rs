@@ -43,7 +43,7 @@ struct MergeArgs {
     #[arg(long, env = "DOCKET_TICKETS", value_name = "N", default_value = "5000", value_parser = value_parser!(u32).range(1..))]
     tickets: u32,
     /// Tickets that are written on at once
-    #[arg(long, env = "DOCKET_AT_ONCE", value_name = "N", default_value = "256", value_parser = value_parser!(u32).range(1..=4096))]
+    #[arg(long, env = "DOCKET_AT_ONCE", value_name = "N", default_value = "256", value_parser = value_parser!(u32).range(1..=2048))]
     at_once: u32,
     /// Print JSON, whose keys stand in docs/bench.md
     #[arg(long, env = "DOCKET_JSON", value_parser = BoolishValueParser::new())]
@@ -172,8 +172,8 @@ struct SagasArgs {
     #[arg(long, env = "DOCKET_SECONDS", value_name = "S", default_value = "10")]
     seconds: u64,
     /// Sagas that are under way at once
-    #[arg(long, env = "DOCKET_AT_ONCE", value_name = "N", default_value = "512")]
-    at_once: usize,
+    #[arg(long, env = "DOCKET_AT_ONCE", value_name = "N", default_value = "512", value_parser = value_parser!(u32).range(1..=4096))]
+    at_once: u32,
     /// Tickets that they are about
     #[arg(long, env = "DOCKET_TICKETS", value_name = "N", default_value = "1500")]
     tickets: usize,
@@ -301,7 +301,7 @@ impl SagasArgs {
     fn plan(&self) -> sagas::Plan {
         sagas::Plan {
             duration: Duration::from_secs(self.seconds),
-            at_once: self.at_once.max(1),
+            at_once: self.at_once as usize,
             tickets: self.tickets.max(1),
         }
     }

@@ -1,12 +1,19 @@
 //! A scratch installation for measurements: a database and a directory of their own, gone afterwards.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::Duration;
 
 use docket_postgres::bench::{BenchDatabase, LogSize, RAW_BATCH_ROWS, RawInserts};
 pub use docket_postgres::bench::{FULL_TEXT_BATCH_ROWS, FullText, FullTextQuery, FullTextSize};
 
 use super::{Installation, WireError};
 use crate::clock;
+
+/// How often it is tried to remove a directory in which something is still written.
+const REMOVE_TRIES: u32 = 50;
+/// How long it is waited between two tries.
+const REMOVE_PAUSE: Duration = Duration::from_millis(100);
 
 /// An installation that was made for one measurement.
 pub struct Scratch {
@@ -123,13 +130,20 @@ impl Scratch {
         if let Some(database) = self.database {
             database.remove().await?;
         }
-        Ok(remove_directory(&self.installation.data)?)
+        Ok(remove_directory(&self.installation.data).await?)
     }
 }
 
-fn remove_directory(directory: &PathBuf) -> std::io::Result<()> {
-    match std::fs::remove_dir_all(directory) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
+/// Threads that are ending, such as those that merge an index, may still write while it is removed.
+async fn remove_directory(directory: &Path) -> std::io::Result<()> {
+    for _ in 1..REMOVE_TRIES {
+        match std::fs::remove_dir_all(directory) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
+                tokio::time::sleep(REMOVE_PAUSE).await;
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            removed => return removed,
+        }
     }
+    std::fs::remove_dir_all(directory)
 }
