@@ -135,7 +135,7 @@ impl Tally {
                 }
             };
             if let Some(named) = shard.named(name)? {
-                let counts = vec![0; named.1.num_terms()];
+                let counts = vec![0; named.column.num_terms()];
                 tally.named.push((*facet, named, counts));
             }
         }
@@ -151,8 +151,8 @@ impl Tally {
                 }
             }
         }
-        for (_, (ordinals, _), counts) in &mut self.named {
-            for value in ordinals.of_row(row) {
+        for (_, named, counts) in &mut self.named {
+            for value in named.ordinals.of_row(row) {
                 counts[*value as usize] += 1;
             }
         }
@@ -166,11 +166,11 @@ impl Tally {
                 Some((facet, coded::name(facet, value)?.to_owned(), *count))
             }));
         }
-        for (facet, (_, column), counts) in self.named {
+        for (facet, named, counts) in self.named {
             let counted = (0_u64..).zip(counts).filter(|(_, count)| *count > 0);
             let (values_found, counts): (Vec<u64>, Vec<u64>) = counted.unzip();
             let mut counts = counts.into_iter();
-            column.dictionary().sorted_ords_to_term_cb(&values_found, |name| {
+            named.column.dictionary().sorted_ords_to_term_cb(&values_found, |name| {
                 let name = String::from_utf8_lossy(name).into_owned();
                 found.extend(counts.next().map(|count| (facet, name, count)));
             })?;

@@ -50,8 +50,13 @@ pub(super) struct Shard<'a> {
     table: Arc<HeadTable>,
 }
 
-/// Which values of a column each ticket of a segment has, and the column with its dictionary.
-pub(super) type Named = (Arc<Ordinals>, StrColumn);
+/// The values of a column of texts.
+pub(super) struct Named {
+    /// With the dictionary of its values.
+    pub(super) column: StrColumn,
+    /// Which of them each ticket has.
+    pub(super) ordinals: Arc<Ordinals>,
+}
 
 /// Whose a document is, and whether customers of the ticket see it.
 #[derive(Debug, Clone, Copy)]
@@ -123,10 +128,10 @@ impl<'a> Shard<'a> {
         Ok(())
     }
 
-    /// The values of a column, and which of them each ticket has; none where no ticket has any.
+    /// The values of a column of texts; none where no ticket has any.
     pub(super) fn named(&self, name: &'static str) -> tantivy::Result<Option<Named>> {
         let column = self.reader.fast_fields().str(name)?;
-        Ok(column.map(|column| (self.table.ordinals(name, &column), column)))
+        Ok(column.map(|column| Named { ordinals: self.table.ordinals(name, &column), column }))
     }
 
     /// Every living ticket in a set, with its own document and its row in the columns that only tickets have.
