@@ -50,7 +50,8 @@ async fn get(
     let highlighter = Highlighter::of(&question.query);
     let reader = question.reader;
     let mut found = app.search.index.search(question).await.map_err(index_problem)?;
-    let last = found.hits.last().filter(|_| found.more).map(|last| cursors.write(last.rank));
+    let last = found.hits.last().filter(|_| found.more);
+    let last = last.map(|last| cursors.write(last.rank, found.rarity.as_ref()));
     let audience = Audience::of(token.role);
     let basis = Basis { positions: found.positions, newest_visible: found.newest_visible };
     let mut seen = seen(&app, &token.tenant, audience, reader, &found.hits).await?;
@@ -68,8 +69,9 @@ async fn get(
         _ => Waited::InVain,
     };
     let as_of = as_of(&app, audience, &basis, waited).await?;
-    // What the index knows and the view does not confirm is not there.
+    // What the index knows and the view does not confirm is not there; what else of it other pages hold is not known.
     let hits = found.hits.len();
+    let all_confirmed = seen.len() == hits;
     found.hits.retain(|hit| seen.contains_key(&hit.ticket));
     let count = found.count.saturating_sub((hits - found.hits.len()) as u64);
     let names = Names { desk: &app.desk, tenant: &token.tenant };
@@ -78,7 +80,7 @@ async fn get(
     let results = results.map_err(problem)?;
     let meta = json!({"has_more": found.more, "after_cursor": last});
     let body = json!({
-        "results": results, "count": count, "count_exact": true, "facets": facets, "meta": meta, "as_of": as_of,
+        "results": results, "count": count, "count_exact": all_confirmed, "facets": facets, "meta": meta, "as_of": as_of,
     });
     Ok(Json(body).into_response())
 }

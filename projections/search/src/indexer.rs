@@ -165,12 +165,9 @@ impl Indexer {
     }
 
     async fn resume(&self, taken: &mut InIndex) -> Result<Positions, SinkError> {
-        if taken.lost {
-            // The index has forgotten everything since its last commit.
-            *taken = InIndex::default();
-        } else {
-            self.commit_taken(taken).await?;
-        }
+        // Where something was lost, this goes back to the last commit first.
+        self.index.commit().await?;
+        taken.uncommitted = 0;
         if let Some(standing) = self.index.standing()
             && !self.is_current(&standing).await.map_err(ReadError::Log)?
         {

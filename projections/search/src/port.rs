@@ -1,5 +1,7 @@
 //! The port: what a search index answers and takes, whatever stands behind it.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use docket_engine::cursor::{Cursor, Positions};
 use docket_schemas::{Incarnation, PersonId, Tenant, TicketId};
@@ -84,6 +86,16 @@ pub struct Rank {
     pub ticket: Place,
 }
 
+/// What the scores of one walk are computed from. Tickets that are written meanwhile change how rare words are, and with it the
+/// scores of all others: pages that were to go on from one another would leave out some and repeat others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rarity {
+    /// Documents of the tenant, by a rough guess.
+    pub documents: u64,
+    /// By the hash of a word or pair, in how many documents it stands.
+    pub frequencies: BTreeMap<u32, u32>,
+}
+
 /// What results are counted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Facet {
@@ -153,6 +165,8 @@ pub struct Question {
     pub sort: Sort,
     /// Behind which result.
     pub after: Option<Rank>,
+    /// What the first page's scores were computed from; none for a first page.
+    pub rarity: Option<Rarity>,
     /// How many results, at most [`PAGE_SIZE_MAX`].
     pub size: usize,
     /// What to count by.
@@ -188,6 +202,8 @@ pub struct Found {
     pub more: bool,
     /// For each facet asked for.
     pub facets: Vec<(Facet, FacetCounts)>,
+    /// What scores were computed from, where further pages depend on it.
+    pub rarity: Option<Rarity>,
     /// How far of the log the answer comes from.
     pub positions: Positions,
     /// For a customer: by partition the newest event of own tickets that the customer may see; 0 elsewhere.

@@ -48,6 +48,9 @@ const QUESTIONS_AT_ONCE_MAX: usize = 4;
 /// Questions that wait for their turn; beyond it callers are told to come back.
 const QUESTIONS_WAITING_MAX: usize = 256;
 
+/// How often an index is looked at again that another process has committed to meanwhile.
+const LOOKS_MAX: usize = 20;
+
 /// A search index in a directory.
 #[derive(Clone)]
 pub struct TantivyIndex {
@@ -70,6 +73,8 @@ struct Readable {
     reader: IndexReader,
     fields: Fields,
     cursor: Option<Cursor>,
+    /// See [`Writer::reopened`].
+    reopened: u32,
 }
 
 impl Readable {
@@ -77,7 +82,19 @@ impl Readable {
         let opened = writer.opened();
         let reader = opened.index.reader_builder().reload_policy(ReloadPolicy::Manual);
         let reader = reader.try_into().map_err(failed)?;
-        Ok(Self { reader, fields: opened.fields, cursor: opened.cursor.clone() })
+        let (cursor, reopened) = (opened.cursor.clone(), writer.reopened());
+        Ok(Self { reader, fields: opened.fields, cursor, reopened })
+    }
+
+    /// Goes on to the writer's last commit.
+    fn show(&mut self, writer: &Writer) -> Result<(), IndexError> {
+        if self.reopened == writer.reopened() {
+            self.reader.reload().map_err(failed)?;
+            self.cursor.clone_from(&writer.opened().cursor);
+        } else {
+            *self = Self::of(writer)?;
+        }
+        Ok(())
     }
 
     fn positions(&self) -> Positions {
@@ -99,7 +116,9 @@ impl TantivyIndex {
     /// When the directory cannot be written, or another process has it open.
     pub fn open(directory: &Path, threads: usize) -> Result<Self, IndexError> {
         let directory = directory.to_path_buf();
-        Self::of(Pen::begin(move || Writer::open(directory))?, threads)
+        let (pen, writer) = Pen::begin(move || Writer::open(directory))?;
+        let readable = Readable::of(&writer)?;
+        Self::with((pen, writer), readable, threads)
     }
 
     /// Opens the index in a directory as it is, also while another process writes it: for those who compare it with the
@@ -108,12 +127,23 @@ impl TantivyIndex {
     /// # Errors
     /// When there is no index that can be used.
     pub fn look(directory: &Path) -> Result<Self, IndexError> {
-        let directory = directory.to_path_buf();
-        Self::of(Pen::begin(move || Writer::look(directory))?, 1)
+        for _ in 0..LOOKS_MAX {
+            let directory = directory.to_path_buf();
+            let (pen, writer) = Pen::begin(move || Writer::look(directory))?;
+            let readable = Readable::of(&writer)?;
+            // Else what is read may be of a commit that came in between, and say more than the place.
+            if writer.opened().is_newest()? {
+                return Self::with((pen, writer), readable, 1);
+            }
+        }
+        Err(IndexError::Failed("another process commits too often to look at it".into()))
     }
 
-    fn of((pen, writer): (Pen, Writer), threads: usize) -> Result<Self, IndexError> {
-        let readable = Readable::of(&writer)?;
+    fn with(
+        (pen, writer): (Pen, Writer),
+        readable: Readable,
+        threads: usize,
+    ) -> Result<Self, IndexError> {
         let executor = if threads > 1 {
             Executor::multi_thread(threads, "docket-search-").map_err(failed)?
         } else {
@@ -148,19 +178,22 @@ impl TantivyIndex {
 
 impl Shared {
     fn commit(&self, writer: &mut Writer) -> Result<Positions, IndexError> {
-        let (cursor, written) = writer.commit()?;
-        if written {
-            let mut readable = self.readable.write();
-            readable.reader.reload().map_err(failed)?;
-            readable.cursor = cursor;
-            self.heads.keep(&readable.reader.searcher()).map_err(failed)?;
-        }
+        let committed = writer.commit();
+        // Also where it failed: how far the index is, is what the disk says.
+        self.show(writer)?;
+        committed?;
         Ok(self.readable.read().positions())
     }
 
-    fn reopen(&self, writer: &Writer) -> Result<(), IndexError> {
-        let readable = Readable::of(writer)?;
-        *self.readable.write() = readable;
+    /// Has questions answered from what the disk holds.
+    fn show(&self, writer: &mut Writer) -> Result<(), IndexError> {
+        writer.recover()?;
+        if writer.is_unshown() {
+            let mut readable = self.readable.write();
+            readable.show(writer)?;
+            self.heads.keep(&readable.reader.searcher()).map_err(failed)?;
+            writer.shown();
+        }
         Ok(())
     }
 }
@@ -185,7 +218,15 @@ impl SearchIndex for TantivyIndex {
     }
 
     async fn write(&self, writes: Writes) -> Result<(), IndexError> {
-        self.pen.write(&self.shared, move |shared| shared.writer.lock().write(&writes)).await
+        let work = move |shared: &Shared| {
+            let mut writer = shared.writer.lock();
+            let written = writer.write(&writes);
+            if written.is_err() {
+                shared.show(&mut writer)?;
+            }
+            written
+        };
+        self.pen.write(&self.shared, work).await
     }
 
     async fn commit(&self) -> Result<Positions, IndexError> {
@@ -215,7 +256,7 @@ impl SearchIndex for TantivyIndex {
         let work = |shared: &Shared| {
             let mut writer = shared.writer.lock();
             writer.clear()?;
-            shared.reopen(&writer)
+            shared.show(&mut writer)
         };
         self.pen.write(&self.shared, work).await
     }

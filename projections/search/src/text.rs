@@ -13,7 +13,7 @@ pub use sieve::sieve_key;
 pub use stem::{Stems, stem};
 
 /// Changes with every change of what a text is taken apart into; an index of another version is built anew.
-pub const ANALYSIS_VERSION: u32 = 4;
+pub const ANALYSIS_VERSION: u32 = 5;
 
 /// Most characters of a word that count: what is longer is found by its beginning.
 pub const WORD_CHARS_MAX: usize = 64;
@@ -124,14 +124,14 @@ impl<'a> Tokens<'a> {
 
     fn single(&mut self, first: char) {
         self.skip(first);
-        let mark = self.next().and_then(|next| Some((next, fold::voicing_mark(next)?)));
-        match mark.and_then(|(next, mark)| Some((next, fold::voiced(first, mark)?))) {
-            Some((next, voiced)) => {
-                self.token.text.push(voiced);
-                self.skip(next);
-            }
-            None => fold(first, &mut self.token.text),
+        let mut whole = first;
+        while let Some(next) = self.next()
+            && let Some(composed) = fold::composed(whole, next)
+        {
+            whole = composed;
+            self.skip(next);
         }
+        fold(whole, &mut self.token.text);
     }
 
     fn word(&mut self) {

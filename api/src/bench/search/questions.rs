@@ -129,6 +129,7 @@ impl Asking {
             query: parse(text).map_err(|error| format!("{text}: {error:?}"))?,
             sort: way.sort,
             after: None,
+            rarity: None,
             size: PAGE,
             facets: way.facets.to_vec(),
         };

@@ -29,13 +29,14 @@ pub(super) async fn ask(
     let size = page_size("page[size]", size.as_deref())?.min(PAGE_SIZE_MAX);
     let reader = reader(app, token, &asked).await?;
     let cursors = SearchCursors::of(&token.tenant, reader, &text, sort);
-    let after = match after.as_deref().filter(|after| !after.is_empty()) {
-        Some(after) => Some(cursors.read(after)?),
-        None => None,
+    let (after, rarity) = match after.as_deref().filter(|after| !after.is_empty()) {
+        Some(after) => cursors.read(after).map(|(rank, rarity)| (Some(rank), rarity))?,
+        None => (None, None),
     };
     know_persons(app, token, &mut asked).await?;
     let tenant = token.tenant.clone();
-    Ok((Question { tenant, reader, query: asked, sort, after, size, facets }, cursors))
+    let question = Question { tenant, reader, query: asked, sort, after, rarity, size, facets };
+    Ok((question, cursors))
 }
 
 /// 422 with the place.

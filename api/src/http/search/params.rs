@@ -1,13 +1,17 @@
 //! The parameters of a search beside its query: order, facets, and the cursors of its pages.
 
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use docket_schemas::canonical::Fields;
 use docket_schemas::{PersonId, Tenant};
 use docket_search::document::Place;
-use docket_search::port::{Direction, Facet, Rank, Reader, Sort, SortKey};
+use docket_search::port::{Direction, Facet, Rank, Rarity, Reader, Sort, SortKey};
 use docket_search::query::Query as Asked;
 
 use crate::http::place_cursor::PlaceCursor;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// The order that `sort` names. Where there is none: the best first, or what changed last for a query without words.
 pub(super) fn sort(text: Option<&str>, asked: &Asked) -> Result<Sort, Problem> {
@@ -80,16 +84,45 @@ impl SearchCursors {
         Self(PlaceCursor::bound(Self::FORMAT, question, Self::DETAIL))
     }
 
-    /// The cursor behind a result.
-    pub(super) fn write(&self, rank: Rank) -> String {
-        self.0.write(rank.key, rank.ticket.number().to_be_bytes())
+    /// The cursor behind a result, with what scores were computed from where that matters.
+    pub(super) fn write(&self, rank: Rank, rarity: Option<&Rarity>) -> String {
+        let place = self.0.write(rank.key, rank.ticket.number().to_be_bytes());
+        let Some(rarity) = rarity else { return place };
+        let mut bytes = rarity.documents.to_be_bytes().to_vec();
+        for (word, frequency) in &rarity.frequencies {
+            bytes.extend_from_slice(&word.to_be_bytes());
+            bytes.extend_from_slice(&frequency.to_be_bytes());
+        }
+        format!("{place}{PARTS}{}", URL_SAFE_NO_PAD.encode(bytes))
     }
 
     /// The result that a cursor stands behind: 400 where it is none of this search's.
-    pub(super) fn read(&self, text: &str) -> Result<Rank, Problem> {
-        let (key, ticket) = self.0.read(text)?;
-        Ok(Rank { key, ticket: Place::from_number(u64::from_be_bytes(ticket)) })
+    pub(super) fn read(&self, text: &str) -> Result<(Rank, Option<Rarity>), Problem> {
+        let (place, rarity) = match text.split_once(PARTS) {
+            None => (text, None),
+            Some((place, rarity)) => {
+                let malformed = || Problem::new(Code::CursorMalformed).detail(Self::DETAIL);
+                (place, Some(read_rarity(rarity).ok_or_else(malformed)?))
+            }
+        };
+        let (key, ticket) = self.0.read(place)?;
+        Ok((Rank { key, ticket: Place::from_number(u64::from_be_bytes(ticket)) }, rarity))
     }
+}
+
+/// Parts a cursor's place from what scores were computed from.
+const PARTS: char = '.';
+
+fn read_rarity(text: &str) -> Option<Rarity> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let (documents, rest) = bytes.split_first_chunk()?;
+    let (words, []) = rest.as_chunks::<8>() else { return None };
+    let number = |bytes: &[u8]| bytes.try_into().map(u32::from_be_bytes);
+    let mut frequencies = BTreeMap::new();
+    for word in words {
+        frequencies.insert(number(&word[..4]).ok()?, number(&word[4..]).ok()?);
+    }
+    Some(Rarity { documents: u64::from_be_bytes(*documents), frequencies })
 }
 
 #[cfg(test)]
@@ -97,15 +130,14 @@ mod tests {
     use docket_search::query::parse;
 
     use super::*;
-    use crate::problem::Code;
 
     #[test]
     fn a_cursor_goes_on_with_its_own_search_alone() {
         let tenant: Tenant = "default".parse().unwrap();
         let of = |query, sort| SearchCursors::of(&tenant, Reader::Staff(None), query, sort);
         let rank = Rank { key: -7, ticket: Place::from_number(42) };
-        let text = of("fire", Sort::Relevance).write(rank);
-        assert_eq!(of("fire", Sort::Relevance).read(&text).unwrap(), rank);
+        let text = of("fire", Sort::Relevance).write(rank, None);
+        assert_eq!(of("fire", Sort::Relevance).read(&text).unwrap(), (rank, None));
         let by = Sort::By(SortKey::Updated, Direction::Descending);
         for other in [of("smoke", Sort::Relevance), of("fire", by)] {
             assert_eq!(other.read(&text).unwrap_err().code(), Code::CursorMalformed);
@@ -113,6 +145,20 @@ mod tests {
         for wrong in ["", "Aw", &text[1..], &format!("{text}AA"), "💥"] {
             let refused = of("fire", Sort::Relevance).read(wrong).unwrap_err();
             assert_eq!(refused.code(), Code::CursorMalformed, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_by_relevance_says_what_scores_were_computed_from() {
+        let tenant: Tenant = "default".parse().unwrap();
+        let cursors = SearchCursors::of(&tenant, Reader::Staff(None), "fire", Sort::Relevance);
+        let rank = Rank { key: 7, ticket: Place::from_number(42) };
+        let frequencies = [(3, 9), (u32::MAX, 0)].into_iter().collect();
+        let rarity = Rarity { documents: 1 << 40, frequencies };
+        let text = cursors.write(rank, Some(&rarity));
+        assert_eq!(cursors.read(&text).unwrap(), (rank, Some(rarity)));
+        for wrong in [".", &text[..text.len() - 1], &format!("{text}AA"), &format!("{text}.")] {
+            assert_eq!(cursors.read(wrong).unwrap_err().code(), Code::CursorMalformed, "{wrong}");
         }
     }
 

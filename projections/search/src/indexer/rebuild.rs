@@ -15,6 +15,13 @@ use crate::reading::ReadError;
 /// Tickets that are folded anew and compared before an index is switched to.
 const SAMPLE_TICKETS: usize = 100;
 
+/// Events by which the new index may be behind the log when the old one is no longer fed: a fraction of a second's work.
+const REST_EVENTS_MAX: u64 = 2_000;
+
+/// Rounds in which the new index follows the log until it is that near. Each has less to do than the one before it, as long
+/// as events are indexed faster than they are written.
+const ROUNDS_MAX: usize = 16;
+
 /// How far a rebuild has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rebuilding {
@@ -103,13 +110,14 @@ impl Indexer {
         let mut feeder = Feeder::new(source, Arc::clone(log), sink, Appetite::REBUILD);
         feeder.own(PartitionSet::ALL).await?;
         let mut heads = log.heads().await?;
-        loop {
-            fill(&mut feeder, &heads, &mut on_progress).await?;
+        fill(&mut feeder, &heads, &mut on_progress).await?;
+        for _ in 0..ROUNDS_MAX {
             let now = log.heads().await?;
-            if now == heads {
+            if now.total().saturating_sub(heads.total()) <= REST_EVENTS_MAX {
                 break;
             }
             heads = now;
+            fill(&mut feeder, &heads, &mut on_progress).await?;
         }
         filler.commit().await?;
         self.try_sample(&next, &heads).await?;

@@ -91,6 +91,7 @@ impl Following {
             query: parse(query).expect("a query"),
             sort: Sort::Relevance,
             after: None,
+            rarity: None,
             size: 100,
             facets: Vec::new(),
         };

@@ -48,6 +48,11 @@ pub enum Mistake {
     /// A `*` within a word.
     #[error("a wildcard stands only at the end of a word, as in print*")]
     InnerWildcard,
+    /// A `*` at either end of a filter's value.
+    #[error(
+        "a wildcard goes with words alone; a value that has a * in it stands in quotes, as in tag:\"c*\""
+    )]
+    FilterWildcard,
     /// Too few letters before a `*`.
     #[error("at least {PREFIX_CHARS_MIN} letters or digits have to stand before a *")]
     ShortPrefix,

@@ -91,6 +91,9 @@ pub(super) fn filter(field: &Field, chunk: &Chunk) -> Result<Filter, QueryError>
     if value.is_empty() {
         return Err(Mistake::NoValue(name).at(field.value_at));
     }
+    if quoted.is_none() && (value.starts_with('*') || value.ends_with('*')) {
+        return Err(Mistake::FilterWildcard.at(field.value_at));
+    }
     let dated = matches!(field.name, Name::Created | Name::Updated);
     if let Some(comparison) = field.comparison {
         if !dated {

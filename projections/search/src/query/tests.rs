@@ -145,6 +145,9 @@ fn what_cannot_be_read_is_refused_with_its_place() {
     refused("?rinter", 0, Mistake::LeadingWildcard);
     refused("pr*ter", 2, Mistake::InnerWildcard);
     refused("pr**", 2, Mistake::InnerWildcard);
+    refused("fire tag:*vip", 9, Mistake::FilterWildcard);
+    refused("tag:vip*", 4, Mistake::FilterWildcard);
+    refused("-requester:*", 11, Mistake::FilterWildcard);
     refused("p*", 1, Mistake::ShortPrefix);
     refused("word~3", 4, Mistake::BadDistance);
     refused("~1", 0, Mistake::BadDistance);

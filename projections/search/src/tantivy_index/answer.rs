@@ -55,7 +55,8 @@ pub(super) fn answer(
         hits.push(Hit {
             ticket: ticket_id(searcher, document)?,
             score: if by_value {
-                relevance::rounded(parts.score)
+                // Nothing that has words fits without any of them.
+                if parts.score > 0.0 { relevance::rounded(parts.score) } else { 0.0 }
             } else {
                 relevance::score(rank.key)
             },
@@ -65,7 +66,8 @@ pub(super) fn answer(
         });
     }
     let newest_visible = newest_visible(&scope)?;
-    Ok(Found { hits, count, more, facets, positions, newest_visible })
+    let rarity = if by_value { None } else { scope.statistics.rarity() };
+    Ok(Found { hits, count, more, facets, rarity, positions, newest_visible })
 }
 
 /// The newest public event of a customer's own tickets, by partition.

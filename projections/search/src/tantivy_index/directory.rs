@@ -5,7 +5,8 @@ use std::path::Path;
 
 use docket_engine::cursor::Cursor;
 use serde::{Deserialize, Serialize};
-use tantivy::directory::MmapDirectory;
+use tantivy::directory::error::LockError;
+use tantivy::directory::{Directory as _, INDEX_WRITER_LOCK, MmapDirectory};
 use tantivy::{Index, IndexSettings};
 
 use super::schema::{Fields, schema};
@@ -14,7 +15,7 @@ use crate::port::IndexError;
 use crate::text::ANALYSIS_VERSION;
 
 /// Changes with every change of the schema or of what its fields hold.
-const FORMAT_VERSION: u32 = 3;
+const FORMAT_VERSION: u32 = 4;
 
 /// What a commit says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +47,14 @@ pub(super) struct Opened {
     pub(super) cursor: Option<Cursor>,
 }
 
+impl Opened {
+    /// Whether nobody has committed anything since it was opened.
+    pub(super) fn is_newest(&self) -> Result<bool, IndexError> {
+        let now = committed(&self.index).map_err(IndexError::Damaged)?;
+        Ok(now == self.cursor)
+    }
+}
+
 /// Opens the index in a directory. One that is damaged or of another format is thrown away with a line in the log.
 ///
 /// # Errors
@@ -64,8 +73,14 @@ pub(super) fn open(directory: &Path) -> Result<Opened, IndexError> {
     anew(directory)
 }
 
-/// Throws away what a directory holds and begins an empty index.
+/// Throws away what a directory holds and begins an empty index, unless somebody writes it: what looks damaged may be
+/// another process's commit, or the index of another release that still serves.
 pub(super) fn anew(directory: &Path) -> Result<Opened, IndexError> {
+    let place = MmapDirectory::open(directory).map_err(failed)?;
+    let _taken = place.acquire_lock(&INDEX_WRITER_LOCK).map_err(|error| match error {
+        LockError::LockBusy => in_use(directory),
+        error @ LockError::IoError(_) => failed(error),
+    })?;
     for entry in fs::read_dir(directory).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         if is_ours(&path) {
@@ -73,20 +88,17 @@ pub(super) fn anew(directory: &Path) -> Result<Opened, IndexError> {
         }
     }
     let (schema, fields) = schema();
-    let place = MmapDirectory::open(directory).map_err(failed)?;
     let index = Index::create(place, schema, IndexSettings::default()).map_err(failed)?;
     register(index.tokenizers());
     Ok(Opened { index, fields, cursor: None })
 }
 
-/// Files that an index makes; whatever else lies in the directory stays.
+/// Files that an index makes; whatever else lies in the directory stays, and so do the locks.
 fn is_ours(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let stem = name.split('.').next().unwrap_or_default();
     let segment = stem.len() == 32 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let named = matches!(&*name, "meta.json" | ".managed.json")
-        || name.starts_with(".tantivy-")
-        || name.starts_with(".tmp");
+    let named = matches!(&*name, "meta.json" | ".managed.json") || name.starts_with(".tmp");
     path.is_file() && (segment || named)
 }
 
@@ -121,19 +133,26 @@ fn standing(directory: &Path, checked: Checked) -> Result<Opened, String> {
         }
     }
     register(index.tokenizers());
-    let payload = index.load_metas().map_err(text)?.payload;
-    let cursor = match payload {
-        None => None,
-        Some(payload) => {
-            let payload: Payload =
-                serde_json::from_str(&payload).map_err(|_| "its commit is not ours".to_owned())?;
-            if (payload.format, payload.analysis) != (FORMAT_VERSION, ANALYSIS_VERSION) {
-                return Err("it was written by another version".to_owned());
-            }
-            Some(payload.cursor.parse().map_err(|_| "its commit names no place".to_owned())?)
-        }
-    };
+    let cursor = committed(&index)?;
     Ok(Opened { index, fields, cursor })
+}
+
+/// How far the last commit of an index came; none for a new one.
+fn committed(index: &Index) -> Result<Option<Cursor>, String> {
+    let metas = index.load_metas().map_err(|error| error.to_string())?;
+    let Some(payload) = metas.payload else { return Ok(None) };
+    let payload: Payload =
+        serde_json::from_str(&payload).map_err(|_| "its commit is not ours".to_owned())?;
+    if (payload.format, payload.analysis) != (FORMAT_VERSION, ANALYSIS_VERSION) {
+        return Err("it was written by another version".to_owned());
+    }
+    payload.cursor.parse().map(Some).map_err(|_| "its commit names no place".to_owned())
+}
+
+/// Somebody else writes the index in a directory.
+pub(super) fn in_use(directory: &Path) -> IndexError {
+    let directory = directory.display();
+    IndexError::Failed(format!("another process uses the index in {directory}").into())
 }
 
 /// A failure of the disk or of Tantivy, to be tried again.

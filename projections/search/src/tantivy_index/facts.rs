@@ -16,7 +16,7 @@ use crate::port::Reader;
 use crate::query::{Filter, Person, Span};
 
 /// The value of a field that has none; no value that callers give contains it.
-const NONE: &str = "\u{1}";
+const NONE: &str = "\0";
 
 /// Every fact of a ticket.
 pub(super) fn facts(ticket: &TicketDocument) -> Vec<String> {

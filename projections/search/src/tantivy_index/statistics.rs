@@ -1,12 +1,15 @@
 //! What scores are computed from: never anything that the reader may not know.
 
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
 use tantivy::query::Bm25StatisticsProvider;
 use tantivy::schema::Field;
 use tantivy::{Searcher, Term};
 
 use super::facts::every_ticket;
 use super::schema::Fields;
-use crate::port::{Question, Reader};
+use crate::port::{Question, Rarity, Reader};
 
 /// Words of a document on average, for all: the true figure would tell one tenant about another.
 const AVERAGE_WORDS: u64 = 40;
@@ -22,7 +25,8 @@ const BLIND_FREQUENCY: u64 = 10;
 pub(super) struct Statistics<'a> {
     searcher: &'a Searcher,
     documents: u64,
-    blind: bool,
+    /// What is known of words: from the first page of a walk, and what was looked up; none for a customer.
+    frequencies: Option<Mutex<BTreeMap<u32, u32>>>,
 }
 
 impl<'a> Statistics<'a> {
@@ -31,16 +35,30 @@ impl<'a> Statistics<'a> {
         fields: Fields,
         question: &Question,
     ) -> tantivy::Result<Self> {
-        let blind = matches!(question.reader, Reader::Customer(_));
-        let tickets =
-            if blind { 0 } else { searcher.doc_freq(&every_ticket(fields, &question.tenant))? };
-        Ok(Self { searcher, documents: DOCUMENTS_MIN.max(tickets * DOCUMENTS_PER_TICKET), blind })
+        if matches!(question.reader, Reader::Customer(_)) {
+            return Ok(Self { searcher, documents: DOCUMENTS_MIN, frequencies: None });
+        }
+        let (documents, known) = match &question.rarity {
+            Some(rarity) => (rarity.documents, rarity.frequencies.clone()),
+            None => {
+                let tickets = searcher.doc_freq(&every_ticket(fields, &question.tenant))?;
+                (tickets * DOCUMENTS_PER_TICKET, BTreeMap::new())
+            }
+        };
+        let documents = documents.max(DOCUMENTS_MIN);
+        Ok(Self { searcher, documents, frequencies: Some(Mutex::new(known)) })
+    }
+
+    /// What scores were computed from; none where they are the same at all times.
+    pub(super) fn rarity(&self) -> Option<Rarity> {
+        let frequencies = self.frequencies.as_ref()?.lock().clone();
+        Some(Rarity { documents: self.documents, frequencies })
     }
 }
 
 impl Bm25StatisticsProvider for Statistics<'_> {
     fn total_num_tokens(&self, _: Field) -> tantivy::Result<u64> {
-        Ok(self.documents * AVERAGE_WORDS)
+        Ok(self.documents.saturating_mul(AVERAGE_WORDS))
     }
 
     fn total_num_docs(&self) -> tantivy::Result<u64> {
@@ -48,10 +66,27 @@ impl Bm25StatisticsProvider for Statistics<'_> {
     }
 
     fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
-        if self.blind {
-            return Ok(BLIND_FREQUENCY);
-        }
+        let Some(frequencies) = &self.frequencies else { return Ok(BLIND_FREQUENCY) };
+        let hash = hash(term);
+        let known = frequencies.lock().get(&hash).copied();
+        let frequency = match known {
+            Some(known) => known,
+            None => {
+                let found = self.searcher.doc_freq(term)?;
+                let found = u32::try_from(found).unwrap_or(u32::MAX);
+                frequencies.lock().insert(hash, found);
+                found
+            }
+        };
         // A word that is everywhere still counts for a little.
-        Ok(self.searcher.doc_freq(term)?.min(self.documents / 2))
+        Ok(u64::from(frequency).min(self.documents / 2))
     }
+}
+
+/// FNV-1a of 32 bits (draft-eastlake-fnv): the same on every node and in every release. Two words of one query that share
+/// a hash, one pair in four thousand million, weigh the same.
+fn hash(term: &Term) -> u32 {
+    let field = term.field().field_id().to_be_bytes();
+    let bytes = field.iter().chain(term.serialized_value_bytes());
+    bytes.fold(2_166_136_261, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(16_777_619))
 }

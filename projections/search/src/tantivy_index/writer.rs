@@ -6,7 +6,7 @@ use docket_engine::cursor::{Cursor, Positions};
 use tantivy::query::AllQuery;
 use tantivy::{IndexWriter, TantivyError, Term};
 
-use super::directory::{Opened, Payload, anew, failed, look, open};
+use super::directory::{Opened, Payload, anew, failed, in_use, look, open};
 use super::documents::{message_document, ticket_document};
 use super::merging::EvenSegments;
 use super::schema::Fields;
@@ -28,14 +28,19 @@ pub(super) struct Writer {
     /// How far the index is once everything taken is committed; none for an empty one.
     taken: Option<Cursor>,
     dirty: bool,
+    /// What was taken since the last commit is lost, and the index has to be opened again.
+    lost: bool,
+    /// The disk holds what no question is answered from yet.
+    unshown: bool,
+    /// How often the index was opened again.
+    reopened: u32,
 }
 
 impl Writer {
     /// Opens the index in a directory.
     pub(super) fn open(directory: PathBuf) -> Result<Self, IndexError> {
         let opened = open(&directory)?;
-        let mut writer =
-            Self { directory, taken: opened.cursor.clone(), opened, writer: None, dirty: false };
+        let mut writer = Self::of(directory, opened);
         writer.writer()?;
         Ok(writer)
     }
@@ -44,7 +49,21 @@ impl Writer {
     /// while another process has it.
     pub(super) fn look(directory: PathBuf) -> Result<Self, IndexError> {
         let opened = look(&directory)?;
-        Ok(Self { directory, taken: opened.cursor.clone(), opened, writer: None, dirty: false })
+        Ok(Self::of(directory, opened))
+    }
+
+    fn of(directory: PathBuf, opened: Opened) -> Self {
+        let (taken, writer) = (opened.cursor.clone(), None);
+        Self {
+            directory,
+            opened,
+            writer,
+            taken,
+            dirty: false,
+            lost: false,
+            unshown: false,
+            reopened: 0,
+        }
     }
 
     /// The index that it writes.
@@ -52,7 +71,26 @@ impl Writer {
         &self.opened
     }
 
+    /// How often the index was opened again: what was read from the one before says nothing of it.
+    pub(super) const fn reopened(&self) -> u32 {
+        self.reopened
+    }
+
+    /// Whether the disk holds what no question is answered from yet.
+    pub(super) const fn is_unshown(&self) -> bool {
+        self.unshown
+    }
+
+    /// Questions are answered from what the disk holds.
+    pub(super) const fn shown(&mut self) {
+        self.unshown = false;
+    }
+
     fn writer(&mut self) -> Result<&mut IndexWriter, IndexError> {
+        if self.lost {
+            let opened = open(&self.directory)?;
+            self.reopen(opened);
+        }
         if self.writer.is_none() {
             let writer: IndexWriter = self
                 .opened
@@ -65,22 +103,30 @@ impl Writer {
         Ok(self.writer.as_mut().expect("it was made above"))
     }
 
+    fn reopen(&mut self, opened: Opened) {
+        self.taken.clone_from(&opened.cursor);
+        self.opened = opened;
+        self.reopened = self.reopened.wrapping_add(1);
+        (self.lost, self.unshown) = (false, true);
+    }
+
     fn unusable(&self, error: TantivyError) -> IndexError {
         match error {
-            TantivyError::LockFailure(..) => IndexError::Failed(
-                format!("another process uses the index in {}", self.directory.display()).into(),
-            ),
+            TantivyError::LockFailure(..) => in_use(&self.directory),
             error => failed(error),
         }
     }
 
     /// Takes a batch. After an error everything since the last commit is forgotten.
     pub(super) fn write(&mut self, writes: &Writes) -> Result<(), IndexError> {
+        if self.lost {
+            return Err(IndexError::Failed("it is being set back to its last commit".into()));
+        }
         let fields = self.opened.fields;
         let writer = self.writer()?;
         for write in &writes.tickets {
             if let Err(error) = take(fields, writer, write) {
-                self.forget()?;
+                self.forget();
                 return Err(failed(error));
             }
         }
@@ -96,18 +142,23 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes everything taken durable; answers how far that is, and whether there was anything.
-    pub(super) fn commit(&mut self) -> Result<(Option<Cursor>, bool), IndexError> {
-        let Some(taken) = self.taken.clone().filter(|_| self.dirty) else {
-            return Ok((self.taken.clone(), false));
-        };
+    /// Makes everything taken durable, if there is anything. After an error everything since the last commit is forgotten,
+    /// and the last commit may well be this one.
+    pub(super) fn commit(&mut self) -> Result<(), IndexError> {
+        let Some(taken) = self.taken.clone().filter(|_| self.dirty) else { return Ok(()) };
         let payload = Payload::of(&taken).to_text();
         if let Err(error) = self.make_durable(&payload) {
-            self.forget()?;
+            self.forget();
             return Err(error);
         }
-        self.dirty = false;
-        Ok((Some(taken), true))
+        self.opened.cursor = Some(taken);
+        (self.dirty, self.unshown) = (false, true);
+        Ok(())
+    }
+
+    /// Opens the index again if what was taken is lost: what the disk then holds is its last commit.
+    pub(super) fn recover(&mut self) -> Result<(), IndexError> {
+        if self.lost { self.writer().map(drop) } else { Ok(()) }
     }
 
     /// A rehearsal may have it fail before or after, or lose what was indexed.
@@ -121,24 +172,18 @@ impl Writer {
         fault("index.after").map(drop)
     }
 
-    /// Goes back to the last commit.
-    fn forget(&mut self) -> Result<(), IndexError> {
-        self.writer = None;
-        self.opened = open(&self.directory)?;
-        self.taken = self.opened.cursor.clone();
-        self.dirty = false;
-        self.writer()?;
-        Ok(())
+    /// Goes back to the last commit, which is opened by whoever comes next.
+    pub(super) fn forget(&mut self) {
+        (self.writer, self.taken) = (None, None);
+        (self.dirty, self.lost) = (false, true);
     }
 
     /// Begins an empty index.
     pub(super) fn clear(&mut self) -> Result<(), IndexError> {
-        self.writer = None;
-        self.opened = anew(&self.directory)?;
-        self.taken = None;
-        self.dirty = false;
-        self.writer()?;
-        Ok(())
+        self.forget();
+        let opened = anew(&self.directory)?;
+        self.reopen(opened);
+        self.writer().map(drop)
     }
 
     /// Writes every segment anew from which something was deleted.

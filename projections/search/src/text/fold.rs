@@ -5,7 +5,7 @@ use unicode_normalization::char::{compose, decompose_compatible};
 use super::script::{Script, is_han, script};
 
 /// Letters that no decomposition takes apart.
-const LETTERS: [(char, &str); 12] = [
+const LETTERS: [(char, &str); 13] = [
     ('ß', "ss"),
     ('æ', "ae"),
     ('œ', "oe"),
@@ -18,6 +18,7 @@ const LETTERS: [(char, &str); 12] = [
     ('ŋ', "n"),
     ('þ', "th"),
     ('ŧ', "t"),
+    ('ς', "σ"),
 ];
 
 /// Marks that are left out, first and last: accents, Hebrew points, Arabic vowel signs.
@@ -65,8 +66,18 @@ fn put(part: char, out: &mut String) {
     }
 }
 
+/// What a reader sees as one character with the one before it: a kana with the mark that voices it, a hangul syllable in
+/// parts. Some systems write both apart.
+pub(super) fn composed(character: char, next: char) -> Option<char> {
+    match (voicing_mark(next), next) {
+        (Some(mark), _) => voiced(character, mark),
+        (None, '\u{1161}'..='\u{11C2}') => compose(character, next),
+        _ => None,
+    }
+}
+
 /// The combining form of a mark that voices the kana before it.
-pub(super) const fn voicing_mark(character: char) -> Option<char> {
+const fn voicing_mark(character: char) -> Option<char> {
     match character {
         '\u{FF9E}' | '\u{3099}' => Some('\u{3099}'),
         '\u{FF9F}' | '\u{309A}' => Some('\u{309A}'),
@@ -75,7 +86,7 @@ pub(super) const fn voicing_mark(character: char) -> Option<char> {
 }
 
 /// A kana with its mark, as one character.
-pub(super) fn voiced(kana: char, mark: char) -> Option<char> {
+fn voiced(kana: char, mark: char) -> Option<char> {
     let mut wide = kana;
     decompose_compatible(kana, |part| wide = part);
     compose(wide, mark)

@@ -16,7 +16,7 @@ pub(super) enum Script {
 }
 
 /// First and last of the characters that are tokens of their own.
-const SINGLES: [(u32, u32); 32] = [
+const SINGLES: [(u32, u32); 34] = [
     (0x0E01, 0x0E3A),   // Thai
     (0x0E40, 0x0E4E),   // Thai vowels and tones
     (0x0E81, 0x0EBD),   // Lao
@@ -32,15 +32,17 @@ const SINGLES: [(u32, u32); 32] = [
     (0x2E80, 0x2FDF),   // Han radicals
     (0x3005, 0x3007),   // Han iteration marks, zero
     (0x3021, 0x3029),   // Hangzhou numerals
-    (0x303B, 0x303B),   // Vertical iteration mark
+    (0x3038, 0x303B),   // Hangzhou tens, vertical iteration mark
     (0x3041, 0x3096),   // Hiragana
     (0x309D, 0x309F),   // Hiragana iteration marks
     (0x30A1, 0x30FA),   // Katakana
     (0x30FC, 0x30FF),   // Katakana length and iteration marks
     (0x3105, 0x312F),   // Bopomofo
     (0x3131, 0x318E),   // Hangul compatibility jamo
-    (0x31A0, 0x31BF),   // Bopomofo extended
+    (0x3190, 0x31BF),   // Kanbun, bopomofo extended
     (0x31F0, 0x31FF),   // Katakana phonetic extensions
+    (0x3220, 0x3247),   // Han in parentheses and circles
+    (0x3280, 0x32B0),   // Han in circles
     (0x3400, 0x4DBF),   // Han extension A
     (0x4E00, 0x9FFF),   // Han
     (0xA960, 0xA97C),   // Hangul jamo extended A

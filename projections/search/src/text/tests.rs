@@ -38,7 +38,7 @@ fn accents_widths_and_ligatures_make_no_difference() {
         &["cafe", "cafe", "strasse", "file", "aero", "lodz", "istanbul"],
     );
     check("ＡＢＣ１２３ №5", &["abc123", "5"]);
-    check("ёлка Ελλάς", &["елка", "ελλας"]);
+    check("ёлка Ελλάς ΕΛΛΑΣ", &["елка", "ελλασ", "ελλασ"]);
 }
 
 #[test]
@@ -49,6 +49,11 @@ fn characters_of_scripts_without_spaces_are_tokens_of_their_own() {
         "プリンタ ﾌﾟﾘﾝﾀ 프린터",
         &["プ", "リ", "ン", "タ", "プ", "リ", "ン", "タ", "프", "린", "터"],
     );
+    check(
+        "\u{1111}\u{1173}\u{1105}\u{1175}\u{11AB}\u{1110}\u{1165} 프린터",
+        &["프", "린", "터", "프", "린", "터"],
+    );
+    check("㈠网 ㊀〸", &["一", "网", "一", "十"]);
     check("🔥着火", &["🔥", "着", "火"]);
     check("🈓 🈔 ポ", &["デ", "二", "ポ"]);
 }

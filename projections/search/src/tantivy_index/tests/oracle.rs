@@ -127,8 +127,11 @@ async fn check(tickets: &[TicketWrite], query: &str, reader: Reader) {
         assert!(!found.more);
         // Page by page it is the same walk.
         let (mut walked, mut after): (Vec<u64>, Option<Rank>) = (Vec::new(), None);
+        let mut rarity = None;
         loop {
-            let page = indexed.ask(Question { size: 2, after, ..whole.clone() }).await;
+            let page = Question { size: 2, after, rarity: rarity.take(), ..whole.clone() };
+            let page = indexed.ask(page).await;
+            rarity.clone_from(&page.rarity);
             assert_eq!(page.count, found.count);
             walked.extend(page.hits.iter().map(|hit| hit.rank.ticket.number()));
             after = page.hits.last().map(|hit| hit.rank);

@@ -9,7 +9,7 @@ use tantivy::Term;
 use super::cases;
 use super::world::{Indexed, STAFF, question, random, ticket};
 use crate::document::{Extent, TicketWrite};
-use crate::port::{SearchIndex as _, Standing};
+use crate::port::{Question, SearchIndex as _, Standing};
 use crate::tantivy_index::TantivyIndex;
 
 /// One ticket changes, or gets a message, or is written anew.
@@ -109,6 +109,42 @@ async fn what_was_committed_is_there_again_after_a_restart_and_nothing_else() {
     assert_eq!(again.finds(STAFF, "printer OR scanner").await, [1]);
 }
 
+#[tokio::test]
+async fn pages_by_relevance_go_on_from_one_another_while_others_are_written() {
+    let indexed = Indexed::empty();
+    let numbers = 1..=60;
+    // Each fits differently well: the more words there are, the less one of them says.
+    let of = |number: u64| {
+        let words = "of the third floor ".repeat(usize::try_from(number % 9).expect("small"));
+        ticket(number, &format!("printer {words}broken"))
+    };
+    indexed.write(numbers.clone().map(of).collect(), 100).await;
+    for query in ["printer", "printer OR broken", "\"printer broken\" OR print*"] {
+        let mut page = Question { size: 7, ..question(STAFF, query) };
+        let mut walked: Vec<u64> = Vec::new();
+        for round in 0.. {
+            let found = indexed.ask(page.clone()).await;
+            walked.extend(found.hits.iter().map(|hit| hit.rank.ticket.number()));
+            if !found.more {
+                break;
+            }
+            page.after = found.hits.last().map(|hit| hit.rank);
+            page.rarity.clone_from(&found.rarity);
+            let further = (0..40).map(|number| 1_000 + round * 100 + number);
+            let further = further.map(|number| {
+                let words = if number % 2 == 0 { "scanner" } else { "a broken printer" };
+                // Newer than all that is walked over, and after the page: it may come, or not.
+                ticket(number, words)
+            });
+            indexed.write(further.collect(), 101 + round).await;
+        }
+        let known: Vec<u64> = walked.iter().copied().filter(|one| numbers.contains(one)).collect();
+        let once: BTreeSet<u64> = known.iter().copied().collect();
+        assert_eq!(once.len(), known.len(), "{query}: one stood on two pages");
+        assert_eq!(once.into_iter().collect::<Vec<_>>(), numbers.clone().collect::<Vec<_>>());
+    }
+}
+
 /// Does harm to a file.
 type Damage<'a> = &'a dyn Fn(&Path);
 
@@ -148,6 +184,52 @@ async fn a_directory_that_is_damaged_or_of_another_format_is_begun_anew() {
             "a file that is not ours was removed"
         );
     }
+}
+
+#[tokio::test]
+async fn an_index_that_somebody_writes_is_not_thrown_away() {
+    let indexed = Indexed::of(vec![ticket(1, "printer")]).await;
+    let meta = indexed.folder.path().join("meta.json");
+    let text = std::fs::read_to_string(&meta).expect("read");
+    let of_another_release = text.replace("\\\"format\\\":", "\\\"format\\\":9");
+    assert_ne!(of_another_release, text);
+    std::fs::write(&meta, &of_another_release).expect("written");
+    let before = segments(indexed.folder.path());
+    for _ in 0..2 {
+        let error = TantivyIndex::open(indexed.folder.path(), 1).expect_err("it is in use");
+        let source = std::error::Error::source(&error).expect("a cause").to_string();
+        assert!(source.contains("another process uses the index"), "{source}");
+    }
+    assert_eq!(segments(indexed.folder.path()), before);
+    assert_eq!(std::fs::read_to_string(&meta).expect("read"), of_another_release);
+    assert_eq!(indexed.finds(STAFF, "printer").await, [1]);
+}
+
+#[tokio::test]
+async fn after_an_error_the_index_is_as_far_as_the_disk_says() {
+    let indexed = Indexed::of(vec![ticket(1, "printer")]).await;
+    let index = &indexed.index;
+    let before = index.standing();
+    index.write(super::world::writes(vec![ticket(2, "lost")], 9)).await.expect("written");
+    index.shared.writer.lock().forget();
+    let refused = index.write(super::world::writes(vec![ticket(2, "too soon")], 9)).await;
+    assert!(refused.is_err(), "what was lost before it would be claimed with it");
+    index.commit().await.expect("set back");
+    assert_eq!(index.standing(), before);
+    assert_eq!(indexed.finds(STAFF, "lost OR soon").await, [] as [u64; 0]);
+
+    index.write(super::world::writes(vec![ticket(2, "scanner")], 9)).await.expect("written");
+    {
+        // Durable, and then something failed.
+        let mut writer = index.shared.writer.lock();
+        writer.commit().expect("committed");
+        writer.forget();
+    }
+    assert_eq!(index.standing(), before);
+    let reached = index.commit().await.expect("set back");
+    assert_ne!(index.standing(), before, "it would be fed the same again");
+    assert_eq!(index.standing().expect("a place").positions, reached);
+    assert_eq!(indexed.finds(STAFF, "scanner").await, [2]);
 }
 
 #[tokio::test]

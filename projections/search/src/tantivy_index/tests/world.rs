@@ -155,6 +155,7 @@ pub(super) fn question(reader: Reader, query: &str) -> Question {
         query: known(query),
         sort: Sort::Relevance,
         after: None,
+        rarity: None,
         size: 100,
         facets: Facet::ALL.to_vec(),
     }
