@@ -174,6 +174,7 @@ macro_rules! saga_table_contract {
             saga_table::a_table_is_kept_by_compare_and_set
             saga_table::sagas_that_have_not_ended_are_found_by_partition
             saga_table::sagas_are_listed_page_by_page_and_filtered
+            saga_table::sagas_of_a_paused_definition_are_shown_at_rest
             saga_table::paused_definitions_are_told
             saga_table::events_of_sagas_are_read_by_partition
             saga_table::a_barrier_tells_calls_apart

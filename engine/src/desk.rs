@@ -69,6 +69,9 @@ pub enum DeskError {
     /// it.
     #[error("another node has gone on with the stream")]
     Fenced,
+    /// Others have written to tickets of a divisible unit each time that it came to the log.
+    #[error("others keep writing to its tickets")]
+    Contended,
     /// The node is going down.
     #[error("this node is stopping")]
     Stopping,

@@ -62,6 +62,8 @@ pub struct Scene {
     pub parts: Vec<Value>,
     /// At an undo: what the parts came to that were done.
     pub done_parts: Vec<Value>,
+    /// Most commands of a divisible plan: fewer where others kept writing to the tickets of a larger one.
+    pub at_most: usize,
 }
 
 impl Scene {
@@ -132,6 +134,8 @@ pub struct Plan {
     pub report: Arc<Report>,
     /// Whether the step is done with it.
     pub progress: Progress,
+    /// Whether the step can do with fewer commands for now, as [`Scene::at_most`] says.
+    pub divisible: bool,
 }
 
 impl Plan {
@@ -148,6 +152,7 @@ impl Plan {
             slots: Vec::new(),
             report: Arc::new(report),
             progress: Progress::Whole,
+            divisible: false,
         }
     }
 

@@ -88,8 +88,18 @@ fn decode(text: &str) -> Option<Vec<TicketId>> {
 /// What a part came to: the tickets that were not changed, by their place in the part.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Results {
+    /// The tickets of a part that is smaller than [`SAGA_COMMANDS_MAX`] and not the last: others kept writing to more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    of: Option<usize>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     failed: Vec<Failed>,
+}
+
+impl Results {
+    /// How many tickets it was, if there were so many.
+    fn len(&self) -> usize {
+        self.of.unwrap_or(SAGA_COMMANDS_MAX)
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -127,8 +137,12 @@ impl Job {
         let run = state.step(APPLY).map(|step| &step.run);
         let parts = run.map_or(&[][..], |run| &run.parts);
         let whole = run.filter(|run| run.done_at.is_some()).map(|run| &run.output);
-        for (part, chunk) in parts.iter().chain(whole).zip(tickets.chunks(SAGA_COMMANDS_MAX)) {
-            let failed = Results::deserialize(part).unwrap_or_default().failed;
+        let mut left = tickets.as_slice();
+        for part in parts.iter().chain(whole) {
+            let part = Results::deserialize(part).unwrap_or_default();
+            let (chunk, rest) = left.split_at(part.len().min(left.len()));
+            left = rest;
+            let failed = part.failed;
             results.extend(chunk.iter().enumerate().map(|(at, ticket)| {
                 TicketResult {
                     ticket: *ticket,
@@ -165,8 +179,9 @@ impl Work {
 
     /// The tickets of the next part, and whether it is the last.
     fn next(&self, scene: &Scene) -> (&[TicketId], Progress) {
-        let from = scene.parts.len() * SAGA_COMMANDS_MAX;
-        let upto = (from + SAGA_COMMANDS_MAX).min(self.tickets.len());
+        let done = scene.parts.iter().map(|part| Results::deserialize(part).unwrap_or_default());
+        let from = done.map(|part| part.len()).sum();
+        let upto = scene.at_most.saturating_add(from).min(self.tickets.len());
         let part = self.tickets.get(from..upto).unwrap_or_default();
         let is_last = upto == self.tickets.len();
         (part, if is_last { Progress::Whole } else { Progress::Part })
@@ -185,7 +200,12 @@ fn intent(scene: &Scene, ticket: TicketId, change: FieldChange) -> Intent {
 }
 
 /// One unit over the tickets of `places`, which stand in the part where it says; a ticket that refuses is its own result.
-fn plan(intents: Vec<Intent>, places: Vec<usize>, progress: Progress) -> Plan {
+fn plan(
+    intents: Vec<Intent>,
+    places: Vec<usize>,
+    (tickets, progress): (&[TicketId], Progress),
+) -> Plan {
+    let of = Some(tickets.len()).filter(|of| *of < SAGA_COMMANDS_MAX && progress == Progress::Part);
     let whole = Plan::whole(intents, Value::Null);
     let report = move |verdicts: &[Result<(), Refusal>]| {
         let failed = verdicts.iter().zip(&places).filter_map(|(verdict, at)| {
@@ -193,9 +213,9 @@ fn plan(intents: Vec<Intent>, places: Vec<usize>, progress: Progress) -> Plan {
             let (code, why) = (code(refusal).to_owned(), refusal.to_string());
             Some(Failed { at: *at, code, why })
         });
-        Ok(json!(Results { failed: failed.collect() }))
+        Ok(json!(Results { of, failed: failed.collect() }))
     };
-    Plan { report: std::sync::Arc::new(report), progress, ..whole }
+    Plan { report: std::sync::Arc::new(report), progress, divisible: true, ..whole }
 }
 
 struct Apply;
@@ -204,10 +224,10 @@ struct Apply;
 impl Local for Apply {
     async fn plan(&self, scene: &Scene) -> Result<Plan, StepError> {
         let work = Work::of(scene)?;
-        let (tickets, progress) = work.next(scene);
+        let part @ (tickets, _) = work.next(scene);
         let change = FieldChange::from(&work.set);
         let intents = tickets.iter().map(|ticket| intent(scene, *ticket, change.clone()));
-        Ok(plan(intents.collect(), (0..tickets.len()).collect(), progress))
+        Ok(plan(intents.collect(), (0..tickets.len()).collect(), part))
     }
 }
 
@@ -217,7 +237,7 @@ struct TakeBack;
 impl Local for TakeBack {
     async fn plan(&self, scene: &Scene) -> Result<Plan, StepError> {
         let work = Work::of(scene)?;
-        let (tickets, progress) = work.next(scene);
+        let part @ (tickets, _) = work.next(scene);
         let (mut intents, mut places) = (Vec::new(), Vec::new());
         for (at, ticket) in tickets.iter().enumerate() {
             if let Some(change) = before(scene, *ticket, &work.set).await? {
@@ -225,7 +245,7 @@ impl Local for TakeBack {
                 places.push(at);
             }
         }
-        Ok(plan(intents, places, progress))
+        Ok(plan(intents, places, part))
     }
 }
 

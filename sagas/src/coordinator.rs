@@ -31,7 +31,7 @@ use uuid::Uuid;
 use crate::registry::Registry;
 use live::Live;
 pub use live::LiveLimits;
-pub use operators::{Operation, Operator};
+pub use operators::{Noted, Operation, Operator};
 pub use start::{Start, StartedSaga};
 
 /// Most sagas that act at once on a node; others wait for their turn, those that sleep count for nothing.

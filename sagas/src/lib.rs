@@ -25,8 +25,8 @@ mod summary;
 pub use summary::{standing, summary};
 mod coordinator;
 pub use coordinator::{
-    Coordinating, Coordinator, CoordinatorPorts, LiveLimits, Operation, Operator, SAGAS_ACTING_MAX,
-    SAGAS_LIVE_BYTES_MAX, SAGAS_LIVE_MAX, SagaError, Shown, Start, StartedSaga,
+    Coordinating, Coordinator, CoordinatorPorts, LiveLimits, Noted, Operation, Operator,
+    SAGAS_ACTING_MAX, SAGAS_LIVE_BYTES_MAX, SAGAS_LIVE_MAX, SagaError, Shown, Start, StartedSaga,
 };
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 mod course;
 mod crew;
+mod crowded;
 mod last;
 mod running;
 mod shapes;

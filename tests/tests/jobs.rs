@@ -225,8 +225,17 @@ async fn stops(site: &Site, node: &Node) {
         (answer.json()["count"] == done).then_some(())
     });
     assert!(high.await.is_some(), "what was done is kept: {job}");
-    let _ = act(&agent, &job, "undo").await.expect_status(200);
+    let undo = async || {
+        let path = format!("/v1/jobs/{}/undo", job["id"].as_str().unwrap());
+        let asked = agent.post(&path).header("Idempotency-Key", "undo-1");
+        asked.send().await.expect_status(200)
+    };
+    let first = undo().await;
+    assert!(first.header("docket-position").is_some());
     assert_eq!(ended(&agent, &job).await["state"], "undone");
+    let again = undo().await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.json(), first.json(), "the retry gets the first answer");
     let left = agent.get("/v1/tickets/count?priority=high").send().await.expect_status(200);
     assert_eq!(left.json()["count"], 0);
 }

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
 
-use docket_tests::{Client, Node, Site, on_both_backends};
+use std::time::Duration;
+
+use docket_tests::{Client, Node, Site, eventually, on_both_backends};
 use serde_json::{Value, json};
 
 async fn opens(client: &Client, subject: &str) -> String {
@@ -14,6 +16,46 @@ async fn opens(client: &Client, subject: &str) -> String {
 async fn turns(admin: &Client, definition: &str, way: &str) {
     let path = format!("/v1/sagas/definitions/{definition}/{way}");
     let _ = admin.post(&path).json(&json!({})).send().await.expect_status(200);
+}
+
+/// How long the table of sagas may be behind.
+const LISTED_WITHIN: Duration = Duration::from_secs(20);
+
+/// The sagas that stand so.
+async fn listed(admin: &Client, state: &str) -> Vec<Value> {
+    let path = format!("/v1/sagas?state={state}");
+    let sagas = admin.get(&path).send().await.expect_status(200).json()["sagas"].take();
+    sagas.as_array().unwrap().iter().map(|saga| saga["id"].clone()).collect()
+}
+
+async fn retried(admin: Client) {
+    let act = async |way: &str, key: &str| {
+        let path = format!("/v1/sagas/definitions/merge-tickets/{way}");
+        let asked = admin.post(&path).header("Idempotency-Key", key).json(&json!({}));
+        asked.send().await.expect_status(200)
+    };
+    let first = act("pause", "p1").await;
+    assert_eq!(first.header("idempotency-replayed"), None);
+    let resumed = act("resume", "r1").await;
+    let again = act("pause", "p1").await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(
+        (again.json(), again.header("docket-position")),
+        (first.json(), first.header("docket-position"))
+    );
+    assert_ne!(first.header("docket-position"), resumed.header("docket-position"));
+    // It was done once, and undone since.
+    let (source, into) = (opens(&admin, "Smoke").await, opens(&admin, "Fire").await);
+    let begun = admin.merge(&source, &into).await.expect_status(202);
+    assert_eq!(admin.ended(&begun).await["state"], "done");
+}
+
+#[tokio::test]
+async fn the_retry_of_an_operators_act_does_nothing_again() {
+    on_both_backends(async |site: &Site, node: &Node| {
+        retried(node.client(&site.token("admin", "root"))).await;
+    })
+    .await;
 }
 
 async fn asked_during_a_pause(site: &Site, node: &Node) {
@@ -37,6 +79,13 @@ async fn asked_during_a_pause(site: &Site, node: &Node) {
     let path = begun.header("location").unwrap().to_owned();
     let saga = agent.get(&path).send().await.expect_status(200).json()["saga"].take();
     assert_eq!(saga["state"], "paused", "{saga:#}");
+    // The table of sagas follows the log.
+    let found = eventually(LISTED_WITHIN, async || {
+        let found = listed(&admin, "paused").await;
+        (found == [id.clone()]).then_some(())
+    });
+    assert!(found.await.is_some(), "it is not listed among those at rest");
+    assert!(listed(&admin, "running").await.is_empty());
     let attach = saga["steps"].as_array().unwrap().iter().find(|step| step["name"] == "attach");
     assert_eq!(attach.unwrap()["state"], "pending", "{saga:#}");
     assert_eq!(agent.ticket(&source).await["status"], "new", "nothing has moved");

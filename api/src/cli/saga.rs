@@ -10,7 +10,8 @@ use docket_schemas::{CommandId, Principal, Role, SagaId, Tenant};
 
 use super::Failure;
 use super::installation::InstallationArgs;
-use crate::present::{Names, saga::present};
+use crate::present::Names;
+use crate::present::saga::{present, stands};
 use crate::wire::{self, Opened};
 
 /// Sagas that a list shows.
@@ -58,7 +59,7 @@ struct Common {
 struct ListArgs {
     #[command(flatten)]
     common: Common,
-    /// Only those that stand so: running, waiting, compensating, parked, done, undone, cancelled
+    /// Only those that stand so: running, waiting, compensating, parked, done, undone, cancelled, paused
     #[arg(long, env = "DOCKET_STATE", value_name = "STATE", value_parser = parse_standing)]
     state: Option<Standing>,
     /// Only those of this definition
@@ -202,7 +203,8 @@ impl Office {
         let state = self.sagas.load(&self.tenant, id).await?;
         let names = Names { desk: &self.opened.desk, tenant: &self.tenant };
         let now = self.opened.desk.ports().clock.now();
-        let view = present(names, &self.sagas, &state, now).await?;
+        let stands = stands(&self.sagas, &state, now);
+        let view = present(names, self.sagas.registry(), &state, stands).await?;
         println!("{}", serde_json::to_string_pretty(&view)?);
         Ok(())
     }

@@ -8,17 +8,19 @@ use axum::extract::State as Shared;
 use axum::http::Method;
 use axum::response::{IntoResponse as _, Response};
 use docket_engine::policy::SagaAction;
-use docket_sagas::{Job, Operation, State, standing};
+use docket_engine::ports::sagas::Standing;
+use docket_sagas::{Job, Operation, State};
 use serde_json::{Value, json};
 
 use super::Routes;
-use super::sagas::{Whose, admit, operate_on, saga_problem};
+use super::sagas::{Whose, admit, operate_on, operated, saga_problem};
 use super::tickets::{Head, problem};
 use crate::app::App;
 use crate::auth::Token;
 use crate::http::body::Payload;
 use crate::http::path::SagaPath;
 use crate::http::query::Query;
+use crate::present::saga::{stands, stood};
 use crate::problem::Problem;
 
 /// Every route of jobs.
@@ -42,7 +44,8 @@ async fn get(
 ) -> Result<Response, Problem> {
     query.params([])?;
     let (state, found) = find(&app, &token, job, SagaAction::Read).await?;
-    Ok(Json(json!({"job": view(&app, &state, &found)})).into_response())
+    let stands = stands(&app.sagas, &state, app.now());
+    Ok(Json(json!({"job": view(&state, &found, stands)})).into_response())
 }
 
 /// Ends it where it is, and keeps what is done.
@@ -80,9 +83,10 @@ async fn operate(
     let state = operate_on(app, token, job, sent, SagaAction::Cancel, |because| {
         Ok(what(because.reason.clone()))
     });
-    let state = state.await?;
+    let (state, noted) = state.await?;
     let found = Job::of(&state).unwrap_or(found);
-    Ok(Json(json!({"job": view(app, &state, &found)})).into_response())
+    let stood = stood(app.sagas.registry(), &state, noted.placed.recorded_at);
+    Ok(operated(app, &noted, json!({"job": view(&state, &found, stood)})))
 }
 
 /// The job that a path names, if the caller may do this with it.
@@ -101,13 +105,13 @@ async fn find(
     Ok((state, found))
 }
 
-fn view(app: &App, state: &State, job: &Job) -> Value {
+fn view(state: &State, job: &Job, stands: Standing) -> Value {
     let failed = job.failed();
     json!({
         "id": state.id,
         "saga_id": state.id,
         "kind": docket_sagas::BULK,
-        "state": standing(None, state, app.now()).as_str(),
+        "state": stands.as_str(),
         "total": job.total,
         "done": job.results.len() - failed,
         "failed": failed,

@@ -7,11 +7,11 @@ mod operate;
 use axum::Json;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use docket_engine::cursor::Cursor;
+use docket_engine::cursor::{Cursor, Positions};
 use docket_engine::desk::DeskError;
 use docket_engine::policy::{SagaAction, Verdict, may_with_saga};
-use docket_sagas::{SagaError, StartedSaga, State};
-use docket_schemas::Principal;
+use docket_sagas::{Noted, SagaError, StartedSaga, State};
+use docket_schemas::{Principal, Timestamp};
 use serde_json::Value;
 
 pub(super) use operate::operate_on;
@@ -21,7 +21,8 @@ use super::tickets::problem;
 use crate::app::App;
 use crate::auth::Token;
 use crate::http::header::{DOCKET_POSITION, IDEMPOTENCY_REPLAYED};
-use crate::present::{Names, saga::present};
+use crate::present::Names;
+use crate::present::saga::{present, stands, stood};
 use crate::problem::{Code, Problem};
 
 /// Every route of sagas.
@@ -64,10 +65,28 @@ impl Whose {
     }
 }
 
-/// A saga as JSON.
+/// A saga as it now is, as JSON.
 pub(super) async fn view(app: &App, token: &Token, state: &State) -> Result<Value, Problem> {
     let names = Names { desk: &app.desk, tenant: &token.tenant };
-    present(names, &app.sagas, state, app.now()).await.map_err(problem)
+    let stands = stands(&app.sagas, state, app.now());
+    present(names, app.sagas.registry(), state, stands).await.map_err(problem)
+}
+
+/// A saga as a row left it that was written at a time: the same whenever it is asked for.
+pub(super) async fn view_of_row(
+    app: &App,
+    token: &Token,
+    state: &State,
+    written_at: Timestamp,
+) -> Result<Value, Problem> {
+    let names = Names { desk: &app.desk, tenant: &token.tenant };
+    let stood = stood(app.sagas.registry(), state, written_at);
+    present(names, app.sagas.registry(), state, stood).await.map_err(problem)
+}
+
+/// When a saga was asked for that has no row but its first.
+pub(super) fn first_row_at(state: &State) -> Timestamp {
+    state.begun.as_ref().map_or(Timestamp::from_micros(0), |begun| begun.at)
 }
 
 /// The answer to who has begun one: it goes on by itself, and is to be found at `location`.
@@ -77,15 +96,29 @@ pub(super) fn accepted(
     location: String,
     body: Value,
 ) -> Response {
-    let mut response = (StatusCode::ACCEPTED, Json(body)).into_response();
-    let position = Cursor { incarnation: app.desk.incarnation(), positions: started.written };
-    let headers = response.headers_mut();
-    for (name, text) in [(DOCKET_POSITION, position.to_string()), (header::LOCATION, location)] {
-        if let Ok(value) = HeaderValue::try_from(text) {
-            headers.insert(name, value);
-        }
+    let response = (StatusCode::ACCEPTED, Json(body)).into_response();
+    let mut response = written(app, response, started.written, started.replayed);
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(header::LOCATION, location);
     }
-    if started.replayed {
+    response
+}
+
+/// The answer to who has done something to one.
+pub(super) fn operated(app: &App, noted: &Noted, body: Value) -> Response {
+    let mut positions = Positions::START;
+    positions.advance(noted.placed.partition, noted.placed.position);
+    written(app, Json(body).into_response(), positions, noted.replayed)
+}
+
+/// What every write tells beside its answer.
+fn written(app: &App, mut response: Response, written: Positions, replayed: bool) -> Response {
+    let position = Cursor { incarnation: app.desk.incarnation(), positions: written };
+    let headers = response.headers_mut();
+    if let Ok(position) = HeaderValue::try_from(position.to_string()) {
+        headers.insert(DOCKET_POSITION, position);
+    }
+    if replayed {
         headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     }
     response

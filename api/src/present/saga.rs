@@ -1,6 +1,7 @@
 //! A saga as JSON: a timeline of its steps, their attempts, errors and undo.
 
 use docket_engine::desk::DeskError;
+use docket_engine::ports::sagas::Standing;
 use docket_sagas::{Attempt, Coordinator, Registry, State, StepState, Track, standing};
 use docket_schemas::Timestamp;
 use docket_schemas::saga::Direction;
@@ -8,22 +9,37 @@ use serde_json::{Value, json};
 
 use super::Names;
 
+/// How a saga stands at a time by what its rows say.
+#[must_use]
+pub fn stood(registry: &Registry, state: &State, at: Timestamp) -> Standing {
+    let begun = state.begun.as_ref();
+    let definition = begun.and_then(|b| registry.find(&b.what.definition, b.what.version));
+    standing(definition.as_deref(), state, at)
+}
+
+/// How it stands now, which is at rest while its definition is paused.
+#[must_use]
+pub fn stands(sagas: &Coordinator, state: &State, now: Timestamp) -> Standing {
+    let stands = stood(sagas.registry(), state, now);
+    let begun = state.begun.as_ref();
+    match begun.is_some_and(|begun| sagas.is_paused(&state.tenant, &begun.what.definition)) {
+        true => stands.at_rest(),
+        false => stands,
+    }
+}
+
 /// A saga for those who may look at it.
 ///
 /// # Errors
 /// When the key store fails.
 pub async fn present(
     names: Names<'_>,
-    sagas: &Coordinator,
+    registry: &Registry,
     state: &State,
-    now: Timestamp,
+    stands: Standing,
 ) -> Result<Value, DeskError> {
     let Some(begun) = &state.begun else { return Ok(Value::Null) };
     let (name, version) = (&begun.what.definition, begun.what.version);
-    let stands = standing(sagas.registry().find(name, version).as_deref(), state, now);
-    let rests = !stands.is_ended() && state.parked.is_none();
-    let shown =
-        if rests && sagas.is_paused(&state.tenant, name) { "paused" } else { stands.as_str() };
     let parked = state.parked.as_ref().map(|parked| {
         let direction = parked.direction.map(Direction::as_str);
         json!({"step": parked.step, "direction": direction, "reason": parked.reason, "at": parked.at})
@@ -32,13 +48,13 @@ pub async fn present(
         "id": state.id,
         "definition": name,
         "version": version,
-        "state": shown,
+        "state": stands.as_str(),
         "subject": begun.what.subject,
         "started_by": names.principal(&begun.by.principal).await?,
         "started_at": begun.at,
         "ended_at": state.ended.map(|(_, at)| at),
         "parked": parked,
-        "steps": steps(sagas.registry(), state),
+        "steps": steps(registry, state),
     }))
 }
 
@@ -60,13 +76,13 @@ fn steps(registry: &Registry, state: &State) -> Vec<Value> {
 fn view(name: &str, step: &StepState, state: &State) -> Value {
     json!({
         "name": name,
-        "state": stands(step, state),
+        "state": step_state(step, state),
         "attempts": attempts(&step.run),
         "undo": attempts(&step.undo),
     })
 }
 
-fn stands(step: &StepState, state: &State) -> &'static str {
+fn step_state(step: &StepState, state: &State) -> &'static str {
     if step.undo.is_over() {
         return "undone";
     }

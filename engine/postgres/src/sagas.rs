@@ -35,10 +35,23 @@ const KEEP: &str = "WITH moved AS (\
       ON CONFLICT (tenant, definition) DO UPDATE SET paused = excluded.paused) \
      SELECT count(*) FROM moved";
 
+/// How a saga stands, and whether it rests because its definition is paused.
+macro_rules! standing {
+    () => {
+        "CASE WHEN s.standing IN ('running', 'waiting', 'compensating') AND EXISTS (\
+          SELECT FROM docket.saga_pause p WHERE p.tenant = s.tenant AND p.definition = s.definition AND p.paused) \
+         THEN 'paused' ELSE s.standing END"
+    };
+}
+
 macro_rules! saga_columns {
     () => {
-        "SELECT s.tenant, s.id, s.partition, s.position, s.definition, s.version, s.standing, s.subject, \
-         s.started_by, s.role, s.started_at, s.ended_at, s.next_at, s.failing_step, s.error FROM docket.saga s "
+        concat!(
+            "SELECT s.tenant, s.id, s.partition, s.position, s.definition, s.version, ",
+            standing!(),
+            ", s.subject, s.started_by, s.role, s.started_at, s.ended_at, s.next_at, s.failing_step, s.error \
+             FROM docket.saga s "
+        )
     };
 }
 
@@ -158,8 +171,9 @@ impl SagaTable for PostgresLog {
     ) -> Result<Vec<SagaRow>, LogError> {
         let query = concat!(
             saga_columns!(),
-            "WHERE s.tenant = $1 AND ($2::text IS NULL OR s.standing = $2) \
-             AND ($3::text IS NULL OR s.definition = $3) AND ($4::text IS NULL OR s.subject = $4) \
+            "WHERE s.tenant = $1 AND ($2::text IS NULL OR $2 = ",
+            standing!(),
+            ") AND ($3::text IS NULL OR s.definition = $3) AND ($4::text IS NULL OR s.subject = $4) \
              AND ($8::text IS NULL OR s.started_by = $8) AND (s.started_at, s.id) < ($5, $6) ORDER BY s.started_at DESC, s.id DESC LIMIT $7"
         );
         let (at, id) = match after {

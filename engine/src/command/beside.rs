@@ -89,6 +89,8 @@ pub struct SagaUnit {
     pub write: Option<Arc<dyn JointWrite>>,
     /// The row beside them.
     pub conclude: Arc<Conclude>,
+    /// Whether fewer of the commands would do for now.
+    pub divisible: bool,
 }
 
 impl SagaUnit {
@@ -97,7 +99,7 @@ impl SagaUnit {
     pub fn alone(row: PlainRow) -> Self {
         let tenant = row.caller.tenant.clone();
         let conclude = Arc::new(move |_: &[_]| Ok(row.clone()));
-        Self { tenant, intents: Vec::new(), write: None, conclude }
+        Self { tenant, intents: Vec::new(), write: None, conclude, divisible: false }
     }
 }
 
@@ -125,6 +127,10 @@ impl JointWrite for SagaUnit {
     fn rows_max(&self) -> usize {
         let write = self.write.as_ref().map_or(0, |write| write.rows_max());
         1 + self.intents.len() * ROWS_PER_COMMAND_MAX + write
+    }
+
+    fn is_divisible(&self) -> bool {
+        self.divisible && self.intents.len() > 1
     }
 
     fn author(

@@ -26,6 +26,13 @@ pub trait JointWrite: Send + Sync + 'static {
     /// Most rows that it makes, those of other streams among them; at most `APPEND_BATCH_ROWS_MAX`.
     fn rows_max(&self) -> usize;
 
+    /// Whether it could be done in smaller units. The more tickets a unit has, the likelier it is that somebody else has
+    /// written to one of them when it comes to the log; such a one is given up on, with
+    /// [`DeskError::Contended`](crate::desk::DeskError::Contended), where others are tried again and again.
+    fn is_divisible(&self) -> bool {
+        false
+    }
+
     /// Decides, authors its rows on the tickets, and answers them in the order in which they take their places.
     ///
     /// # Errors

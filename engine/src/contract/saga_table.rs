@@ -128,6 +128,48 @@ pub async fn sagas_are_listed_page_by_page_and_filtered(harness: &impl SagaTable
     assert!(other.expect("a page").is_empty());
 }
 
+/// What would go on rests while its definition is paused, and is found as that and as nothing else.
+pub async fn sagas_of_a_paused_definition_are_shown_at_rest(harness: &impl SagaTableHarness) {
+    let (_, table, _) = harness.fresh().await;
+    let keep = async |kept: Kept, partition| {
+        let from = table.reached(partition).await.expect("an answer");
+        assert!(table.keep(partition, from, from + 1, &kept).await.expect("an answer"));
+    };
+    let stands = [
+        Standing::Running,
+        Standing::Compensating,
+        Standing::Waiting,
+        Standing::Parked,
+        Standing::Done,
+    ];
+    for (number, standing) in (1..).zip(stands) {
+        keep(kept(&row(number, 1, standing)), partition_of(number)).await;
+    }
+    let of_another = SagaRow { definition: "bulk-update".into(), ..row(6, 1, Standing::Running) };
+    keep(kept(&of_another), partition_of(6)).await;
+    let found = async |standing| {
+        let filter = SagaFilter { standing: Some(standing), ..SagaFilter::default() };
+        let page = table.list(&tenant("acme"), &filter, None, 10).await.expect("a page");
+        assert!(page.iter().all(|row| row.standing == standing), "{page:?}");
+        page.len()
+    };
+    for (is_paused, expected) in [(true, [3, 1, 0, 0, 1, 1]), (false, [0, 2, 1, 1, 1, 1])] {
+        let pause = |tenant| Pause { tenant, definition: "merge-tickets".to_owned(), is_paused };
+        let pauses =
+            vec![pause(tenant("acme")), Pause { is_paused: true, ..pause(tenant("bolt")) }];
+        keep(Kept { sagas: Vec::new(), pauses }, partition_of(1)).await;
+        let [resting, running, undoing, waiting, parked, done] = expected;
+        assert_eq!(found(Standing::Paused).await, resting);
+        assert_eq!(found(Standing::Running).await, running);
+        assert_eq!(found(Standing::Compensating).await, undoing);
+        assert_eq!(found(Standing::Waiting).await, waiting);
+        assert_eq!(found(Standing::Parked).await, parked);
+        assert_eq!(found(Standing::Done).await, done);
+        let one = table.find(&tenant("acme"), saga(1)).await.expect("an answer").expect("kept");
+        assert_eq!(one.standing == Standing::Paused, is_paused);
+    }
+}
+
 /// The last word of a batch counts.
 pub async fn paused_definitions_are_told(harness: &impl SagaTableHarness) {
     let (_, table, _) = harness.fresh().await;

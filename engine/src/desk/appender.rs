@@ -26,6 +26,8 @@ use settle::settle;
 const APPEND_RETRY_FOR: Duration = Duration::from_secs(10);
 /// The first pause between two tries; it doubles up to [`RETRY_PAUSE_MAX`].
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(20);
+/// How often others may have written to the tickets of a divisible unit before it is given up on.
+const OVERTAKEN_MAX: u32 = 2;
 /// How often a write is decided again for a reason that no other write's success explains.
 const HAND_BACKS_MAX: u32 = 64;
 /// The longest pause between two tries.
@@ -64,15 +66,28 @@ pub(super) struct Job {
     /// The ticket's newest events must be read before this is decided again.
     pub(super) needs_fresh: bool,
     hand_backs: u32,
+    /// How often others had written to its tickets when it came to the log.
+    overtaken: u32,
 }
 
 impl Job {
     pub(super) const fn new(work: Work, epoch: u64, reply: oneshot::Sender<Reply>) -> Self {
-        Self { work, epoch, reply, needs_fresh: false, hand_backs: 0 }
+        Self { work, epoch, reply, needs_fresh: false, hand_backs: 0, overtaken: 0 }
     }
 }
 
 impl Job {
+    /// To be decided on newer tickets; one that could be smaller is given up on after [`OVERTAKEN_MAX`].
+    fn behind(mut self) -> Option<Self> {
+        self.overtaken += 1;
+        let divisible = matches!(&self.work, Work::Joint(write) if write.is_divisible());
+        if divisible && self.overtaken >= OVERTAKEN_MAX {
+            let _ = self.reply.send(Reply::Failed(DeskError::Contended));
+            return None;
+        }
+        Some(self)
+    }
+
     /// To be decided again; answers the caller after [`HAND_BACKS_MAX`], for then ticket and slots cannot be true both.
     fn handed_back(mut self) -> Result<Self, ()> {
         self.hand_backs += 1;

@@ -27,6 +27,18 @@ struct Held {
     passed: HashMap<(Tenant, SagaId, String, Direction), Direction>,
 }
 
+impl Held {
+    /// A row as it stands while definitions rest.
+    fn shown(&self, row: &SagaRow) -> SagaRow {
+        let mut row = row.clone();
+        let definition = (row.tenant.clone(), row.definition.clone());
+        if self.pauses.get(&definition).is_some_and(|paused| *paused) {
+            row.standing = row.standing.at_rest();
+        }
+        row
+    }
+}
+
 impl MemorySagas {
     /// An empty table beside a log.
     #[must_use]
@@ -90,11 +102,12 @@ impl SagaTable for MemorySagas {
     async fn unended(&self, partition: Partition) -> Result<Vec<SagaRow>, LogError> {
         let held = self.held.lock();
         let of = held.rows.values().filter(|row| row.partition == partition);
-        Ok(of.filter(|row| row.ended_at.is_none()).cloned().collect())
+        Ok(of.filter(|row| row.ended_at.is_none()).map(|row| held.shown(row)).collect())
     }
 
     async fn find(&self, tenant: &Tenant, saga: SagaId) -> Result<Option<SagaRow>, LogError> {
-        Ok(self.held.lock().rows.get(&(tenant.clone(), saga)).cloned())
+        let held = self.held.lock();
+        Ok(held.rows.get(&(tenant.clone(), saga)).map(|row| held.shown(row)))
     }
 
     async fn list(
@@ -105,20 +118,22 @@ impl SagaTable for MemorySagas {
         limit: usize,
     ) -> Result<Vec<SagaRow>, LogError> {
         let held = self.held.lock();
-        let mut rows: Vec<&SagaRow> = held
+        let mut rows: Vec<SagaRow> = held
             .rows
             .values()
             .filter(|row| row.tenant == *tenant)
-            .filter(|row| filter.standing.is_none_or(|standing| row.standing == standing))
             .filter(|row| filter.definition.as_ref().is_none_or(|name| row.definition == *name))
             .filter(|row| filter.started_by.as_ref().is_none_or(|by| row.started_by == *by))
             .filter(|row| filter.subject.as_ref().is_none_or(|subject| row.subject == *subject))
             .filter(|row| {
                 after.is_none_or(|place| (row.started_at, row.id) < (place.started_at, place.id))
             })
+            .map(|row| held.shown(row))
+            .filter(|row| filter.standing.is_none_or(|standing| row.standing == standing))
             .collect();
         rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.started_at, row.id)));
-        Ok(rows.into_iter().take(limit).cloned().collect())
+        rows.truncate(limit);
+        Ok(rows)
     }
 
     async fn paused(&self) -> Result<Vec<Pause>, LogError> {

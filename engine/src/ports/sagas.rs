@@ -24,11 +24,13 @@ pub enum Standing {
     Undone,
     /// It was cancelled, and everything undone.
     Cancelled,
+    /// Its definition is paused, and it would go on otherwise. No row is kept so: the pauses say it when rows are read.
+    Paused,
 }
 
 impl Standing {
     /// Every one.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Running,
         Self::Waiting,
         Self::Compensating,
@@ -36,9 +38,10 @@ impl Standing {
         Self::Done,
         Self::Undone,
         Self::Cancelled,
+        Self::Paused,
     ];
 
-    /// As it stands in the table and in answers.
+    /// As it stands in answers, and all but [`Self::Paused`] in the table.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -49,6 +52,16 @@ impl Standing {
             Self::Done => "done",
             Self::Undone => "undone",
             Self::Cancelled => "cancelled",
+            Self::Paused => "paused",
+        }
+    }
+
+    /// How it stands while its definition is paused: what has ended or is parked does not go on anyway.
+    #[must_use]
+    pub const fn at_rest(self) -> Self {
+        match self {
+            Self::Running | Self::Waiting | Self::Compensating => Self::Paused,
+            stays => stays,
         }
     }
 

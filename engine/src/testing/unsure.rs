@@ -21,6 +21,8 @@ pub struct UnsureLog {
     lost_answers: AtomicUsize,
     unreadable: Mutex<Option<TicketId>>,
     silent: AtomicBool,
+    /// Most rows of a unit that nobody overtakes.
+    uncrowded: AtomicUsize,
 }
 
 impl std::fmt::Debug for UnsureLog {
@@ -38,6 +40,7 @@ impl UnsureLog {
             lost_answers: AtomicUsize::new(0),
             unreadable: Mutex::new(None),
             silent: AtomicBool::new(false),
+            uncrowded: AtomicUsize::new(usize::MAX),
         }
     }
 
@@ -51,6 +54,11 @@ impl UnsureLog {
         self.silent.store(true, Ordering::SeqCst);
     }
 
+    /// Units of more rows come too late: somebody else has always written to one of their tickets before.
+    pub fn crowd(&self, most: usize) {
+        self.uncrowded.store(most, Ordering::SeqCst);
+    }
+
     /// The answers of the next `count` appends are lost; what they append is appended.
     pub fn lose(&self, count: usize) {
         self.lost_answers.store(count, Ordering::SeqCst);
@@ -60,6 +68,10 @@ impl UnsureLog {
 #[async_trait]
 impl EventLog for UnsureLog {
     async fn append(&self, batch: Batch) -> Result<Vec<UnitOutcome>, LogError> {
+        let most = self.uncrowded.load(Ordering::SeqCst);
+        if batch.units.iter().any(|unit| unit.rows.len() > most) {
+            return Ok(vec![UnitOutcome::Behind; batch.units.len()]);
+        }
         let outcomes = self.inner.append(batch).await?;
         let fewer = |left: usize| left.checked_sub(1);
         match self.lost_answers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer) {

@@ -60,6 +60,7 @@ fn whole(intents: Vec<Intent>, row: PlainRow) -> SagaUnit {
         write: None,
         intents: intents.into_iter().map(Arc::new).collect(),
         conclude: Arc::new(conclude),
+        divisible: false,
     }
 }
 

@@ -1,7 +1,9 @@
 //! An attempt: one try of a step or of its undo, and the row that says what became of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use docket_engine::command::SAGA_COMMANDS_MAX;
 use docket_engine::cursor::Positions;
 use docket_engine::desk::DeskError;
 use docket_engine::faults::{self, Fault};
@@ -17,7 +19,7 @@ use serde_json::Value;
 use super::commit::Trouble;
 use super::flight::{Landed, awaited, call, shown};
 use super::runner::{Runner, trouble};
-use crate::act::{Local, Progress, Scene, StepError};
+use crate::act::{Local, Plan, Progress, Scene, StepError};
 use crate::definition::Act;
 
 impl Runner {
@@ -86,15 +88,11 @@ impl Runner {
             }
             None => 1,
         };
-        let scene = self.scene(index, direction);
+        let mut scene = self.scene(index, direction);
         let before = self.state.clone();
-        for time in 0..times {
-            let planned = tokio::time::timeout(step.timeout, act.plan(&scene)).await;
-            let planned = planned.unwrap_or_else(|_| {
-                let longest = step.timeout.as_secs();
-                Err(StepError::Transient(format!("no plan within {longest} s")))
-            });
-            let plan = match planned {
+        let mut time = 0;
+        while time < times {
+            let plan = match planned(act, &scene, step.timeout).await {
                 Ok(plan) => plan,
                 Err(error) => {
                     self.fail(index, direction, error, began).await?;
@@ -111,7 +109,8 @@ impl Runner {
                 break;
             }
             match self.write_with(&plan, make, began, &[]).await {
-                Ok(()) => {}
+                Ok(()) => time += 1,
+                Err(Trouble::Contended) => scene.at_most = (scene.at_most / 2).max(1),
                 // Nothing has begun: whoever asked is told, and nothing is written.
                 Err(Trouble::Refused(refusal)) if self.pending.is_some() => {
                     return Err(Trouble::Refused(refusal));
@@ -300,8 +299,17 @@ impl Runner {
             outputs: Arc::new(outputs),
             parts: parts(direction),
             done_parts: parts(Direction::Run),
+            at_most: SAGA_COMMANDS_MAX,
         }
     }
+}
+
+/// What a local step is to write.
+async fn planned(act: &Arc<dyn Local>, scene: &Scene, within: Duration) -> Result<Plan, StepError> {
+    let planned = tokio::time::timeout(within, act.plan(scene)).await;
+    planned.unwrap_or_else(|_| {
+        Err(StepError::Transient(format!("no plan within {} s", within.as_secs())))
+    })
 }
 
 /// The row that says what became of a try.

@@ -28,6 +28,8 @@ pub(super) enum Trouble {
     GoneOn,
     /// What stands beside the row was refused.
     Refused(Refusal),
+    /// Others keep writing to the tickets: fewer of them may go.
+    Contended,
     /// The log is out of reach; whether it was written is unknown.
     Log(DeskError),
     /// The log holds what cannot be read, or this node ends.
@@ -38,6 +40,7 @@ impl From<DeskError> for Trouble {
     fn from(error: DeskError) -> Self {
         match error {
             DeskError::Fenced => Self::GoneOn,
+            DeskError::Contended => Self::Contended,
             DeskError::Refused(refusal) => Self::Refused(refusal),
             DeskError::Unavailable(_) | DeskError::Overloaded | DeskError::Keys(_) => {
                 Self::Log(error)
@@ -88,7 +91,8 @@ impl Runner {
         let tenant = self.state.tenant.clone();
         let intents = plan.intents.clone();
         let write = plan.write.clone();
-        let unit = SagaUnit { tenant, intents, write, conclude: Arc::new(conclude) };
+        let divisible = plan.divisible;
+        let unit = SagaUnit { tenant, intents, write, conclude: Arc::new(conclude), divisible };
         let placed = match self.shared.ports.desk.step(unit).await? {
             Joined::Done(placed) => placed,
             Joined::Stored(_) => return Err(Trouble::GoneOn),

@@ -2,12 +2,14 @@
 
 use docket_engine::command::{Caller, PlainRow, SagaUnit};
 use docket_engine::desk::{DeskError, Joined};
-use docket_engine::ports::log::{Expected, StreamRead};
+use docket_engine::ports::log::{Expected, Placed, StreamRead};
 use docket_schemas::saga::payload::{
     Cancelled, DefinitionPaused, DefinitionResumed, Resumed, SagaPayload, Skipped,
 };
 use docket_schemas::saga::{Direction, Outcome};
-use docket_schemas::{CommandId, Mac, SagaId, Stream, Tenant, Timestamp, derivation};
+use docket_schemas::{
+    CommandId, Event, Mac, Position, SagaId, Stream, Tenant, Timestamp, derivation,
+};
 
 use super::{Coordinator, SagaError};
 use crate::next::has_passed_pivot;
@@ -56,8 +58,17 @@ pub struct Operator {
     pub occurred_at: Timestamp,
 }
 
+/// An act that is durable.
+#[derive(Debug, Clone, Copy)]
+pub struct Noted {
+    /// Where and when its row was written.
+    pub placed: Placed,
+    /// Whether the same command had done it before.
+    pub replayed: bool,
+}
+
 impl Coordinator {
-    /// Does something to a saga, once however often it is asked, and answers the saga as it then is.
+    /// Does something to a saga, once however often it is asked, and answers the saga as the act left it.
     ///
     /// # Errors
     /// [`SagaError::NotNow`] where that does not go with how it stands.
@@ -66,33 +77,46 @@ impl Coordinator {
         by: &Operator,
         saga: SagaId,
         what: &Operation,
-    ) -> Result<State, SagaError> {
+    ) -> Result<(State, Noted), SagaError> {
         let tenant = &by.caller.tenant;
         for _ in 0..OPERATION_TRIES_MAX {
-            let mut state = self.load(tenant, saga).await?;
-            if let Some(replayed) = self.replayed(by, Stream::saga(saga)).await? {
-                // As it was then.
-                state = State::new(tenant.clone(), saga);
-                let log = &self.shared.ports.desk.ports().log;
-                let read =
-                    StreamRead { tenant: tenant.clone(), stream: Stream::saga(saga), after: 0 };
-                let events = log.stream_events(&[read]).await?;
-                state.fold(events.iter().filter(|event| event.position <= replayed))?;
-                return Ok(state);
+            let state = self.load(tenant, saga).await?;
+            if let Some(noted) = self.noted(by, Stream::saga(saga)).await? {
+                return Ok((self.load_up_to(tenant, saga, noted.placed.position).await?, noted));
             }
             let payload = self.decide(&state, what)?;
             let row = self.row(by, Stream::saga(saga), state.position, payload);
-            match self.shared.ports.desk.step(SagaUnit::alone(row)).await {
-                Ok(Joined::Done(_)) => {
-                    self.shared.live.poke(&(tenant.clone(), saga));
-                    self.shared.catch_up(&mut state).await?;
-                    return Ok(state);
-                }
-                Ok(Joined::Stored(_)) | Err(DeskError::Fenced) => {}
-                Err(error) => return Err(error.into()),
+            if let Some(noted) = self.note(row).await? {
+                self.shared.live.poke(&(tenant.clone(), saga));
+                return Ok((self.load_up_to(tenant, saga, noted.placed.position).await?, noted));
             }
         }
         Err(DeskError::Overloaded.into())
+    }
+
+    /// A saga as the row at a position left it.
+    async fn load_up_to(
+        &self,
+        tenant: &Tenant,
+        saga: SagaId,
+        position: Position,
+    ) -> Result<State, SagaError> {
+        let mut state = State::new(tenant.clone(), saga);
+        let read = StreamRead { tenant: tenant.clone(), stream: Stream::saga(saga), after: 0 };
+        let events = self.shared.ports.desk.ports().log.stream_events(&[read]).await?;
+        state.fold(events.iter().filter(|event| event.position <= position))?;
+        Ok(state)
+    }
+
+    /// Writes an act's row; nothing where the stream has gone on meanwhile, or holds the command already.
+    async fn note(&self, row: PlainRow) -> Result<Option<Noted>, SagaError> {
+        match self.shared.ports.desk.step(SagaUnit::alone(row)).await {
+            Ok(Joined::Done(placed)) => {
+                Ok(placed.first().map(|placed| Noted { placed: *placed, replayed: false }))
+            }
+            Ok(Joined::Stored(_)) | Err(DeskError::Fenced) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Pauses a tenant's definition, or resumes it: its sagas rest, and new ones rest from their first row on.
@@ -104,28 +128,32 @@ impl Coordinator {
         by: &Operator,
         definition: &str,
         reason: Option<String>,
-    ) -> Result<(), SagaError> {
+    ) -> Result<Noted, SagaError> {
         let definition = definition.to_owned();
         let payload = DefinitionPaused { definition: definition.clone(), reason };
-        self.turn(by, &definition, SagaPayload::DefinitionPaused(payload)).await?;
-        self.shared.paused.send_modify(|paused| {
-            paused.insert((by.caller.tenant.clone(), definition));
-        });
-        Ok(())
+        let noted = self.turn(by, &definition, SagaPayload::DefinitionPaused(payload)).await?;
+        if !noted.replayed {
+            self.shared.paused.send_modify(|paused| {
+                paused.insert((by.caller.tenant.clone(), definition));
+            });
+        }
+        Ok(noted)
     }
 
     /// See [`Self::pause`].
     ///
     /// # Errors
     /// See [`Self::pause`].
-    pub async fn resume(&self, by: &Operator, definition: &str) -> Result<(), SagaError> {
+    pub async fn resume(&self, by: &Operator, definition: &str) -> Result<Noted, SagaError> {
         let definition = definition.to_owned();
         let payload = DefinitionResumed { definition: definition.clone() };
-        self.turn(by, &definition, SagaPayload::DefinitionResumed(payload)).await?;
-        self.shared.paused.send_modify(|paused| {
-            paused.remove(&(by.caller.tenant.clone(), definition));
-        });
-        Ok(())
+        let noted = self.turn(by, &definition, SagaPayload::DefinitionResumed(payload)).await?;
+        if !noted.replayed {
+            self.shared.paused.send_modify(|paused| {
+                paused.remove(&(by.caller.tenant.clone(), definition));
+            });
+        }
+        Ok(noted)
     }
 
     async fn turn(
@@ -133,40 +161,40 @@ impl Coordinator {
         by: &Operator,
         definition: &str,
         payload: SagaPayload,
-    ) -> Result<(), SagaError> {
+    ) -> Result<Noted, SagaError> {
         if self.shared.registry.newest(definition).is_none() {
             return Err(SagaError::NoDefinition(definition.to_owned()));
         }
         let stream = derivation::saga_definition(definition);
         for _ in 0..OPERATION_TRIES_MAX {
-            if self.replayed(by, stream).await?.is_some() {
-                return Ok(());
+            if let Some(noted) = self.noted(by, stream).await? {
+                return Ok(noted);
             }
             let last = self.last_position(&by.caller.tenant, stream).await?;
-            let row = self.row(by, stream, last, payload.clone());
-            match self.shared.ports.desk.step(SagaUnit::alone(row)).await {
-                Ok(Joined::Done(_)) => return Ok(()),
-                Ok(Joined::Stored(_)) | Err(DeskError::Fenced) => {}
-                Err(error) => return Err(error.into()),
+            if let Some(noted) = self.note(self.row(by, stream, last, payload.clone())).await? {
+                return Ok(noted);
             }
         }
         Err(DeskError::Overloaded.into())
     }
 
-    async fn last_position(&self, tenant: &Tenant, stream: Stream) -> Result<u64, SagaError> {
+    async fn last_position(&self, tenant: &Tenant, stream: Stream) -> Result<Position, SagaError> {
         let read = StreamRead { tenant: tenant.clone(), stream, after: 0 };
         let events = self.shared.ports.desk.ports().log.stream_events(&[read]).await?;
         Ok(events.last().map_or(0, |event| event.position))
     }
 
     /// Where the same command stands already.
-    async fn replayed(&self, by: &Operator, stream: Stream) -> Result<Option<u64>, SagaError> {
+    async fn noted(&self, by: &Operator, stream: Stream) -> Result<Option<Noted>, SagaError> {
         let (tenant, log) = (&by.caller.tenant, &self.shared.ports.desk.ports().log);
         let partition = stream.partition(tenant);
         let stored = log.event_of_command(tenant, partition, by.command_id).await?;
         match stored {
             Some(stored) if stored.request_mac != by.request_mac => Err(SagaError::KeyReused),
-            stored => Ok(stored.map(|stored| stored.position)),
+            stored => Ok(stored.map(|event| {
+                let Event { partition, position, recorded_at, .. } = event;
+                Noted { placed: Placed { partition, position, recorded_at }, replayed: true }
+            })),
         }
     }
 
@@ -219,7 +247,7 @@ impl Coordinator {
         }
     }
 
-    fn row(&self, by: &Operator, stream: Stream, last: u64, payload: SagaPayload) -> PlainRow {
+    fn row(&self, by: &Operator, stream: Stream, last: Position, payload: SagaPayload) -> PlainRow {
         PlainRow {
             caller: by.caller.clone(),
             stream,

@@ -119,7 +119,7 @@ impl Runner {
                     }
                     let _ = self.look_again().await;
                 }
-                Err(Trouble::GoneOn) => {
+                Err(Trouble::GoneOn | Trouble::Contended) => {
                     if self.pending.is_some() {
                         return self.refuse_start(Unbegun::Stored);
                     }

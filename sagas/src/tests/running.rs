@@ -137,11 +137,13 @@ async fn cancelling_undoes_before_the_pivot_and_is_refused_after_it() {
     let started = crew.start(&node, "pivot", ticket).await;
     let cancel = Operation::Cancel { reason: Some("wrong ticket".to_owned()) };
     let by = crew.operator().await;
-    node.coordinator.operate(&by, started.state.id, &cancel).await.unwrap();
+    let first = node.coordinator.operate(&by, started.state.id, &cancel).await.unwrap();
     assert_eq!(crew.settle(&node, &started).await, Standing::Cancelled);
     assert!(crew.tags(&node, ticket).await.is_empty());
     let again = node.coordinator.operate(&by, started.state.id, &cancel).await.unwrap();
-    assert_eq!(again.rows, 2, "the retry of an act answers as the first time");
+    assert_eq!(again.0, first.0, "the retry of an act answers as the first time");
+    assert_eq!((first.1.replayed, again.1.replayed), (false, true));
+    assert_eq!(again.1.placed, first.1.placed);
 
     crew.script.fail("c/run", &[business()]);
     let ticket = crew.ticket(&node).await;

@@ -15,8 +15,9 @@ use super::view;
 use crate::app::App;
 use crate::auth::Token;
 use crate::http::body::Payload;
-use crate::http::sagas::{accepted, admit, saga_problem};
+use crate::http::sagas::{accepted, admit, first_row_at, saga_problem};
 use crate::http::tickets::{Envelope, Head, PatchTicket, bulk_change, found, problem, wanted};
+use crate::present::saga::stood;
 use crate::problem::{Code, FIELD_ERRORS_MAX, FieldError, Problem};
 
 /// The body.
@@ -114,5 +115,6 @@ fn named(ids: &[String]) -> Result<Vec<TicketId>, Problem> {
 fn begun(app: &App, started: &StartedSaga) -> Result<Response, Problem> {
     let job = Job::of(&started.state).ok_or_else(|| Problem::new(Code::IdempotencyKeyReused))?;
     let location = format!("/v1/jobs/{}", started.state.id);
-    Ok(accepted(app, started, location, json!({"job": view(app, &started.state, &job)})))
+    let stood = stood(app.sagas.registry(), &started.state, first_row_at(&started.state));
+    Ok(accepted(app, started, location, json!({"job": view(&started.state, &job, stood)})))
 }

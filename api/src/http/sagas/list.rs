@@ -29,7 +29,8 @@ pub(super) async fn get(
     let [standing, definition, subject, size, after] =
         query.params(["state", "definition", "subject", "page[size]", "page[after]"])?;
     let standing = standing.map(|name| name.parse::<Standing>()).transpose().map_err(|_| {
-        let message = "is none of running, waiting, compensating, parked, done, undone, cancelled";
+        let message =
+            "is none of running, waiting, compensating, parked, done, undone, cancelled, paused";
         Problem::new(Code::Invalid).error(FieldError::new("state", message.to_owned()))
     })?;
     let size = page_size("page[size]", size.as_deref())?;

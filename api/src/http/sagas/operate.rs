@@ -1,17 +1,16 @@
 //! `POST /v1/sagas/{id}/retry`, `…/skip`, `…/cancel`, and `/v1/sagas/definitions/{name}/pause`, `…/resume`
 
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use docket_engine::command::Caller;
 use docket_engine::policy::SagaAction;
-use docket_sagas::{Operation, Operator, State as Saga};
+use docket_sagas::{Noted, Operation, Operator, State as Saga};
 use docket_schemas::{Stream, derivation};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::super::tickets::{Envelope, Head, problem};
-use super::{admit, saga_problem, view};
+use super::{admit, operated, saga_problem, view_of_row};
 use crate::app::App;
 use crate::auth::Token;
 use crate::http::body::Payload;
@@ -95,8 +94,9 @@ async fn operate(
     action: SagaAction,
     what: impl FnOnce(&Because) -> Result<Operation, Problem>,
 ) -> Result<Response, Problem> {
-    let state = operate_on(app, token, saga, sent, action, what).await?;
-    Ok(Json(json!({"saga": view(app, token, &state).await?})).into_response())
+    let (state, noted) = operate_on(app, token, saga, sent, action, what).await?;
+    let saga = view_of_row(app, token, &state, noted.placed.recorded_at).await?;
+    Ok(operated(app, &noted, json!({"saga": saga})))
 }
 
 /// Does something to a saga, once the caller is known to be allowed to.
@@ -107,7 +107,7 @@ pub(in crate::http) async fn operate_on(
     (head, payload): (&Head, &Payload),
     action: SagaAction,
     what: impl FnOnce(&Because) -> Result<Operation, Problem>,
-) -> Result<Saga, Problem> {
+) -> Result<(Saga, Noted), Problem> {
     let whose = admit(token, action)?;
     let (caller, _) = app.caller(token).await.map_err(problem)?;
     let state = app.sagas.load(&token.tenant, saga.0).await.map_err(saga_problem)?;
@@ -128,8 +128,9 @@ pub(super) async fn pause(
     payload: Payload,
 ) -> Result<Response, Problem> {
     let (by, because) = turn(&app, &token, &definition, &head, &payload).await?;
-    app.sagas.pause(&by, &definition.0, because.reason).await.map_err(saga_problem)?;
-    Ok(Json(json!({"definition": {"name": definition.0, "paused": true}})).into_response())
+    let noted = app.sagas.pause(&by, &definition.0, because.reason).await.map_err(saga_problem)?;
+    let body = json!({"definition": {"name": definition.0, "paused": true}});
+    Ok(operated(&app, &noted, body))
 }
 
 /// Has them go on.
@@ -142,8 +143,9 @@ pub(super) async fn resume(
     payload: Payload,
 ) -> Result<Response, Problem> {
     let (by, _) = turn(&app, &token, &definition, &head, &payload).await?;
-    app.sagas.resume(&by, &definition.0).await.map_err(saga_problem)?;
-    Ok(Json(json!({"definition": {"name": definition.0, "paused": false}})).into_response())
+    let noted = app.sagas.resume(&by, &definition.0).await.map_err(saga_problem)?;
+    let body = json!({"definition": {"name": definition.0, "paused": false}});
+    Ok(operated(&app, &noted, body))
 }
 
 async fn turn(

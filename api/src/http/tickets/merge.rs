@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::auth::Token;
 use crate::http::body::Payload;
 use crate::http::path::TicketPath;
-use crate::http::sagas::{accepted, saga_problem, view};
+use crate::http::sagas::{accepted, first_row_at, saga_problem, view_of_row};
 use crate::problem::{Code, FieldError, Problem};
 
 /// The body of a merge.
@@ -163,7 +163,8 @@ async fn begun(
         }
         Err(error) => return Err(saga_problem(error)),
     };
-    let body = json!({"saga": view(app, token, &started.state).await?});
+    let begun_at = first_row_at(&started.state);
+    let body = json!({"saga": view_of_row(app, token, &started.state, begun_at).await?});
     let location = format!("/v1/sagas/{}", started.state.id);
     Ok(accepted(app, &started, location, body))
 }

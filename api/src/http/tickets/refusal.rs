@@ -24,7 +24,7 @@ pub(in crate::http) fn problem(error: DeskError) -> Problem {
     match error {
         DeskError::Refused(refusal) => refused(&refusal),
         DeskError::KeyReused => Problem::new(Code::IdempotencyKeyReused),
-        DeskError::Overloaded => Problem::overloaded(),
+        DeskError::Overloaded | DeskError::Contended => Problem::overloaded(),
         DeskError::Stopping => Problem::new(Code::Unavailable)
             .detail("this node is stopping")
             .retry_after(UNAVAILABLE_RETRY_AFTER),

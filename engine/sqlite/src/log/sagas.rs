@@ -16,10 +16,22 @@ use super::place::{last_place, place};
 use super::row::{self, event_columns};
 use crate::failure::Failure;
 
+/// How a saga stands, and whether it rests because its definition is paused.
+macro_rules! standing {
+    () => {
+        "CASE WHEN saga.standing IN ('running', 'waiting', 'compensating') AND EXISTS (\
+          SELECT 1 FROM saga_pause p WHERE p.tenant = saga.tenant AND p.definition = saga.definition AND p.paused) \
+         THEN 'paused' ELSE saga.standing END"
+    };
+}
+
 macro_rules! saga_columns {
     () => {
-        "SELECT tenant, id, partition, position, definition, version, standing, subject, started_by, role, \
-         started_at, ended_at, next_at, failing_step, error FROM saga "
+        concat!(
+            "SELECT tenant, id, partition, position, definition, version, ",
+            standing!(),
+            " AS standing, subject, started_by, role, started_at, ended_at, next_at, failing_step, error FROM saga "
+        )
     };
 }
 
@@ -136,8 +148,9 @@ impl SagaTable for SqliteLog {
         let found = async {
             let sql = concat!(
                 saga_columns!(),
-                "WHERE tenant = ?1 AND (?2 IS NULL OR standing = ?2) \
-                 AND (?3 IS NULL OR definition = ?3) AND (?4 IS NULL OR subject = ?4) \
+                "WHERE tenant = ?1 AND (?2 IS NULL OR ?2 = ",
+                standing!(),
+                ") AND (?3 IS NULL OR definition = ?3) AND (?4 IS NULL OR subject = ?4) \
                  AND (?8 IS NULL OR started_by = ?8) AND (started_at, id) < (?5, ?6) ORDER BY started_at DESC, id DESC LIMIT ?7"
             );
             let query = sqlx::query(sql)

@@ -77,7 +77,7 @@ fn settle_one(
             done(pending, placed, held);
             return None;
         }
-        UnitOutcome::Behind => return Some(pending.job),
+        UnitOutcome::Behind => return pending.job.behind(),
         UnitOutcome::SlotHeld { .. } | UnitOutcome::SlotFree { .. } => {
             return pending.job.handed_back().ok();
         }
