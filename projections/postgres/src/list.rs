@@ -101,7 +101,8 @@ pub(crate) async fn count(
         Viewer::Staff => query.filter.counter(),
         Viewer::Customer(_) => None,
     };
-    let exact = counter.is_some();
+    // Of a customer's tickets there are no counters; they are few.
+    let exact = query.filter.counter().is_some();
     let way = match query.viewer {
         Viewer::Staff if !exact => {
             way_of_count(&pool, slot, (&query.tenant, &query.filter)).await?
@@ -121,8 +122,9 @@ pub(crate) async fn count(
         sql.push(" AND c.value = ").push_bind(counter.value).push(")");
     } else {
         sql.push(", (SELECT count(*) FROM (");
-        push_counted(&mut sql, slot, &query, way);
-        sql.push(" LIMIT ").push_bind(COUNTED_TICKETS_MAX.cast_signed() + 1).push(") AS found)");
+        let most = (!exact).then_some(COUNTED_TICKETS_MAX.cast_signed() + 1);
+        push_counted(&mut sql, slot, &query, (way, most));
+        sql.push(" LIMIT ").push_bind(most).push(") AS found)");
     }
     sql.push(" FROM head");
     push_seen(&mut sql, query.viewer);
@@ -140,8 +142,8 @@ pub(crate) async fn count(
     }))
 }
 
-/// A row for each ticket that is counted.
-fn push_counted(sql: &mut Sql, slot: Slot, query: &CountQuery, way: Way) {
+/// A row for each ticket that is counted, up to `most` of them.
+fn push_counted(sql: &mut Sql, slot: Slot, query: &CountQuery, (way, most): (Way, Option<i64>)) {
     let CountQuery { tenant, viewer, filter } = query;
     if let (Viewer::Staff, Some(tag)) = (viewer, filter.tag_by_status()) {
         sql.push("SELECT 1");
@@ -155,7 +157,7 @@ fn push_counted(sql: &mut Sql, slot: Slot, query: &CountQuery, way: Way) {
         push_from(sql, slot, *viewer, tenant);
         sql.push(rows);
         push_filter(sql, slot, tenant, *viewer, filter, way);
-        sql.push(" LIMIT ").push_bind(COUNTED_TICKETS_MAX.cast_signed() + 1);
+        sql.push(" LIMIT ").push_bind(most);
     });
 }
 

@@ -86,10 +86,13 @@ pub(crate) async fn count(
     if query.filter.is_hidden_from(query.viewer) {
         return Ok(Count { count: 0, exact: true, basis });
     }
+    let counter = query.filter.counter();
+    // Of a customer's tickets there are no counters; they are few.
+    let exact = counter.is_some();
     let way = match query.viewer {
         Viewer::Customer(_) => Way::Readers,
         Viewer::Staff => {
-            if let Some(counter) = query.filter.counter() {
+            if let Some(counter) = counter {
                 let count = counted(connection, slot, &query.tenant, &counter).await?;
                 return Ok(Count { count, exact: true, basis });
             }
@@ -101,10 +104,13 @@ pub(crate) async fn count(
     let mut sql = QueryBuilder::new("SELECT count(*) FROM (SELECT 1");
     push_from(&mut sql, slot, query.viewer, &query.tenant, &way, &query.filter);
     push_filter(&mut sql, slot, &query.tenant, query.viewer, &query.filter, &way);
-    sql.push(format_args!(" LIMIT {})", COUNTED_TICKETS_MAX + 1));
+    if !exact {
+        sql.push(format_args!(" LIMIT {}", COUNTED_TICKETS_MAX + 1));
+    }
+    sql.push(")");
     let row = sql.build().fetch_one(connection).await.map_err(failed)?;
-    let found = u64::try_from(get::<i64>(&row, 0)?).unwrap_or(0);
-    Ok(Count::up_to_limit(found, basis))
+    let count = u64::try_from(get::<i64>(&row, 0)?).unwrap_or(0);
+    Ok(if exact { Count { count, exact, basis } } else { Count::up_to_limit(count, basis) })
 }
 
 pub(crate) async fn tickets(
