@@ -10,14 +10,13 @@ use serde_json::{Value, json};
 
 use super::page::{
     PAGE_BYTES_MAX, READ_AT_ONCE_MAX, events_limit, from_the_start, name_unreadable, read_cursor,
-    weight,
 };
 use super::query::Query;
 use super::tickets::{check_feed, problem};
 use super::wait::Waiting;
 use crate::app::App;
 use crate::auth::Token;
-use crate::live::feed::{FeedReader, Next};
+use crate::live::feed::{FeedReader, Next, weight};
 use crate::present::Names;
 use crate::present::event::{ChangeBytes, present};
 use crate::problem::Problem;

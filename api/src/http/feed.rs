@@ -1,5 +1,6 @@
 //! `GET /v1/feed`: the tenant's feed as server-sent events (WHATWG HTML, 9.2).
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,9 @@ const COMMENT_EVERY: Duration = Duration::from_secs(15);
 /// How long a client is told to wait before it comes back.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
+/// Bytes after which what is due is sent in another piece: a slow reader holds one of them as text.
+const PIECE_BYTES: usize = 256 * 1024;
+
 /// A proxy that gathers answers would hold the events back.
 const UNBUFFERED: (&str, &str) = ("x-accel-buffering", "no");
 
@@ -61,6 +65,7 @@ pub(super) async fn get(
         live: Arc::clone(&app.live),
         expires_at: token.expires_at,
         begun: false,
+        due: VecDeque::new(),
     };
     let chunks = stream::unfold(stream, |mut stream| async move {
         let chunk = stream.next().await?;
@@ -87,6 +92,8 @@ struct Streaming {
     live: Arc<Live>,
     expires_at: Timestamp,
     begun: bool,
+    /// What was read and not sent yet, with the cursor after each.
+    due: VecDeque<(Arc<Event>, Cursor)>,
 }
 
 impl Streaming {
@@ -99,6 +106,9 @@ impl Streaming {
         loop {
             let left = self.expires_at.micros() - clock::now().micros();
             let expired = Duration::from_micros(u64::try_from(left).ok()?);
+            if !self.due.is_empty() {
+                return self.write().await;
+            }
             let next = tokio::select! {
                 next = self.reader.next() => next,
                 () = self.live.draining() => return None,
@@ -108,8 +118,7 @@ impl Streaming {
                 }
             };
             match next {
-                Ok(Next::Events(events)) if events.is_empty() => {}
-                Ok(Next::Events(events)) => return self.write(events).await,
+                Ok(Next::Events(events)) => self.due.extend(events),
                 Ok(Next::Behind) => {}
                 Ok(Next::Replaced) => return None,
                 Err(error) => {
@@ -120,9 +129,12 @@ impl Streaming {
         }
     }
 
-    async fn write(&self, events: Vec<(Arc<Event>, Cursor)>) -> Option<Bytes> {
+    /// The next piece of what is due.
+    async fn write(&mut self) -> Option<Bytes> {
         let mut text = String::new();
-        for (event, cursor) in events {
+        while text.len() < PIECE_BYTES
+            && let Some((event, cursor)) = self.due.pop_front()
+        {
             let json = Shown::new(event).json(&self.desk, Audience::Staff, &cursor).await;
             text.push_str(&message(&cursor, &json.ok()?));
         }

@@ -3,7 +3,6 @@
 use docket_engine::around::Unreadable;
 use docket_engine::cursor::{Cursor, Positions};
 use docket_engine::desk::GoOn;
-use docket_schemas::Event;
 use serde_json::{Value, json};
 
 use super::tickets::problem;
@@ -23,13 +22,6 @@ const EVENTS_DEFAULT: usize = 100;
 pub(super) const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Most events that are read from the log at once for a page.
 pub(super) const READ_AT_ONCE_MAX: usize = 200;
-
-/// What an event weighs in a page, in bytes.
-pub(super) fn weight(event: &Event) -> usize {
-    let sealed = event.sealed.as_ref().map_or(0, |sealed| sealed.bytes.len());
-    let change = event.change.as_ref().map_or(0, |change| change.bytes.len());
-    event.data.len() + sealed + change
-}
 
 /// The size of a page of items.
 pub(super) fn page_size(name: &str, text: Option<&str>) -> Result<usize, Problem> {

@@ -14,6 +14,20 @@ use super::Live;
 /// Most events that are read at once.
 const PAGE_EVENTS_MAX: usize = 200;
 
+/// Events of a reader's first page from the log. The next ones hold more as long as they are small.
+const FIRST_PAGE_EVENTS: usize = 25;
+
+/// Bytes of a page from the log, as they stand there, beyond which the next page holds fewer events.
+const PAGE_BYTES: usize = 512 * 1024;
+
+/// What an event weighs as it stands in the log, in bytes.
+#[must_use]
+pub fn weight(event: &Event) -> usize {
+    let sealed = event.sealed.as_ref().map_or(0, |sealed| sealed.bytes.len());
+    let change = event.change.as_ref().map_or(0, |change| change.bytes.len());
+    event.data.len() + sealed + change
+}
+
 /// What a reader gets next.
 pub enum Next {
     /// Events, each with the cursor after it; perhaps none, where only others' events were passed.
@@ -33,6 +47,8 @@ pub struct FeedReader {
     tenant: Tenant,
     cursor: Cursor,
     caught_up: bool,
+    /// Events that are read from the log at once: so many slow readers may wait with a page each.
+    at_once: usize,
 }
 
 impl FeedReader {
@@ -40,7 +56,15 @@ impl FeedReader {
     #[must_use]
     pub fn new(desk: &Desk, live: &Live, tenant: Tenant, cursor: Cursor) -> Self {
         let (tail, heads) = (live.tail.clone(), live.tail.heads());
-        Self { desk: desk.clone(), tail, heads, tenant, cursor, caught_up: false }
+        Self {
+            desk: desk.clone(),
+            tail,
+            heads,
+            tenant,
+            cursor,
+            caught_up: false,
+            at_once: FIRST_PAGE_EVENTS,
+        }
     }
 
     /// Up to where the reader has come.
@@ -82,8 +106,13 @@ impl FeedReader {
     /// A page from the log; the last one leads to where the log ended.
     async fn catch_up(&mut self) -> Result<Vec<(Arc<Event>, Cursor)>, DeskError> {
         let after = &self.cursor.positions;
-        let read = self.tail.tenant_events(&self.tenant, after, PAGE_EVENTS_MAX).await?;
+        let read = self.tail.tenant_events(&self.tenant, after, self.at_once).await?;
         let page = read.found;
+        self.at_once = match page.events.iter().map(weight).sum::<usize>() {
+            bytes if bytes > PAGE_BYTES => (self.at_once / 2).max(1),
+            bytes if bytes < PAGE_BYTES / 4 => (self.at_once * 2).min(PAGE_EVENTS_MAX),
+            _ => self.at_once,
+        };
         for row in read.unreadable {
             self.cursor.positions.advance(row.partition, row.position);
         }

@@ -6,9 +6,9 @@ mod registry;
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket_engine::desk::Desk;
+use docket_engine::desk::{Desk, DeskError};
 use docket_engine::ports::ephemeral::{Ephemeral, Whisper};
-use docket_engine::ports::log::{LogError, READ_EVENTS_MAX};
+use docket_engine::ports::log::READ_EVENTS_MAX;
 use docket_engine::tail::Tail;
 use docket_schemas::{Event, Partition, PersonId, Position, Stream, Tenant, TicketId};
 use parking_lot::Mutex;
@@ -114,6 +114,8 @@ async fn follow(shared: Arc<Shared>) {
             restores.mark_unchanged();
             reached = *heads.borrow_and_update();
             shared.registry.lock().begin_again(reached);
+            // Who read a ticket by what is lost reads it no more.
+            readers = Readers::default();
         }
         for (partition, head) in reached.iter() {
             while let Err(error) = shared.hand_on(&mut readers, partition, head).await {
@@ -149,7 +151,7 @@ impl Shared {
         readers: &mut Readers,
         partition: Partition,
         head: Position,
-    ) -> Result<(), LogError> {
+    ) -> Result<(), DeskError> {
         loop {
             let after = self.registry.lock().handled.get(partition);
             if head <= after {
@@ -157,8 +159,9 @@ impl Shared {
             }
             let read = self.tail.read(partition, after, READ_EVENTS_MAX).await?;
             let Some(upto) = read.upto else { return Ok(()) };
+            readers.forget_found();
             for event in &read.events {
-                readers.find(&self.desk, &self.registry, event).await;
+                readers.find(&self.desk, &self.registry, event).await?;
             }
             self.tell_all(readers, partition, &read.events, upto);
         }
@@ -167,21 +170,21 @@ impl Shared {
     /// What is told and how far that goes change together, so that a listener who comes between hears all or nothing.
     fn tell_all(
         &self,
-        readers: &mut Readers,
+        readers: &Readers,
         partition: Partition,
         events: &[Arc<Event>],
         upto: Position,
     ) {
         let mut registry = self.registry.lock();
         for event in events {
-            if registry.has_persons(&event.tenant) && !readers.knows(event) {
+            let Some(ticket) = ticket_of(event) else { continue };
+            let persons = readers.found(event);
+            if registry.has_persons(&event.tenant) && persons.is_none() {
                 return;
             }
             registry.handled.set(partition, event.position);
-            let Some(ticket) = ticket_of(event) else { continue };
-            let persons = readers.take(event);
             let targets = std::iter::once(Target::Ticket(ticket))
-                .chain(persons.iter().flat_map(|all| all.iter()).map(|one| Target::Person(*one)));
+                .chain(persons.into_iter().flatten().map(|one| Target::Person(*one)));
             let mut shown = None;
             for target in targets.filter(|target| registry.has(&event.tenant, *target)) {
                 let shown = shown.get_or_insert_with(|| Arc::new(Shown::new(Arc::clone(event))));

@@ -118,6 +118,11 @@ impl Outbox {
         }
     }
 
+    /// Why the socket is to be closed, if it is.
+    pub fn ending(&self) -> Option<Ending> {
+        self.state.lock().ending
+    }
+
     /// Asks the socket to ping its peer.
     pub fn ping(&self) {
         self.state.lock().ping = true;

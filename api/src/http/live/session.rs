@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
 use docket_engine::cursor::Positions;
-use docket_engine::policy::{Action, Audience, Relation, Verdict, may};
+use docket_engine::policy::{Action, Relation, Verdict, may};
 use docket_engine::ports::log::LogError;
 use docket_schemas::Role;
 use futures_util::SinkExt as _;
@@ -146,10 +146,6 @@ impl Session {
         drop(subscriptions);
         Box::pin(close(socket, closing)).await;
         drop(place);
-    }
-
-    fn audience(&self) -> Audience {
-        Audience::of(self.token.role)
     }
 
     /// Where a reader of everything stands now. A customer's cursor moves only for what they may see.

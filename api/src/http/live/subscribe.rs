@@ -45,7 +45,7 @@ enum Follows {
 }
 
 /// Refuses a caller who may not follow a ticket, and says which part of it they get.
-pub(super) async fn admit(app: &App, token: &Token, ticket: TicketId) -> Result<Audience, Problem> {
+async fn admit(app: &App, token: &Token, ticket: TicketId) -> Result<Audience, Problem> {
     let reads = may(token.role, Relation::Other, Action::Read) == Verdict::Allow;
     let follows = may(token.role, Relation::Other, Action::ReadFeed) == Verdict::Allow;
     if reads || !follows {
@@ -57,26 +57,33 @@ pub(super) async fn admit(app: &App, token: &Token, ticket: TicketId) -> Result<
 }
 
 impl Subscription {
-    /// Enters an admitted caller for tickets. Without `after` it begins now.
+    /// Enters a caller for tickets, if they may follow all of them. Without `after` it begins now.
     pub(super) async fn begin(
         app: &App,
-        tenant: &Tenant,
-        (id, audience): (String, Audience),
+        token: &Token,
+        id: String,
         tickets: &[TicketId],
         after: Option<Positions>,
         (number, listener): (SubscriptionNumber, Arc<dyn Listener>),
-    ) -> Result<Self, DeskError> {
+    ) -> Result<Self, Problem> {
+        let tenant = &token.tenant;
         let enter = |ticket: &TicketId| {
             let listener = Arc::clone(&listener);
             (*ticket, app.live.hub.to_ticket(tenant, *ticket, number, listener))
         };
         let tickets: Vec<_> = tickets.iter().map(enter).collect();
+        // Only now: whoever loses a ticket from here on, the listener is told of it.
+        let mut audience = Audience::of(token.role);
+        for (ticket, _) in &tickets {
+            audience = admit(app, token, *ticket).await?;
+        }
         let named = tickets.iter().map(|(ticket, _)| *ticket);
         let positions = match (after, audience) {
-            (Some(after), _) => after,
-            (None, Audience::Staff) => app.desk.ports().log.heads().await?,
-            (None, Audience::Customer) => newest_shown(app, tenant, named).await?,
+            (Some(after), _) => Ok(after),
+            (None, Audience::Staff) => app.desk.ports().log.heads().await.map_err(DeskError::from),
+            (None, Audience::Customer) => newest_shown(app, tenant, named).await,
         };
+        let positions = positions.map_err(problem)?;
         Ok(Self { id, audience, positions, follows: Follows::Named(tickets) })
     }
 
@@ -128,18 +135,23 @@ impl Subscription {
         Missed(tickets)
     }
 
-    /// Whether it is told of an event: one of its tickets', and not told before.
-    pub(super) fn awaits(&self, event: &Event) -> bool {
-        let followed = match &self.follows {
+    /// Whether an event is one of its tickets'.
+    pub(super) fn follows(&self, event: &Event) -> bool {
+        match &self.follows {
             Follows::Named(tickets) => {
                 tickets.iter().any(|(ticket, _)| ticket.uuid() == event.stream.id)
             }
             Follows::Own(..) => true,
-        };
-        followed && event.position > self.positions.get(event.partition)
+        }
     }
 
-    /// Whether its caller may still read what an event is about; where not, that ticket is left out from now on.
+    /// Whether its peer was not told of an event yet.
+    pub(super) const fn awaits(&self, event: &Event) -> bool {
+        event.position > self.positions.get(event.partition)
+    }
+
+    /// Whether its caller may still read what an event is about; where not, that ticket is left out from now on. Asked also
+    /// about what the peer need not be told: whoever was admitted before such an event may have lost the ticket by it.
     pub(super) async fn still_reads(&mut self, app: &App, token: &Token, event: &Event) -> bool {
         if self.audience == Audience::Staff || !changes_readers(event) {
             return true;

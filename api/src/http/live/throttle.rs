@@ -41,12 +41,13 @@ impl Frames {
 pub(super) struct Whispered(BTreeMap<(TicketId, &'static str), (String, Instant)>);
 
 impl Whispered {
-    /// Whether this is worth saying: it is new, or was said a while ago.
+    /// Whether this is worth saying: it is new, or was said a while ago. What `ends` a state is new at once, or others would
+    /// go on to see the state.
     pub(super) fn admits(
         &mut self,
         ticket: TicketId,
         op: &'static str,
-        state: &str,
+        (state, ends): (&str, bool),
         now: Instant,
     ) -> bool {
         let said = self.0.get(&(ticket, op));
@@ -54,7 +55,7 @@ impl Whispered {
             return false;
         }
         // Changing to and fro is throttled too.
-        if said.is_some_and(|(_, at)| now.duration_since(*at) < WHISPER_EVERY / 4) {
+        if !ends && said.is_some_and(|(_, at)| now.duration_since(*at) < WHISPER_EVERY / 4) {
             return false;
         }
         if self.0.len() >= WHISPERED_TICKETS_MAX {

@@ -108,10 +108,10 @@ fn time(checks: &mut Checks, field: &'static str, text: &Text<'_>) -> Option<Tim
     time
 }
 
-/// The order that `sort` names; the oldest tickets first where there is none.
+/// The order that `sort` names; what changed last comes first where there is none.
 pub(super) fn sort(text: Option<&str>) -> Result<Sort, Problem> {
     let Some(text) = text else {
-        return Ok(Sort { key: SortKey::CreatedAt, direction: Direction::Ascending });
+        return Ok(Sort { key: SortKey::UpdatedAt, direction: Direction::Descending });
     };
     let (name, direction) = match text.strip_prefix('-') {
         Some(name) => (name, Direction::Descending),

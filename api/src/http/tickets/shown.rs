@@ -13,8 +13,9 @@ use super::enter::Entered;
 use super::list_messages::{After, Listed};
 use super::refusal::problem;
 use crate::app::App;
-use crate::http::page::{PAGE_BYTES_MAX, READ_AT_ONCE_MAX, weight};
+use crate::http::page::{PAGE_BYTES_MAX, READ_AT_ONCE_MAX};
 use crate::http::place_cursor::PlaceCursor;
+use crate::live::feed::weight;
 use crate::problem::Problem;
 
 /// What such a list is sorted by: a page goes on behind it. As text it is base64url of the byte 2, microseconds since

@@ -7,7 +7,8 @@ use docket_schemas::{Event, Position, Stream};
 
 use super::enter::Entered;
 use crate::app::App;
-use crate::http::page::{PAGE_BYTES_MAX, READ_AT_ONCE_MAX, weight};
+use crate::http::page::{PAGE_BYTES_MAX, READ_AT_ONCE_MAX};
+use crate::live::feed::weight;
 
 /// Fewest events that are read at once: most of a ticket may be hidden from a customer.
 const READ_AT_ONCE_MIN: usize = 20;

@@ -41,14 +41,19 @@ impl Default for Readers {
 
 impl Readers {
     /// Finds whose ticket an event is about, where anybody of its tenant listens as a person.
-    pub(super) async fn find(&mut self, desk: &Desk, registry: &Mutex<Registry>, event: &Event) {
+    ///
+    /// # Errors
+    /// When the log does not answer: the event is found again then, and nobody goes past it meanwhile.
+    pub(super) async fn find(
+        &mut self,
+        desk: &Desk,
+        registry: &Mutex<Registry>,
+        event: &Event,
+    ) -> Result<(), DeskError> {
+        let Some(ticket) = ticket_of(event) else { return Ok(()) };
         if !registry.lock().has_persons(&event.tenant) {
-            return;
+            return Ok(());
         }
-        let Some(ticket) = ticket_of(event) else {
-            self.found.insert(event.event_id, Arc::new([]));
-            return;
-        };
         let key = (event.tenant.clone(), ticket);
         if CHANGES_READERS.iter().any(|changes| event.event_type == *changes) {
             self.tickets.pop(&key);
@@ -61,24 +66,27 @@ impl Readers {
                     self.tickets.put(key, Arc::clone(&persons));
                     persons
                 }
-                // Who cannot be named is not told; a reader who resumes reads the log.
-                Err(error) => {
+                // Who cannot be named is not told; whoever may be meant reads on from the log.
+                Err(error @ DeskError::Damaged(_)) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "live.readers.failed");
+                    registry.lock().lose_persons(&event.tenant);
                     Arc::new([])
                 }
+                Err(error) => return Err(error),
             },
         };
         self.found.insert(event.event_id, persons);
+        Ok(())
     }
 
-    /// Whether it was found whose ticket an event is about.
-    pub(super) fn knows(&self, event: &Event) -> bool {
-        self.found.contains_key(&event.event_id)
+    /// Whose ticket an event is about; none where that was not looked for.
+    pub(super) fn found(&self, event: &Event) -> Option<&[PersonId]> {
+        self.found.get(&event.event_id).map(|persons| &**persons)
     }
 
-    /// Whose ticket it is about; nobody's where nobody listens as a person.
-    pub(super) fn take(&mut self, event: &Event) -> Option<Arc<[PersonId]>> {
-        self.found.remove(&event.event_id)
+    /// Other events are about to be handed on.
+    pub(super) fn forget_found(&mut self) {
+        self.found.clear();
     }
 }
 

@@ -97,6 +97,13 @@ impl Registry {
         }
     }
 
+    /// Something of a tenant is lost to those who listen as a person: they have to read on from their own cursors.
+    pub(super) fn lose_persons(&self, tenant: &Tenant) {
+        let places = self.tenants.get(tenant).into_iter().flat_map(|of| &of.places);
+        let persons = places.filter(|(target, _)| matches!(target, Target::Person(_)));
+        persons.flat_map(|(_, places)| places).for_each(|place| place.listener.lose());
+    }
+
     fn places(&self, tenant: &Tenant, target: Target) -> impl Iterator<Item = &Place> {
         let places = self.tenants.get(tenant).and_then(|of_tenant| of_tenant.places.get(&target));
         places.into_iter().flatten()

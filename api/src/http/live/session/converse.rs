@@ -15,7 +15,7 @@ use super::writes::Asked;
 use super::{ACK_WAITS_FOR, Closing, SUBSCRIBED_TICKETS_MAX, SUBSCRIPTIONS_MAX, Session, error};
 use crate::clock;
 use crate::http::live::frame::{self, Auth, Frame, Subscribe};
-use crate::http::live::subscribe::{Subscription, admit};
+use crate::http::live::subscribe::Subscription;
 use crate::http::live::whisper::{self, What};
 use crate::http::page::{from_the_start, read_cursor};
 use crate::http::tickets::problem;
@@ -212,22 +212,18 @@ impl Session {
             (Some(tickets), false) => checked(tickets)?,
             _ => return Err(Problem::invalid("tickets", "name `tickets`, or else `all`: true")),
         };
-        let mut audience = self.audience();
-        for ticket in &tickets {
-            audience = admit(&self.app, &self.token, *ticket).await?;
-        }
         self.next_subscription += 1;
         let listener = Arc::clone(&self.outbox);
         let after = after.map(|after| after.positions);
         let begun = Subscription::begin(
             &self.app,
-            &self.token.tenant,
-            (frame.id.clone(), audience),
+            &self.token,
+            frame.id.clone(),
             &tickets,
             after,
             (self.next_subscription, listener),
         );
-        Ok(Admitted::Tickets(Box::new(begun.await.map_err(problem)?)))
+        Ok(Admitted::Tickets(Box::new(begun.await?)))
     }
 
     /// A customer's tickets, all of them, now and later.
@@ -260,11 +256,13 @@ impl Session {
 
     async fn whisper(&mut self, ticket: TicketId, what: What) -> Result<(), Problem> {
         let person = whisper::admit(&self.app, &self.token, ticket, what).await?;
-        let (op, state) = match what {
-            What::Typing(on) => ("typing", on.to_string()),
-            What::Presence(state) => ("presence", format!("{state:?}")),
+        let (op, state, ends) = match what {
+            What::Typing(on) => ("typing", on.to_string(), !on),
+            What::Presence(state) => {
+                ("presence", format!("{state:?}"), matches!(state, frame::State::Away))
+            }
         };
-        if self.whispered.admits(ticket, op, &state, clock::monotonic()) {
+        if self.whispered.admits(ticket, op, (&state, ends), clock::monotonic()) {
             whisper::say(&self.app, &self.token, ticket, person, (self.number, what));
         }
         Ok(())

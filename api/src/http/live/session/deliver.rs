@@ -57,7 +57,7 @@ impl Session {
     /// Tells an event that a subscription has heard.
     async fn tell(&mut self, number: SubscriptionNumber, shown: &Shown) -> Result<(), Closing> {
         let Some(subscription) = self.subscriptions.get_mut(&number) else { return Ok(()) };
-        if !subscription.awaits(&shown.event) {
+        if !subscription.follows(&shown.event) {
             return Ok(());
         }
         if !subscription.still_reads(&self.app, &self.token, &shown.event).await {
@@ -67,6 +67,9 @@ impl Session {
             let id = subscription.id.clone();
             let ended = error(Some(&id), &Problem::not_found());
             return self.put(ended.to_string()).await;
+        }
+        if !subscription.awaits(&shown.event) {
+            return Ok(());
         }
         let Some(frame) = self.event_frame(number, shown).await? else { return Ok(()) };
         self.put(frame).await
@@ -105,6 +108,10 @@ impl Session {
             if waiting == FLUSH_EVERY {
                 self.flush().await?;
                 waiting = 0;
+                // A token may expire over what was missed, and a node may stop.
+                if let Some(ending) = self.outbox.ending() {
+                    return Err(ending.into());
+                }
             }
         }
         self.flush().await
