@@ -2,6 +2,8 @@
 
 mod readers;
 mod registry;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -54,6 +54,11 @@ impl UnsureLog {
         self.silent.store(true, Ordering::SeqCst);
     }
 
+    /// What was silent answers again.
+    pub fn answer(&self) {
+        self.silent.store(false, Ordering::SeqCst);
+    }
+
     /// Units of more rows come too late: somebody else has always written to one of their tickets before.
     pub fn crowd(&self, most: usize) {
         self.uncrowded.store(most, Ordering::SeqCst);
