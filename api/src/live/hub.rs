@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use super::outbox::{Heard, Listener, SubscriptionNumber};
 use super::shown::Shown;
 use docket_engine::cursor::Positions;
-use readers::Readers;
+use readers::{Found, Readers};
 use registry::{Registry, Target};
 
 /// How long the hub waits after the log has failed.
@@ -76,7 +76,24 @@ impl Hub {
         subscription: SubscriptionNumber,
         listener: Arc<dyn Listener>,
     ) -> Registration {
-        self.enter(tenant, Target::Ticket(ticket), subscription, listener)
+        let mut registry = self.shared.registry.lock();
+        self.enter(&mut registry, tenant, Target::Ticket(ticket), (subscription, listener))
+    }
+
+    /// Listens to several tickets, to all of them from the same place on: one cursor tells how far they are.
+    #[must_use]
+    pub fn to_tickets(
+        &self,
+        tenant: &Tenant,
+        tickets: &[TicketId],
+        (subscription, listener): (SubscriptionNumber, &Arc<dyn Listener>),
+    ) -> Vec<(TicketId, Registration)> {
+        let mut registry = self.shared.registry.lock();
+        let enter = |ticket: &TicketId| {
+            let listener = (subscription, Arc::clone(listener));
+            (*ticket, self.enter(&mut registry, tenant, Target::Ticket(*ticket), listener))
+        };
+        tickets.iter().map(enter).collect()
     }
 
     /// Listens to every ticket whose requester or follower a person is.
@@ -88,17 +105,17 @@ impl Hub {
         subscription: SubscriptionNumber,
         listener: Arc<dyn Listener>,
     ) -> Registration {
-        self.enter(tenant, Target::Person(person), subscription, listener)
+        let mut registry = self.shared.registry.lock();
+        self.enter(&mut registry, tenant, Target::Person(person), (subscription, listener))
     }
 
     fn enter(
         &self,
+        registry: &mut Registry,
         tenant: &Tenant,
         target: Target,
-        subscription: SubscriptionNumber,
-        listener: Arc<dyn Listener>,
+        (subscription, listener): (SubscriptionNumber, Arc<dyn Listener>),
     ) -> Registration {
-        let mut registry = self.shared.registry.lock();
         let number = registry.enter(tenant, target, subscription, listener);
         let from = registry.handled;
         let (shared, tenant) = (Arc::clone(&self.shared), tenant.clone());
@@ -180,13 +197,18 @@ impl Shared {
         let mut registry = self.registry.lock();
         for event in events {
             let Some(ticket) = ticket_of(event) else { continue };
-            let persons = readers.found(event);
-            if registry.has_persons(&event.tenant) && persons.is_none() {
-                return;
-            }
+            let persons = match readers.found(event) {
+                Some(Found::Persons(persons)) => &**persons,
+                Some(Found::Unknown) => {
+                    registry.lose_persons(&event.tenant);
+                    &[]
+                }
+                None if registry.has_persons(&event.tenant) => return,
+                None => &[],
+            };
             registry.handled.set(partition, event.position);
             let targets = std::iter::once(Target::Ticket(ticket))
-                .chain(persons.into_iter().flatten().map(|one| Target::Person(*one)));
+                .chain(persons.iter().map(|one| Target::Person(*one)));
             let mut shown = None;
             for target in targets.filter(|target| registry.has(&event.tenant, *target)) {
                 let shown = shown.get_or_insert_with(|| Arc::new(Shown::new(Arc::clone(event))));

@@ -25,6 +25,7 @@ mod tokenizer;
 mod top;
 mod writer;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -177,6 +178,20 @@ impl TantivyIndex {
 }
 
 impl Shared {
+    /// Does something with the writer. Where Tantivy panics over it, all that was taken since the last commit is lost: how
+    /// much of it the writer has is not known.
+    fn writing<R>(
+        &self,
+        work: impl FnOnce(&Self, &mut Writer) -> Result<R, IndexError>,
+    ) -> Result<R, IndexError> {
+        let mut writer = self.writer.lock();
+        let worked = catch_unwind(AssertUnwindSafe(|| work(self, &mut writer)));
+        worked.unwrap_or_else(|_| {
+            writer.forget();
+            Err(IndexError::Damaged("it contradicts itself".to_owned()))
+        })
+    }
+
     fn commit(&self, writer: &mut Writer) -> Result<Positions, IndexError> {
         let committed = writer.commit();
         // Also where it failed: how far the index is, is what the disk says.
@@ -218,19 +233,18 @@ impl SearchIndex for TantivyIndex {
     }
 
     async fn write(&self, writes: Writes) -> Result<(), IndexError> {
-        let work = move |shared: &Shared| {
-            let mut writer = shared.writer.lock();
+        let work = move |shared: &Shared, writer: &mut Writer| {
             let written = writer.write(&writes);
             if written.is_err() {
-                shared.show(&mut writer)?;
+                shared.show(writer)?;
             }
             written
         };
-        self.pen.write(&self.shared, work).await
+        self.pen.write(&self.shared, move |shared| shared.writing(work)).await
     }
 
     async fn commit(&self) -> Result<Positions, IndexError> {
-        self.pen.write(&self.shared, |shared| shared.commit(&mut shared.writer.lock())).await
+        self.pen.write(&self.shared, |shared| shared.writing(Shared::commit)).await
     }
 
     fn standing(&self) -> Option<Cursor> {
@@ -253,22 +267,20 @@ impl SearchIndex for TantivyIndex {
     }
 
     async fn clear(&self) -> Result<(), IndexError> {
-        let work = |shared: &Shared| {
-            let mut writer = shared.writer.lock();
+        let work = |shared: &Shared, writer: &mut Writer| {
             writer.clear()?;
-            shared.show(&mut writer)
+            shared.show(writer)
         };
-        self.pen.write(&self.shared, work).await
+        self.pen.write(&self.shared, move |shared| shared.writing(work)).await
     }
 
     async fn purge(&self) -> Result<(), IndexError> {
-        let work = |shared: &Shared| {
-            let mut writer = shared.writer.lock();
-            shared.commit(&mut writer)?;
+        let work = |shared: &Shared, writer: &mut Writer| {
+            shared.commit(writer)?;
             writer.merge_deleted()?;
             shared.readable.read().reader.reload().map_err(failed)?;
             writer.collect_garbage()
         };
-        self.pen.write(&self.shared, work).await
+        self.pen.write(&self.shared, move |shared| shared.writing(work)).await
     }
 }

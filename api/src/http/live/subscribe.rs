@@ -67,11 +67,7 @@ impl Subscription {
         (number, listener): (SubscriptionNumber, Arc<dyn Listener>),
     ) -> Result<Self, Problem> {
         let tenant = &token.tenant;
-        let enter = |ticket: &TicketId| {
-            let listener = Arc::clone(&listener);
-            (*ticket, app.live.hub.to_ticket(tenant, *ticket, number, listener))
-        };
-        let tickets: Vec<_> = tickets.iter().map(enter).collect();
+        let tickets = app.live.hub.to_tickets(tenant, tickets, (number, &listener));
         // Only now: whoever loses a ticket from here on, the listener is told of it.
         let mut audience = Audience::of(token.role);
         for (ticket, _) in &tickets {

@@ -93,13 +93,15 @@ impl SearchCursors {
             bytes.extend_from_slice(&word.to_be_bytes());
             bytes.extend_from_slice(&frequency.to_be_bytes());
         }
-        format!("{place}{PARTS}{}", URL_SAFE_NO_PAD.encode(bytes))
+        place + &URL_SAFE_NO_PAD.encode(bytes)
     }
 
     /// The result that a cursor stands behind: 400 where it is none of this search's.
     pub(super) fn read(&self, text: &str) -> Result<(Rank, Option<Rarity>), Problem> {
-        let (place, rarity) = match text.split_once(PARTS) {
-            None => (text, None),
+        // Every place is as long as any other.
+        let length = self.0.write(0, [0; size_of::<u64>()]).len();
+        let (place, rarity) = match text.split_at_checked(length) {
+            None | Some((_, "")) => (text, None),
             Some((place, rarity)) => {
                 let malformed = || Problem::new(Code::CursorMalformed).detail(Self::DETAIL);
                 (place, Some(read_rarity(rarity).ok_or_else(malformed)?))
@@ -109,9 +111,6 @@ impl SearchCursors {
         Ok((Rank { key, ticket: Place::from_number(u64::from_be_bytes(ticket)) }, rarity))
     }
 }
-
-/// Parts a cursor's place from what scores were computed from.
-const PARTS: char = '.';
 
 fn read_rarity(text: &str) -> Option<Rarity> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
@@ -157,7 +156,8 @@ mod tests {
         let rarity = Rarity { documents: 1 << 40, frequencies };
         let text = cursors.write(rank, Some(&rarity));
         assert_eq!(cursors.read(&text).unwrap(), (rank, Some(rarity)));
-        for wrong in [".", &text[..text.len() - 1], &format!("{text}AA"), &format!("{text}.")] {
+        assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+        for wrong in ["💥", &text[..text.len() - 1], &format!("{text}AA"), &format!("{text}.")] {
             assert_eq!(cursors.read(wrong).unwrap_err().code(), Code::CursorMalformed, "{wrong}");
         }
     }

@@ -2,11 +2,11 @@
 
 use axum::http::Uri;
 use docket_engine::cursor::Positions;
-use docket_projections::query::{ListQuery, TicketFilter, Viewer};
+use docket_projections::query::{Direction, ListQuery, Sort, SortKey, TicketFilter, Viewer};
 use docket_schemas::{PersonId, Tenant, TicketId};
 
 use super::as_of::ask;
-use super::filters::{FILTERS, filter, sort};
+use super::filters::{FILTERS, filter};
 use crate::app::App;
 use crate::http::page::PAGE_SIZE_MAX;
 use crate::http::query::Query;
@@ -41,6 +41,9 @@ pub(in crate::http) async fn own_tickets(
     walk(app, (tenant, Viewer::Customer(person)), TicketFilter::default(), None, max).await
 }
 
+/// What changes meanwhile keeps its place in this order, and no ticket is missed.
+const BY_AGE: Sort = Sort { key: SortKey::CreatedAt, direction: Direction::Ascending };
+
 async fn walk(
     app: &App,
     (tenant, viewer): (&Tenant, Viewer),
@@ -54,7 +57,7 @@ async fn walk(
             tenant: tenant.clone(),
             viewer,
             filter: filter.clone(),
-            sort: sort(None)?,
+            sort: BY_AGE,
             after,
             limit: PAGE_SIZE_MAX,
         };

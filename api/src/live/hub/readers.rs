@@ -14,6 +14,10 @@ use parking_lot::Mutex;
 use super::registry::Registry;
 use super::ticket_of;
 
+/// How often in a row whose ticket an event is about is looked for while the log does not answer. One ticket must not hold back
+/// what happens to all others.
+const FIND_TRIES_MAX: u32 = 20;
+
 /// Tickets whose requester and followers are remembered.
 const TICKETS_MAX: NonZeroUsize = NonZeroUsize::new(65_536).expect("more than none");
 
@@ -30,12 +34,23 @@ const CHANGES_READERS: [TicketEvent; 5] = [
 pub(super) struct Readers {
     tickets: LruCache<(Tenant, TicketId), Arc<[PersonId]>>,
     /// Of the events that are about to be handed on.
-    found: HashMap<EventId, Arc<[PersonId]>>,
+    found: HashMap<EventId, Found>,
+    /// How often in a row somebody could not be found.
+    failures: u32,
+}
+
+/// Whose ticket an event is about.
+#[derive(Debug, Clone)]
+pub(super) enum Found {
+    /// Theirs.
+    Persons(Arc<[PersonId]>),
+    /// Nobody can say: whoever may be meant has to read the log.
+    Unknown,
 }
 
 impl Default for Readers {
     fn default() -> Self {
-        Self { tickets: LruCache::new(TICKETS_MAX), found: HashMap::new() }
+        Self { tickets: LruCache::new(TICKETS_MAX), found: HashMap::new(), failures: 0 }
     }
 }
 
@@ -51,37 +66,41 @@ impl Readers {
         event: &Event,
     ) -> Result<(), DeskError> {
         let Some(ticket) = ticket_of(event) else { return Ok(()) };
+        let key = (event.tenant.clone(), ticket);
+        if CHANGES_READERS.iter().any(|changes| event.event_type == *changes) {
+            // Also while nobody listens: somebody may listen again.
+            self.tickets.pop(&key);
+        }
         if !registry.lock().has_persons(&event.tenant) {
             return Ok(());
         }
-        let key = (event.tenant.clone(), ticket);
-        if CHANGES_READERS.iter().any(|changes| event.event_type == *changes) {
-            self.tickets.pop(&key);
-        }
         let known = self.tickets.get(&key).cloned();
-        let persons = match known {
-            Some(persons) => persons,
+        let found = match known {
+            Some(persons) => Found::Persons(persons),
             None => match persons(desk, &key.0, ticket).await {
                 Ok(persons) => {
                     self.tickets.put(key, Arc::clone(&persons));
-                    persons
+                    Found::Persons(persons)
                 }
-                // Who cannot be named is not told; whoever may be meant reads on from the log.
-                Err(error @ DeskError::Damaged(_)) => {
+                Err(error) => {
+                    self.failures += 1;
+                    let lasts = matches!(error, DeskError::Damaged(_));
+                    if !lasts && self.failures < FIND_TRIES_MAX {
+                        return Err(error);
+                    }
                     tracing::warn!(error = &error as &dyn std::error::Error, "live.readers.failed");
-                    registry.lock().lose_persons(&event.tenant);
-                    Arc::new([])
+                    Found::Unknown
                 }
-                Err(error) => return Err(error),
             },
         };
-        self.found.insert(event.event_id, persons);
+        self.failures = 0;
+        self.found.insert(event.event_id, found);
         Ok(())
     }
 
     /// Whose ticket an event is about; none where that was not looked for.
-    pub(super) fn found(&self, event: &Event) -> Option<&[PersonId]> {
-        self.found.get(&event.event_id).map(|persons| &**persons)
+    pub(super) fn found(&self, event: &Event) -> Option<&Found> {
+        self.found.get(&event.event_id)
     }
 
     /// Other events are about to be handed on.

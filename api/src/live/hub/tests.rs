@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use docket_engine::command::Command;
 use docket_engine::in_process_ephemeral::InProcessEphemeral;
 use docket_engine::tail::Tail;
 use docket_engine::testing::{Office, UnsureLog};
-use docket_schemas::Position;
+use docket_schemas::{Position, Role};
 use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
 
@@ -32,6 +33,53 @@ impl Listener for Ear {
     }
 }
 
+impl Ear {
+    /// Waits until so much was heard.
+    async fn hears(&self, count: usize) {
+        let hearing = async {
+            while self.0.lock().len() < count {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(HEARD_WITHIN, hearing).await.expect("it is heard");
+    }
+}
+
+#[tokio::test]
+async fn who_follows_no_more_since_they_last_listened_hears_nothing() {
+    let office = Office::new().await;
+    let desk = office.desk().await;
+    let tail = Tail::follow(Arc::clone(&office.log), &*office.bus).await.expect("a tail");
+    let hub = Hub::start(desk.clone(), tail, &InProcessEphemeral::default());
+    let (agent, follower) =
+        (office.caller(Role::Agent, "ann").await, office.person("cus_2").await.id);
+    let ticket = desk.open(office.opening().await).await.expect("it opens").ticket.id;
+    let does = async |command| {
+        let intent = office.intent(&agent, ticket, command).await;
+        desk.execute(intent).await.expect("it is done");
+    };
+    let first = Arc::new(Ear::default());
+    {
+        let _listening = hub.as_person(&office.tenant, follower, 1, first.clone());
+        does(Command::Follow(follower)).await;
+        does(Command::reply("Hello.")).await;
+        first.hears(2).await;
+    }
+    // Whoever listens by name tells when the hub has come so far.
+    let named = Arc::new(Ear::default());
+    let _by_name = hub.to_ticket(&office.tenant, ticket, 1, named.clone());
+    does(Command::Unfollow(follower)).await;
+    named.hears(1).await;
+    let (again, requester) = (Arc::new(Ear::default()), Arc::new(Ear::default()));
+    let own = office.person("cus_1").await.id;
+    let _again = hub.as_person(&office.tenant, follower, 1, again.clone());
+    let _own = hub.as_person(&office.tenant, own, 1, requester.clone());
+    does(Command::reply("Not for them.")).await;
+    requester.hears(1).await;
+    named.hears(2).await;
+    assert!(again.0.lock().is_empty(), "a follower of the past was told");
+}
+
 #[tokio::test]
 async fn what_a_silent_log_holds_back_is_heard_once_it_answers() {
     let office = Office::new().await;
@@ -48,11 +96,6 @@ async fn what_a_silent_log_holds_back_is_heard_once_it_answers() {
     sleep(Duration::from_millis(200)).await;
     assert!(ear.0.lock().is_empty(), "whose ticket it is cannot be known yet");
     unsure.answer();
-    let hearing = async {
-        while ear.0.lock().is_empty() {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(HEARD_WITHIN, hearing).await.expect("it is heard");
+    ear.hears(1).await;
     assert_eq!(*ear.0.lock(), [Some(opened.placed.position)]);
 }

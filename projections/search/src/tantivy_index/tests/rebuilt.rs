@@ -9,7 +9,7 @@ use tantivy::Term;
 use super::cases;
 use super::world::{Indexed, STAFF, question, random, ticket};
 use crate::document::{Extent, TicketWrite};
-use crate::port::{Question, SearchIndex as _, Standing};
+use crate::port::{IndexError, Question, SearchIndex as _, Standing};
 use crate::tantivy_index::TantivyIndex;
 
 /// One ticket changes, or gets a message, or is written anew.
@@ -217,6 +217,12 @@ async fn after_an_error_the_index_is_as_far_as_the_disk_says() {
     index.commit().await.expect("set back");
     assert_eq!(index.standing(), before);
     assert_eq!(indexed.finds(STAFF, "lost OR soon").await, [] as [u64; 0]);
+
+    index.write(super::world::writes(vec![ticket(2, "torn")], 9)).await.expect("written");
+    let torn = index.shared.writing(|_, _| -> Result<(), IndexError> { panic!("half way") });
+    assert!(torn.is_err());
+    index.commit().await.expect("set back");
+    assert_eq!(index.standing(), before);
 
     index.write(super::world::writes(vec![ticket(2, "scanner")], 9)).await.expect("written");
     {
