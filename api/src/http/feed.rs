@@ -136,7 +136,13 @@ impl Streaming {
             && let Some((event, cursor)) = self.due.pop_front()
         {
             let json = Shown::new(event).json(&self.desk, Audience::Staff, &cursor).await;
-            text.push_str(&message(&cursor, &json.ok()?));
+            match json {
+                Ok(json) => text.push_str(&message(&cursor, &json)),
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "http.feed.failed");
+                    return None;
+                }
+            }
         }
         Some(text.into())
     }

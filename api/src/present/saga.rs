@@ -22,10 +22,8 @@ pub fn stood(registry: &Registry, state: &State, at: Timestamp) -> Standing {
 pub fn stands(sagas: &Coordinator, state: &State, now: Timestamp) -> Standing {
     let stands = stood(sagas.registry(), state, now);
     let begun = state.begun.as_ref();
-    match begun.is_some_and(|begun| sagas.is_paused(&state.tenant, &begun.what.definition)) {
-        true => stands.at_rest(),
-        false => stands,
-    }
+    let paused = begun.is_some_and(|begun| sagas.is_paused(&state.tenant, &begun.what.definition));
+    if paused { stands.at_rest() } else { stands }
 }
 
 /// A saga for those who may look at it.

@@ -178,8 +178,8 @@ impl TantivyIndex {
 }
 
 impl Shared {
-    /// Does something with the writer. Where Tantivy panics over it, all that was taken since the last commit is lost: how
-    /// much of it the writer has is not known.
+    /// Does something with the writer. Tantivy panics on files whose content contradicts itself: all that was taken since the
+    /// last commit is lost then, for how much of it the writer has is not known.
     fn writing<R>(
         &self,
         work: impl FnOnce(&Self, &mut Writer) -> Result<R, IndexError>,

@@ -76,3 +76,27 @@ fn said_before(
 ) -> bool {
     said.contains_key(&(ticket, op))
 }
+
+#[cfg(test)]
+mod tests {
+    use docket_schemas::TicketId;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::clock;
+
+    #[test]
+    fn what_ends_a_state_is_said_at_once_and_nothing_else_too_often() {
+        let (ticket, now) = (TicketId::new(Uuid::nil()), clock::monotonic());
+        let mut whispered = Whispered::default();
+        let mut admits =
+            |on: &str, later| whispered.admits(ticket, "typing", (on, on == "false"), now + later);
+        let millis = Duration::from_millis;
+        assert!(admits("true", millis(0)));
+        assert!(!admits("true", millis(10)), "nothing is new");
+        assert!(admits("false", millis(20)), "others would see it typing for ever");
+        assert!(!admits("false", millis(30)), "nothing is new");
+        assert!(!admits("true", millis(40)), "to and fro");
+        assert!(admits("true", WHISPER_EVERY));
+    }
+}

@@ -1,7 +1,5 @@
 //! The parameters of a search beside its query: order, facets, and the cursors of its pages.
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use docket_schemas::canonical::Fields;
@@ -115,13 +113,11 @@ impl SearchCursors {
 fn read_rarity(text: &str) -> Option<Rarity> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let (documents, rest) = bytes.split_first_chunk()?;
-    let (words, []) = rest.as_chunks::<8>() else { return None };
-    let number = |bytes: &[u8]| bytes.try_into().map(u32::from_be_bytes);
-    let mut frequencies = BTreeMap::new();
-    for word in words {
-        frequencies.insert(number(&word[..4]).ok()?, number(&word[4..]).ok()?);
-    }
-    Some(Rarity { documents: u64::from_be_bytes(*documents), frequencies })
+    let (numbers, []) = rest.as_chunks() else { return None };
+    let (words, []) = numbers.as_chunks::<2>() else { return None };
+    let number = |bytes: [u8; size_of::<u32>()]| u32::from_be_bytes(bytes);
+    let frequencies = words.iter().map(|[word, frequency]| (number(*word), number(*frequency)));
+    Some(Rarity { documents: u64::from_be_bytes(*documents), frequencies: frequencies.collect() })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Who listens as a person while the log does not answer.
+//! Those who listen as a person: what they hear, and what they hear no more.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,7 +3,6 @@
 //! What is written to the index is visible a second later anyway; a message waits for the log alone. Tantivy's own threads
 //! begin on this one and have its priority.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
@@ -46,7 +45,7 @@ impl Pen {
         Ok((Self { jobs }, opened?))
     }
 
-    /// Does something in the thread.
+    /// Does something in the thread; it must not panic.
     pub(super) async fn write<R: Send + 'static>(
         &self,
         shared: &Arc<Shared>,
@@ -55,12 +54,10 @@ impl Pen {
         let (done, answer) = oneshot::channel();
         let shared = Arc::clone(shared);
         let job = move || {
-            // Tantivy panics on files whose content contradicts itself.
-            let worked = catch_unwind(AssertUnwindSafe(|| work(&shared)));
+            let worked = work(&shared);
             // Before the answer: whoever then closes the index and opens it again finds nobody in it.
             drop(shared);
-            let damaged = |_| Err(IndexError::Damaged("it contradicts itself".to_owned()));
-            let _ = done.send(worked.unwrap_or_else(damaged));
+            let _ = done.send(worked);
         };
         let gone = || IndexError::Failed("the index is closed".into());
         self.jobs.send(Box::new(job)).await.map_err(|_| gone())?;
