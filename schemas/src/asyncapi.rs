@@ -34,12 +34,16 @@ const CHANGE_FIELDS: [(&str, &str, &str); 5] = [
     ("version", "string", "The version token of this change alone."),
     ("actor", "string", "Who wrote the change, on which lane."),
     ("seq", "integer", "Its number among the actor's changes."),
-    ("deps", "array", "The changes that it was made on."),
+    (
+        "deps",
+        "array, null",
+        "The changes that it was made on; null in an event too large for the server.",
+    ),
     ("hash", "string", "The change's name."),
 ];
 
 /// Headers of every message.
-const HEADERS: [(&str, &str); 11] = [
+const HEADERS: [(&str, &str); 13] = [
     ("Nats-Msg-Id", "The event's id: messages with one id are one event."),
     ("ce-id", "The event's id."),
     ("ce-specversion", "`1.0`."),
@@ -54,6 +58,11 @@ const HEADERS: [(&str, &str); 11] = [
         "The fields that it changes, with commas between; absent where there are none.",
     ),
     ("Nats-Expected-Stream", "Of the relay, for the server."),
+    ("Nats-Expected-Last-Sequence", "Of the relay, for the server."),
+    (
+        "Nats-Expected-Last-Msg-Id",
+        "Of the relay, for the server; absent where the message before it is another tenant's.",
+    ),
 ];
 
 /// The document, as published in `schemas/asyncapi.json`. Payloads refer to the JSON Schemas in `json` beside it.
@@ -221,7 +230,11 @@ fn envelope() -> Value {
     };
     let mut properties: Map<String, Value> =
         FIELDS.iter().chain(&CHANGE_FIELDS).map(property).collect();
-    properties.insert("data".to_owned(), json!({"description": "The fact, by `type` and `schema`; null in an event too large for the server, which then says `oversize`."}));
+    let data = "The fact, by `type` and `schema`; null in an event too large for the server.";
+    properties.insert("data".to_owned(), json!({"description": data}));
+    let oversize =
+        "There, and true, in an event too large for the server: `text_url` leads to the whole.";
+    properties.insert("oversize".to_owned(), json!({"const": true, "description": oversize}));
     let required: Vec<&str> = FIELDS.iter().map(|(name, ..)| *name).collect();
     json!({"type": "object", "required": required, "properties": properties})
 }

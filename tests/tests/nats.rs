@@ -89,6 +89,44 @@ async fn torment(nats: &mut NatsServer, node: &mut Node, done: &AtomicBool) {
     }
 }
 
+/// Whatever somebody removed from the log, what stands behind it is published.
+async fn a_removed_row_stops_nothing(backend: Backend, removal: &str) {
+    let nats = NatsServer::start().await;
+    let plain = backend.site.serve().await;
+    let client = plain.client(&backend.site.token("agent", "ann"));
+    for number in 0..6 {
+        let body =
+            json!({"subject": format!("{number}"), "body": "B", "requester": {"id": "cus_1"}});
+        let opened = insist(&client, "/v1/tickets", &format!("t{number}"), &body).await;
+        let path = format!("/v1/tickets/{}/messages", opened["ticket"]["id"].as_str().unwrap());
+        for more in 0..3 {
+            let key = format!("m{number}-{more}");
+            let _ = insist(&client, &path, &key, &json!({"body": key})).await;
+        }
+    }
+    drop(plain);
+    backend.change_log(removal).await;
+    let site = backend.site.with("nats-url", &nats.url());
+    let node = site.serve().await;
+    let feed = Feed::read(&node.client(&site.token("agent", "ann"))).await;
+    assert!(feed.events.len() < 24, "something was removed");
+    let mut subscriber = Subscriber::new(&nats.url()).await;
+    subscriber.reads_all(&feed.events).await;
+    assert_eq!(node.log().matches("log.row.unreadable").count(), 24 - feed.events.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removed_row_stops_nothing_on_sqlite() {
+    let removal = "DELETE FROM event WHERE position = 2";
+    a_removed_row_stops_nothing(Backend::sqlite(), removal).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removed_row_stops_nothing_on_postgres() {
+    let removal = "DELETE FROM event WHERE position = 2";
+    a_removed_row_stops_nothing(Backend::postgres().await, removal).await;
+}
+
 async fn every_event_reaches_a_subscriber(backend: Backend) {
     let mut nats = NatsServer::start().await;
     let url = nats.url();

@@ -122,12 +122,20 @@ async fn read(client: &Client, name: &str, most: usize) -> Vec<Value> {
             message.double_ack().await.unwrap();
             let mut event: Value = serde_json::from_slice(&message.payload).unwrap();
             event["sequence"] = json!(message.info().unwrap().stream_sequence);
+            event["headers"] = headers(&message);
             events.push(event);
         }
         if events.len() == before || events.len() == most {
             return events;
         }
     }
+}
+
+fn headers(message: &async_nats::Message) -> Value {
+    let all = message.headers.iter().flat_map(async_nats::HeaderMap::iter);
+    all.map(|(name, values)| (name.to_string(), json!(values[0].as_str())))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 fn ids(events: &[Value]) -> BTreeSet<String> {
@@ -189,6 +197,28 @@ async fn each_tenant_reads_resumes_and_replays_all_of_its_own_events() {
         assert_eq!(subject, json!(format!("secret of {tenant}")));
         let other = if tenant == "acme" { "globex" } else { "acme" };
         let _ = world.client(other, "integrator").get(url).send().await.expect_status(404);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_message_names_an_event_of_another_tenant() {
+    let world = World::new().await;
+    for _ in 0..10 {
+        for tenant in TENANTS {
+            world.write(tenant, 1).await;
+        }
+    }
+    let told = docket_schemas::asyncapi::document();
+    let told = &told["components"]["schemas"]["Headers"]["properties"];
+    for (tenant, other) in [("acme", "globex"), ("globex", "acme")] {
+        let (own, others) = (world.ids(tenant).await, world.ids(other).await);
+        let feed = format!("{tenant}_feed");
+        for event in reads_everything(&world.connect(tenant).await, &feed, &own).await {
+            let text = event.to_string();
+            assert!(others.iter().all(|id| !text.contains(id.as_str())), "{text}");
+            let sent = event["headers"].as_object().unwrap();
+            assert!(sent.keys().all(|name| told.get(name).is_some()), "{text}");
+        }
     }
 }
 

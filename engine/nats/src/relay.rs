@@ -50,6 +50,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const REST_MIN: Duration = Duration::from_millis(50);
 pub(crate) const REST_MAX: Duration = Duration::from_secs(2);
 
+/// How often the relay begins anew without a word because the log is otherwise than it was, while nothing gets through.
+const QUIET_TURNS_MAX: u32 = 40;
+
 /// How often a relay that waits for its server looks whether it is there.
 const LOOKS_UP_EVERY: Duration = Duration::from_secs(1);
 
@@ -258,7 +261,7 @@ impl Relay {
             match trouble {
                 Trouble::Known => tracing::info!(%trouble, "nats.relay.again"),
                 // Perhaps only the tail is behind.
-                Trouble::LogChanged => sleep(REST_MIN).await,
+                Trouble::LogChanged if mood.bears_it() => sleep(REST_MIN).await,
                 trouble => mood.rest_after(&trouble).await,
             }
         }
@@ -309,15 +312,23 @@ impl Relay {
 struct Mood {
     rest: Duration,
     told: String,
+    /// How often it begins again without a word.
+    bears: u32,
 }
 
 impl Default for Mood {
     fn default() -> Self {
-        Self { rest: REST_MIN, told: String::new() }
+        Self { rest: REST_MIN, told: String::new(), bears: QUIET_TURNS_MAX }
     }
 }
 
 impl Mood {
+    fn bears_it(&mut self) -> bool {
+        let bears = self.bears > 0;
+        self.bears = self.bears.saturating_sub(1);
+        bears
+    }
+
     /// A stream that is otherwise than asked for stays so until somebody acts: said once, loudly.
     async fn rest_after(&mut self, trouble: &Trouble) {
         let text = trouble.to_string();

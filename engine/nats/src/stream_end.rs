@@ -70,12 +70,18 @@ impl StreamReader {
     pub(crate) async fn last(&self, state: StreamState) -> Result<Option<Relayed>, StreamError> {
         let first = state.first_seq.max(state.last_seq.saturating_sub(STRANGERS_MAX));
         for sequence in (first..=state.last_seq).rev().take_while(|_| state.messages > 0) {
-            let found = self.get(|get| get.sequence(sequence)).await?;
-            if let Some(relayed) = found.and_then(|found| Relayed::read(&found, &self.region)) {
-                return Ok(Some(relayed));
+            let found = self.at(sequence).await?;
+            if found.is_some() {
+                return Ok(found);
             }
         }
         Ok(None)
+    }
+
+    /// The relay's message under a sequence; none where that is nobody's or another's.
+    pub(crate) async fn at(&self, sequence: u64) -> Result<Option<Relayed>, StreamError> {
+        let found = self.get(|get| get.sequence(sequence)).await?;
+        Ok(found.and_then(|found| Relayed::read(&found, &self.region)))
     }
 
     /// The relay's messages among the last `count`, in order.
@@ -85,10 +91,7 @@ impl StreamReader {
         count: u64,
     ) -> Result<Vec<Relayed>, StreamError> {
         let first = state.first_seq.max((state.last_seq + 1).saturating_sub(count));
-        let asked = (first..=state.last_seq).map(|sequence| async move {
-            let found = self.get(|get| get.sequence(sequence)).await?;
-            Ok(found.and_then(|found| Relayed::read(&found, &self.region)))
-        });
+        let asked = (first..=state.last_seq).map(|sequence| self.at(sequence));
         let found = futures_util::stream::iter(asked).buffered(ASKED_AT_ONCE);
         found.try_filter_map(|relayed| std::future::ready(Ok(relayed))).try_collect().await
     }

@@ -124,6 +124,51 @@ async fn what_a_killed_relay_sent_and_landed_behind_another_s_hides_no_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_passed_over_because_the_stream_had_it_is_published_when_it_no_longer_does() {
+    let region = Region::new().await;
+    region.write("acme", 0..1).await;
+    let relay = region.relay();
+    region.holds(1).await;
+    drop(relay);
+    // Two events of one ticket, and so of one partition.
+    region.write("acme", 1..2).await;
+    region.write("acme", 98..99).await;
+    stray::land(&region, &region.event(98).await).await;
+    let relay = region.relay();
+    region.holds(3).await;
+    region.wipe().await;
+    region.write("acme", 99..100).await;
+    assert_eq!(region.holds(4).await.len(), 4);
+    drop(relay);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_event_is_not_taken_for_a_hidden_one_at_its_position() {
+    let mut region = Region::new().await;
+    region.write("acme", 0..3).await;
+    let relay = region.relay();
+    region.holds(3).await;
+    drop(relay);
+    region.restore(1).await;
+    region.begin(2).await;
+    region.write("acme", 3..4).await;
+    let relay = region.relay();
+    region.holds(4).await;
+    drop(relay);
+    // On the tickets of the lost ones, and at their positions.
+    region.write("acme", 98..99).await;
+    region.write("acme", 99..100).await;
+    let (hidden, landed) = (region.event(98).await, region.event(99).await);
+    assert_ne!(hidden.partition, landed.partition);
+    assert_eq!(hidden.position, 1, "where a lost one was");
+    stray::land(&region, &landed).await;
+    let relay = region.relay();
+    let published = region.holds(6).await;
+    assert_eq!(published[5].id, hidden.event_id.to_string());
+    drop(relay);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_relays_at_once_publish_each_event_once_and_in_order() {
     let region = Region::new().await;
     let relays = [region.relay(), region.relay_that_holds_a_lease_of_its_own()];

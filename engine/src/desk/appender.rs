@@ -186,10 +186,11 @@ async fn send(shared: &Shared, assembled: &Assembled) -> Result<Vec<UnitOutcome>
     fault("append.before")?;
     let began = shared.ports.clock.now();
     let outcomes = shared.ports.log.append(assembled.batch(shared)).await;
-    fault("append.after")?;
+    // Told once, so noted before a rehearsal may replace the answer.
     if matches!(outcomes, Err(LogError::Reconnected)) {
         shared.reconnected.store(true, Ordering::Release);
     }
+    fault("append.after")?;
     let took = shared.ports.clock.now().micros().saturating_sub(began.micros());
     (shared.ports.on_append)(u64::try_from(took).unwrap_or(0), assembled.rows());
     outcomes

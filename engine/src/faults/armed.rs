@@ -149,35 +149,41 @@ fn kinds_of(name: &str) -> Option<&'static [&'static str]> {
     known.or_else(of_saga).map(|point| point.kinds)
 }
 
-/// What happens at a point now, told on standard error.
-#[expect(clippy::disallowed_methods, reason = "a rehearsal is measured by the wall")]
+/// What happens at a point now, told on standard error. Where several are due a kill comes first, then as they were armed.
 pub(super) fn at(point: &str) -> Option<Fault> {
+    // Each counts every pass, also one that another takes.
     let mut armed = ARMED.lock();
-    for one in armed.iter_mut().filter(|one| one.point == point) {
-        one.passes += 1;
-        let due = one.nth == 0 || one.passes == one.nth;
-        match one.kind {
-            Kind::Kill if due => {
-                eprintln!("docket: fault at {point}: kill");
-                std::process::abort();
-            }
-            Kind::Fault(Fault::Unavailable) => {
-                if one.began.is_none() {
-                    tell(point, Fault::Unavailable);
-                }
-                let began = *one.began.get_or_insert_with(Instant::now);
-                if began.elapsed() < one.lasts {
-                    return Some(Fault::Unavailable);
-                }
-            }
-            Kind::Fault(fault) if due => {
-                tell(point, fault);
-                return Some(fault);
-            }
-            Kind::Kill | Kind::Fault(_) => {}
-        }
+    let here = armed.iter_mut().filter(|one| one.point == point);
+    let due: Vec<Kind> = here.filter_map(Armed::pass).collect();
+    if due.contains(&Kind::Kill) {
+        eprintln!("docket: fault at {point}: kill");
+        std::process::abort();
     }
-    None
+    match due.first() {
+        Some(Kind::Fault(fault)) => {
+            if *fault != Fault::Unavailable {
+                tell(point, *fault);
+            }
+            Some(*fault)
+        }
+        _ => None,
+    }
+}
+
+impl Armed {
+    /// Counts a pass, and says what it brings.
+    #[expect(clippy::disallowed_methods, reason = "a rehearsal is measured by the wall")]
+    fn pass(&mut self) -> Option<Kind> {
+        self.passes += 1;
+        if self.kind == Kind::Fault(Fault::Unavailable) {
+            if self.began.is_none() {
+                tell(&self.point, Fault::Unavailable);
+            }
+            let began = *self.began.get_or_insert_with(Instant::now);
+            return (began.elapsed() < self.lasts).then_some(self.kind);
+        }
+        (self.nth == 0 || self.passes == self.nth).then_some(self.kind)
+    }
 }
 
 fn tell(point: &str, fault: Fault) {
@@ -187,6 +193,14 @@ fn tell(point: &str, fault: Fault) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_fault_of_a_point_counts_every_pass() {
+        arm("append.after:transient:1,append.after:transient:3").expect("both are honoured");
+        let brought: Vec<_> = (0..4).map(|_| at("append.after")).collect();
+        arm("").expect("nothing");
+        assert_eq!(brought, [Some(Fault::Transient), None, Some(Fault::Transient), None]);
+    }
 
     #[test]
     fn a_point_takes_the_kinds_that_it_honours_and_no_others() {

@@ -72,8 +72,11 @@ async fn follow_once(
 
 async fn publish(link: &Link, event: Outgoing) {
     let client = link.client();
+    let event = event.within(client.max_payload());
     let handed = client.publish_with_headers(event.live_subject, event.headers, event.payload);
-    if tokio::time::timeout(REST_MAX, handed).await.is_err() {
-        tracing::debug!("nats.live.lost");
+    match tokio::time::timeout(REST_MAX, handed).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "nats.live.lost"),
+        Err(_) => tracing::debug!("nats.live.lost"),
     }
 }

@@ -1,6 +1,6 @@
 //! A stretch of publishing: a window of messages, each in its place or not at all.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
 use docket_engine::cursor::{Cursor, Positions};
 use docket_engine::faults;
-use docket_schemas::{Event, EventId};
+use docket_schemas::{Event, EventId, Tenant};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -20,22 +20,35 @@ use super::source::Source;
 use super::start::Start;
 use super::{ACK_WITHIN, Trouble, WINDOW_MESSAGES_MAX};
 use crate::message::Outgoing;
+use crate::stream_config::StreamError;
+use crate::stream_end::StreamReader;
 use crate::subject;
 
-/// Ids that JetStream called duplicates and that the relay therefore passes over. Beyond so many they are forgotten,
+/// Events that JetStream called duplicates and that the relay therefore passes over. Beyond so many they are forgotten,
 /// and found again.
 const KNOWN_MAX: usize = 100_000;
 
-/// Events that the stream holds already, although its end does not say so.
+/// Events that the stream held although its end did not say so, and under which sequence. A stream that was wiped since,
+/// or restored from an older backup, holds them no more: whoever passes one over looks first.
 #[derive(Debug, Default)]
-pub(super) struct SkippedEvents(HashSet<EventId>);
+pub(super) struct SkippedEvents(HashMap<EventId, u64>);
 
 impl SkippedEvents {
-    fn add(&mut self, id: EventId) {
+    fn add(&mut self, id: EventId, sequence: u64) {
         if self.0.len() >= KNOWN_MAX {
             self.0.clear();
         }
-        self.0.insert(id);
+        self.0.insert(id, sequence);
+    }
+
+    /// Whether the stream still holds an event that it was found to hold.
+    async fn hold(&mut self, id: EventId, stream: &StreamReader) -> Result<bool, StreamError> {
+        let Some(sequence) = self.0.get(&id) else { return Ok(false) };
+        let holds = stream.at(*sequence).await?.is_some_and(|relayed| relayed.event_id == id);
+        if !holds {
+            self.0.remove(&id);
+        }
+        Ok(holds)
     }
 }
 
@@ -54,14 +67,22 @@ struct Flying {
 /// may have published others before it.
 struct Expected {
     last_sequence: u64,
-    /// The message before it, but for the first.
-    predecessor: Option<EventId>,
+    /// The message before it, but for the first, and whose it is.
+    predecessor: Option<(EventId, Tenant)>,
+}
+
+impl Expected {
+    /// The id that a tenant's message names. Readers see it, so it is never another tenant's event.
+    fn predecessor_for(&self, tenant: &Tenant) -> Option<EventId> {
+        self.predecessor.as_ref().filter(|(_, of)| of == tenant).map(|(id, _)| *id)
+    }
 }
 
 /// Publishes in order from one start.
 pub(super) struct Publisher<'a> {
     context: &'a Context,
     stream: String,
+    reader: StreamReader,
     known: &'a mut SkippedEvents,
     cursor: Cursor,
     expected: Expected,
@@ -82,6 +103,7 @@ impl<'a> Publisher<'a> {
         Self {
             context,
             stream: subject::stream(region),
+            reader: StreamReader::new(context.clone(), region),
             known,
             acknowledged: cursor.positions,
             saver: Saver::new(context.client(), region),
@@ -162,7 +184,7 @@ impl<'a> Publisher<'a> {
     async fn send(&mut self, event: &Event) -> Result<(), Trouble> {
         self.check(event)?;
         self.cursor.positions.set(event.partition, event.position);
-        if self.known.0.contains(&event.event_id) {
+        if self.known.hold(event.event_id, &self.reader).await? {
             return Ok(());
         }
         let payload_max = self.context.client().max_payload();
@@ -172,7 +194,7 @@ impl<'a> Publisher<'a> {
             .headers(outgoing.headers)
             .expected_stream(&self.stream)
             .expected_last_sequence(self.expected.last_sequence);
-        let message = match self.expected.predecessor {
+        let message = match self.expected.predecessor_for(&event.tenant) {
             Some(id) => message.expected_last_message_id(id.to_string()),
             None => message,
         };
@@ -185,7 +207,7 @@ impl<'a> Publisher<'a> {
         self.flying.push_back(flying);
         self.expected = Expected {
             last_sequence: self.expected.last_sequence + 1,
-            predecessor: Some(event.event_id),
+            predecessor: Some((event.event_id, event.tenant.clone())),
         };
         Ok(())
     }
@@ -211,7 +233,7 @@ impl<'a> Publisher<'a> {
             return Err(Trouble::OtherStream(ack.stream));
         }
         if ack.duplicate {
-            self.known.add(event_id);
+            self.known.add(event_id, ack.sequence);
             return Err(Trouble::Known);
         }
         self.acknowledged = positions;
@@ -224,7 +246,7 @@ impl<'a> Publisher<'a> {
         let until = deadline();
         for flying in std::mem::take(&mut self.flying) {
             match timeout_at(until, flying.ack).await {
-                Ok(Ok(ack)) if ack.duplicate => self.known.add(flying.event_id),
+                Ok(Ok(ack)) if ack.duplicate => self.known.add(flying.event_id, ack.sequence),
                 Ok(Err(error)) if error.kind() == PublishErrorKind::TimedOut => return,
                 Ok(_) => {}
                 Err(_) => return,

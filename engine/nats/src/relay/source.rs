@@ -1,9 +1,9 @@
 //! What the relay has yet to publish: the events of all partitions, in the order in which they were recorded.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use docket_engine::around::{Stretch, partition_events};
+use docket_engine::around::{Stretch, Unreadable, partition_events};
 use docket_engine::cursor::Positions;
 use docket_engine::ports::log::{EventLog, LogError};
 use docket_engine::tail::Tail;
@@ -24,8 +24,8 @@ pub(super) struct Source<'a> {
     fresh_after: Positions,
     /// By partition, what was read and not handed out yet.
     ready: Vec<VecDeque<Arc<Event>>>,
-    /// Rows that cannot be read and that the caller has not passed yet.
-    unreadable: BTreeSet<(Partition, Position)>,
+    /// Rows that cannot be read or are not there, from the first to the last, and that the caller has not passed yet.
+    lacking: BTreeMap<(Partition, Position), Position>,
 }
 
 impl<'a> Source<'a> {
@@ -33,7 +33,7 @@ impl<'a> Source<'a> {
         let heads = ports.tail.heads();
         let (log, tail) = (&*ports.log, &ports.tail);
         let ready = Partition::all().map(|_| VecDeque::new()).collect();
-        Self { log, tail, heads, fresh_after, ready, unreadable: BTreeSet::new() }
+        Self { log, tail, heads, fresh_after, ready, lacking: BTreeMap::new() }
     }
 
     /// Where the tail's head may be watched.
@@ -42,7 +42,7 @@ impl<'a> Source<'a> {
     }
 
     /// The next event after `reached`, which is how far the caller took the events before; none at the head. Rows that
-    /// cannot be read are passed. Of the partitions' next events it is the one that was recorded first, however many were
+    /// cannot be read, or that somebody has removed, are passed. Of the partitions' next events it is the one that was recorded first, however many were
     /// read: another relay that begins elsewhere in the same log goes on in the same order.
     pub(super) async fn next(
         &mut self,
@@ -53,8 +53,8 @@ impl<'a> Source<'a> {
             while self.ready[partition.index()].is_empty() && head > reached.get(partition) {
                 let after = reached.get(partition);
                 let stretch = self.read(partition, (after, head)).await?;
-                let rows = stretch.unreadable.iter();
-                self.unreadable.extend(rows.map(|row| (partition, row.position)));
+                let rows = stretch.unreadable.iter().map(|row| row.position);
+                self.lacking.extend(rows.map(|position| ((partition, position), position)));
                 self.ready[partition.index()].extend(stretch.events);
                 self.pass(partition, reached);
                 if reached.get(partition) == after {
@@ -69,15 +69,15 @@ impl<'a> Source<'a> {
         Ok(self.ready[partition.index()].pop_front())
     }
 
-    /// Takes the caller past what cannot be read and comes next.
+    /// Takes the caller past what is lacking and comes next.
     fn pass(&mut self, partition: Partition, reached: &mut Positions) {
-        while self.unreadable.remove(&(partition, reached.get(partition) + 1)) {
-            reached.set(partition, reached.get(partition) + 1);
+        while let Some(last) = self.lacking.remove(&(partition, reached.get(partition) + 1)) {
+            reached.set(partition, last);
         }
     }
 
     async fn read(
-        &self,
+        &mut self,
         partition: Partition,
         (after, head): (Position, Position),
     ) -> Result<Stretch, LogError> {
@@ -86,6 +86,21 @@ impl<'a> Source<'a> {
         }
         let read = partition_events(self.log, partition, (after, head), READ_AT_ONCE).await?;
         self.tail.reported().report(&read.unreadable);
+        for (first, last) in gaps(after, &read) {
+            let reason = format!("no row from here to {last}");
+            self.tail.reported().report(&[Unreadable { partition, position: first, reason }]);
+            self.lacking.insert((partition, first), last);
+        }
         Ok(read)
     }
+}
+
+/// Where rows are missing before one that was read: the log numbers without gaps, so somebody has removed them.
+fn gaps(after: Position, read: &Stretch) -> Vec<(Position, Position)> {
+    let mut there: Vec<Position> = read.events.iter().map(|event| event.position).collect();
+    there.extend(read.unreadable.iter().map(|row| row.position));
+    there.sort_unstable();
+    let before = std::iter::once(after).chain(there.iter().copied());
+    let pairs = before.zip(there.iter().copied());
+    pairs.filter(|(before, at)| *at > before + 1).map(|(before, at)| (before + 1, at - 1)).collect()
 }

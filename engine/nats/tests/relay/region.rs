@@ -245,9 +245,15 @@ impl Region {
         timeout(WITHIN, holds).await.expect("the relay publishes")
     }
 
+    /// The event that was written for a number.
+    pub(crate) async fn event(&self, wanted: u64) -> Event {
+        let events = self.log_events().await;
+        let is_it = |event: &Event| number(&event.event_id.to_string()) == wanted;
+        events.into_iter().find(is_it).unwrap()
+    }
+
     /// How many different events with numbers from `first` on are among the messages.
     pub(crate) async fn new_among(&self, published: &[Published], first: u64) -> usize {
-        let number = |id: &str| u64::from_str_radix(&id.replace('-', "")[20..], 16).unwrap();
         let new = published.iter().map(|message| number(&message.id)).filter(|n| *n >= first);
         new.collect::<std::collections::BTreeSet<_>>().len()
     }
@@ -369,6 +375,11 @@ impl Region {
         }
         unreachable!("the loop is left by then")
     }
+}
+
+/// What an event was written for, which its id ends with.
+fn number(id: &str) -> u64 {
+    u64::from_str_radix(&id.replace('-', "")[20..], 16).unwrap()
 }
 
 async fn begin_next(log: &MemoryLog, region: &str) {
