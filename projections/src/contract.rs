@@ -64,6 +64,7 @@ macro_rules! view_contract {
             repairs::a_partition_that_is_written_to_all_the_while_is_mended
             repairs::a_ticket_that_is_written_to_while_it_is_mended_has_all_its_events
             repairs::what_is_written_while_a_partition_is_compared_is_no_difference
+            repairs::a_view_that_has_gone_back_is_fed_again_without_an_event
             rebuilds::a_rebuild_with_a_wrong_row_leaves_nothing_to_go_back_to
             rebuilds::a_rebuild_that_has_lost_a_row_is_not_switched_to
         }
