@@ -8,9 +8,13 @@
 
 pub mod lists;
 pub mod mending;
+pub mod rebuilds;
+pub mod repairs;
 pub mod rows;
 pub mod sample;
 pub mod versions;
+mod watched;
+mod world;
 pub mod writes;
 
 use std::sync::Arc;
@@ -50,11 +54,19 @@ macro_rules! view_contract {
             lists::a_count_beyond_the_limit_says_so
             versions::a_version_fills_beside_the_active_one_and_is_switched_to_at_once
             versions::a_version_that_is_behind_or_unfilled_is_not_switched_to
+            versions::a_version_that_was_not_compared_is_not_kept
             versions::the_version_before_can_be_gone_back_to
             versions::a_dropped_version_fences_its_feeders
             versions::positions_belong_to_an_incarnation_by_compare_and_set
             mending::what_was_changed_by_hand_or_is_too_much_is_mended
             mending::a_mending_on_another_checkpoint_changes_nothing
+            mending::an_event_that_cannot_be_read_stays_noted_until_it_is_read
+            repairs::a_partition_that_is_written_to_all_the_while_is_mended
+            repairs::a_ticket_that_is_written_to_while_it_is_mended_has_all_its_events
+            repairs::what_is_written_while_a_partition_is_compared_is_no_difference
+            repairs::a_view_that_has_gone_back_is_fed_again_without_an_event
+            rebuilds::a_rebuild_with_a_wrong_row_leaves_nothing_to_go_back_to
+            rebuilds::a_rebuild_that_has_lost_a_row_is_not_switched_to
         }
     };
 }

@@ -3,24 +3,24 @@
 //! The log is replayed partition by partition, each ticket up to the position that its row states. Both sides are summed
 //! up by buckets of tickets; only where the sums differ is it looked ticket by ticket.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod replay;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use docket_engine::ports::log::{EventLog, LogError, READ_EVENTS_MAX};
-use docket_engine::ticket::Ticket;
-use docket_schemas::{Event, Partition, Position, StreamKind, TicketId};
+use docket_schemas::{Partition, Position};
 
-use crate::counters::{Counted, CounterKey, Deltas};
+use self::replay::Replay;
+use crate::counters::CounterKey;
 use crate::feeder::read;
-use crate::folder::{TicketKey, public_position};
-use crate::row::TicketRow;
+use crate::folder::TicketKey;
 use crate::source::FromLog;
 use crate::store::{PartitionDump, StoreError, VersionNumber, ViewStore};
 
 /// Events and bytes that are replayed at once.
-const PAGE: (usize, usize) = (READ_EVENTS_MAX, 64 * 1024 * 1024);
+pub(crate) const PAGE: (usize, usize) = (READ_EVENTS_MAX, 64 * 1024 * 1024);
 
 /// Buckets of tickets in a partition.
 const BUCKETS: usize = 256;
@@ -129,7 +129,7 @@ pub struct PartitionDiff {
     /// Tickets that are parked.
     pub parked: Vec<TicketKey>,
     /// Events that are noted as unreadable and are not.
-    pub readable_again: usize,
+    pub readable_again: Vec<Position>,
 }
 
 impl PartitionDiff {
@@ -150,13 +150,14 @@ pub async fn diff(
     version: VersionNumber,
     partition: Partition,
 ) -> Result<PartitionDiff, DiffError> {
-    let head = log.heads().await?.get(partition);
     let dump = store.dump(version, partition).await?;
+    // Only now: the view is fed meanwhile, and what it has of an older log would look as if it were beyond it.
+    let head = log.heads().await?.get(partition);
     let highest = dump.rows.iter().map(|row| row.position).max().unwrap_or(0);
     let mut replay = Replay::new(&dump);
     let end = dump.checkpoint.max(highest);
     let source = FromLog(Arc::clone(log));
-    let (mut at, mut unreadable) = (0, 0);
+    let (mut at, mut unreadable) = (0, BTreeSet::new());
     while at < end {
         let stretch = read(&source, partition, at, end, PAGE).await?;
         let skipped = stretch.unreadable.last().map_or(0, |poison| poison.position);
@@ -165,7 +166,7 @@ pub async fn diff(
             break;
         }
         at = last;
-        unreadable += stretch.unreadable.len();
+        unreadable.extend(stretch.unreadable.iter().map(|poison| poison.position));
         for event in stretch.events.iter().take_while(|event| event.position <= end) {
             replay.event(event);
         }
@@ -178,8 +179,9 @@ pub async fn diff(
         events: at.min(end),
         ..PartitionDiff::default()
     };
-    let noted = dump.parked.iter().filter(|one| one.poison.ticket.is_none()).count();
-    found.readable_again = noted.saturating_sub(unreadable);
+    let noted = dump.parked.iter().filter(|one| one.poison.ticket.is_none());
+    let read = noted.map(|one| one.poison.position).filter(|position| *position <= at);
+    found.readable_again = read.filter(|position| !unreadable.contains(position)).collect();
     found.parked = dump.parked.iter().filter_map(|one| one.poison.ticket.clone()).collect();
     checkpoint(&dump, highest, head, partition, &mut found);
     rows(&dump, &replay, &mut found);
@@ -276,10 +278,6 @@ fn bucket_of(key: &TicketKey) -> usize {
 }
 
 fn counters(dump: &PartitionDump, replay: &Replay<'_>, found: &mut PartitionDiff) {
-    // A ticket that cannot be folded is counted by the row that it has left behind.
-    if !found.parked.is_empty() || !found.unparked.is_empty() {
-        return;
-    }
     let expected: BTreeMap<CounterKey, i64> =
         replay.counters.changes().map(|(key, count)| (key.clone(), count)).collect();
     for (key, &count) in &dump.counters {
@@ -293,92 +291,5 @@ fn counters(dump: &PartitionDump, replay: &Replay<'_>, found: &mut PartitionDiff
     for (key, &wanted) in expected.iter().filter(|(key, _)| !dump.counters.contains_key(*key)) {
         let difference = Difference::Counter { key: key.clone(), found: 0, expected: wanted };
         found.differences.push(difference);
-    }
-}
-
-/// The tickets of a partition as the log has them, each up to where its row says.
-struct Replay<'a> {
-    upto: HashMap<TicketKey, Position>,
-    dump: &'a PartitionDump,
-    open: HashMap<TicketKey, Ticket>,
-    digests: HashMap<TicketKey, [u8; 32]>,
-    behind: HashSet<TicketKey>,
-    failed: HashMap<TicketKey, (Position, String)>,
-    counters: Deltas,
-}
-
-impl<'a> Replay<'a> {
-    fn new(dump: &'a PartitionDump) -> Self {
-        let rows = dump.rows.iter();
-        let upto = rows.map(|row| ((row.tenant.clone(), row.ticket), row.position)).collect();
-        Self {
-            upto,
-            dump,
-            open: HashMap::new(),
-            digests: HashMap::new(),
-            behind: HashSet::new(),
-            failed: HashMap::new(),
-            counters: Deltas::default(),
-        }
-    }
-
-    fn event(&mut self, event: &Event) {
-        if event.stream.kind != StreamKind::Ticket {
-            return;
-        }
-        let key = (event.tenant.clone(), TicketId::new(event.stream.id));
-        let upto = self.upto.get(&key).copied();
-        let within = upto.unwrap_or(self.dump.checkpoint);
-        if event.position > within {
-            if upto.is_some() && event.position <= self.dump.checkpoint {
-                self.behind.insert(key);
-            }
-            return;
-        }
-        if self.failed.contains_key(&key) || self.digests.contains_key(&key) {
-            return;
-        }
-        let ticket =
-            self.open.entry(key.clone()).or_insert_with(|| Ticket::new(key.0.clone(), key.1));
-        let applied = catch_unwind(AssertUnwindSafe(|| ticket.apply(event)));
-        let failed = match applied {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("a change cannot be read".to_owned()),
-        };
-        if let Some(reason) = failed {
-            self.open.remove(&key);
-            self.failed.insert(key, (event.position, reason));
-        } else if upto == Some(event.position) {
-            // Where its row was folded to: no more of it is needed.
-            if let Some(ticket) = self.open.remove(&key) {
-                self.close(key, ticket);
-            }
-        }
-    }
-
-    fn finish(&mut self) {
-        for (key, ticket) in std::mem::take(&mut self.open) {
-            self.close(key, ticket);
-        }
-    }
-
-    fn close(&mut self, key: TicketKey, mut ticket: Ticket) {
-        let position = ticket.last_position();
-        let resolved = catch_unwind(AssertUnwindSafe(|| ticket.resolve()));
-        let state = match resolved {
-            Ok(Ok(state)) => state,
-            Ok(Err(error)) => {
-                self.failed.insert(key, (position, error.to_string()));
-                return;
-            }
-            Err(_) => {
-                self.failed.insert(key, (position, "a change cannot be applied".to_owned()));
-                return;
-            }
-        };
-        let row = TicketRow::of(&key.0, &state, position, public_position(&ticket));
-        self.counters.count(&key.0, row.partition, &Counted::from(&row));
-        self.digests.insert(key, row.digest());
     }
 }

@@ -213,6 +213,18 @@ impl Feeder {
         self.begin_again_in(self.owned).await
     }
 
+    /// Begins again where the sink stands elsewhere than it was fed to.
+    ///
+    /// # Errors
+    /// When the sink does not say; the feeder is as it was.
+    pub async fn look_at_sink(&mut self) -> Result<(), SinkError> {
+        if !self.sink.stands_at(self.owned, &self.positions).await? {
+            tracing::info!(projection = self.sink.name(), "projection.feed.begun_again");
+            self.begin_again().await?;
+        }
+        Ok(())
+    }
+
     async fn begin_again_in(&mut self, partitions: PartitionSet) -> Result<(), SinkError> {
         self.folder.clear();
         let checkpoints = self.sink.checkpoints(partitions).await?;

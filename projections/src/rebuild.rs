@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use docket_engine::cursor::Positions;
 use docket_engine::ports::clock::Clock;
 use docket_engine::ports::log::{EventLog, LogError};
-use docket_schemas::Partition;
+use docket_schemas::{Incarnation, Partition, Position, Stream};
 use futures_util::future::try_join_all;
 use parking_lot::Mutex;
 use tokio::time::sleep;
@@ -57,7 +57,7 @@ pub enum RebuildError {
     /// Another rebuild began.
     #[error("another rebuild has taken this one's place")]
     Superseded,
-    /// A row is not what its ticket folds to.
+    /// A row is not what its ticket folds to, or is missing.
     #[error("the row of ticket {0} is not what the log says; the active version stays")]
     Differs(docket_schemas::TicketId),
     /// The active version goes on faster than the new one follows.
@@ -110,6 +110,19 @@ impl Rebuild {
         let incarnations = self.log.incarnations().await?;
         let newest = incarnations.last().ok_or(RebuildError::NoLog)?.incarnation.clone();
         let version = self.store.begin(ROW_FORMAT, self.clock.now()).await?;
+        let outcome = self.make(version, newest).await;
+        if outcome.is_err() {
+            // Nobody is to come upon it; where the store does not answer, it is never vouched for and the next one drops it.
+            let dropped = self.store.drop_version(version).await;
+            dropped.unwrap_or_else(|error| {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, version, "projection.rebuild.left");
+            });
+        }
+        outcome.map(|()| version)
+    }
+
+    async fn make(&self, version: VersionNumber, newest: Incarnation) -> Result<(), RebuildError> {
         self.store.go_on_as(version, None, &newest, &left_of(None, &[])).await?;
         let sink = Arc::new(Sampled::new(TicketsView::new(
             Arc::clone(&self.store),
@@ -124,11 +137,12 @@ impl Rebuild {
         feeder.own(PartitionSet::ALL).await.map_err(FeedError::from)?;
         self.catch_up(&mut feeder).await?;
         self.tell(RebuildPhase::Comparing, &sink, &heads);
-        self.compare(version, &sink.sample()).await?;
+        self.compare(version, sink.sample()).await?;
+        self.store.vouch(version).await?;
         self.tell(RebuildPhase::Switching, &sink, &heads);
         self.switch(version, &mut feeder).await?;
         self.follow(&mut feeder).await;
-        Ok(version)
+        Ok(())
     }
 
     fn tell(&self, phase: RebuildPhase, sink: &Sampled, heads: &Positions) {
@@ -175,26 +189,42 @@ impl Rebuild {
         }
     }
 
+    /// A sample of what went through the sink: each ticket has the row that the log says.
     async fn compare(
         &self,
         version: VersionNumber,
-        sample: &[TicketKey],
+        sample: BTreeSet<TicketKey>,
     ) -> Result<(), RebuildError> {
-        for row in self.store.rows(version, sample).await? {
+        let keys: Vec<TicketKey> = sample.iter().cloned().collect();
+        let checkpoints = self.store.checkpoints(version).await?;
+        let mut rowless = sample;
+        for row in self.store.rows(version, &keys).await? {
             let key = (row.tenant.clone(), row.ticket);
-            let folded = fold_ticket(&*self.log, &key, row.position).await?;
-            let same = match folded {
-                Ok(Some((state, position, public))) => {
-                    TicketRow::of(&key.0, &state, position, public).digest() == row.digest()
+            match self.folded(&key, row.position).await? {
+                Some(expected) if expected.digest() != row.digest() => {
+                    return Err(RebuildError::Differs(row.ticket));
                 }
-                // One that cannot be folded is parked, and keeps the row that it had.
-                Ok(None) | Err(_) => continue,
-            };
-            if !same {
-                return Err(RebuildError::Differs(row.ticket));
+                _ => drop(rowless.remove(&key)),
+            }
+        }
+        for key in rowless {
+            let partition = Stream::ticket(key.1).partition(&key.0);
+            if self.folded(&key, checkpoints.get(partition)).await?.is_some() {
+                return Err(RebuildError::Differs(key.1));
             }
         }
         Ok(())
+    }
+
+    /// The row of a ticket; none where it cannot be folded: it is parked, and keeps whatever row it had.
+    async fn folded(
+        &self,
+        key: &TicketKey,
+        upto: Position,
+    ) -> Result<Option<TicketRow>, RebuildError> {
+        let folded = fold_ticket(&*self.log, key, upto).await?;
+        let folded = folded.ok().flatten();
+        Ok(folded.map(|(state, at, public)| TicketRow::of(&key.0, &state, at, public)))
     }
 
     async fn switch(
@@ -252,8 +282,8 @@ impl Sampled {
         Self { view, events: AtomicU64::new(0), sample: Mutex::new(sample) }
     }
 
-    fn sample(&self) -> Vec<TicketKey> {
-        self.sample.lock().tickets.iter().cloned().collect()
+    fn sample(&self) -> BTreeSet<TicketKey> {
+        self.sample.lock().tickets.clone()
     }
 }
 

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use docket_engine::cursor::Positions;
 use docket_engine::ports::clock::Clock;
+use futures_util::FutureExt as _;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use crate::PartitionSet;
 use crate::feeder::{Fed, FeedError, Feeder};
 use crate::pace::{Pace, Turn, since};
 use crate::progress::Progress;
+use crate::sink::SinkError;
 
 /// Longest pause between two batches of a feeder that is behind.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -23,6 +25,9 @@ const FOLLOWED_EVENTS: usize = 32;
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(50);
 /// Longest pause after failures.
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether the sink still stands where it was fed to, also while nothing is new.
+const LOOKED_EVERY: Duration = Duration::from_secs(1);
 
 /// Pause after another feeder was met: it may be about to stop.
 const FENCED_PAUSE: Duration = Duration::from_millis(100);
@@ -50,6 +55,8 @@ impl Runner {
     pub async fn run(mut self) {
         let mut failures = Failures::default();
         let mut pace = Pace::new(self.feeder.appetite().turns_max);
+        let mut looks = interval(LOOKED_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let heads = *self.heads.borrow_and_update();
             let share = *self.share.borrow_and_update();
@@ -59,7 +66,10 @@ impl Runner {
                 true => Turn::at_once(share),
                 false => pace.turn(share),
             };
-            let fed = self.feed(share, turn.partitions, &heads).await;
+            let fed = match self.keep_up(share, &mut looks).await {
+                Ok(()) => self.feeder.feed_some(turn.partitions, &heads).await,
+                Err(error) => Err(error.into()),
+            };
             if fed.is_ok() {
                 failures = Failures::default();
                 self.progress.raise(&self.owned_positions());
@@ -73,6 +83,7 @@ impl Runner {
                             if back.is_err() { return }
                             self.restores.mark_changed();
                         }
+                        () = sleep(LOOKED_EVERY) => {}
                     }
                 }
                 Ok(Fed::Fenced) => sleep(FENCED_PAUSE).await,
@@ -93,12 +104,12 @@ impl Runner {
         }
     }
 
-    async fn feed(
+    /// Takes over what is newly its own, and begins again where log or sink have gone back.
+    async fn keep_up(
         &mut self,
         share: PartitionSet,
-        turn: PartitionSet,
-        heads: &Positions,
-    ) -> Result<Fed, FeedError> {
+        looks: &mut Interval,
+    ) -> Result<(), SinkError> {
         if self.restores.has_changed().unwrap_or(false) {
             self.restores.mark_unchanged();
             // What was read, and how far the sink was fed, may be what the log has lost.
@@ -108,7 +119,10 @@ impl Runner {
         if share != self.feeder.owned() {
             self.feeder.own(share).await?;
         }
-        self.feeder.feed_some(turn, heads).await
+        if looks.tick().now_or_never().is_some() {
+            self.feeder.look_at_sink().await?;
+        }
+        Ok(())
     }
 
     /// How far it has come in what it owns; nothing is said of the rest.

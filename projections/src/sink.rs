@@ -93,6 +93,12 @@ pub trait Sink: Send + Sync + 'static {
     /// the runner gets further partitions, and after [`Taken::Fenced`].
     async fn checkpoints(&self, partitions: PartitionSet) -> Result<Positions, SinkError>;
 
+    /// Whether it still stands in these partitions where it was fed to. Asked about every second: a store may be restored,
+    /// lose its last moments in a crash, or be changed by hand. A sink that nobody else reaches says yes unseen.
+    async fn stands_at(&self, _: PartitionSet, _: &Positions) -> Result<bool, SinkError> {
+        Ok(true)
+    }
+
     /// Takes a batch, whole or not at all. Called with one batch at a time, each beginning where the one before it
     /// ended.
     async fn take(&self, batch: &Batch) -> Result<Taken, SinkError>;

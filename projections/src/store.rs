@@ -35,11 +35,11 @@ pub type VersionNumber = u64;
 /// What becomes of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// It is being filled, beside the active one.
+    /// It is being filled, beside the active one, or was not compared with the log yet.
     Filling,
     /// Queries are answered from it.
     Active,
-    /// It was active before, is still projected, and can be gone back to.
+    /// It can be switched to and is still projected: mostly it was active before.
     Kept,
 }
 
@@ -135,9 +135,10 @@ pub struct Mending {
     pub rows: Vec<TicketRow>,
     /// Tickets that have no row.
     pub gone: Vec<(Tenant, TicketId)>,
-    /// Tickets that cannot be folded; their rows stay. Events that could not be read are noted no more: whoever mends has
-    /// read them.
+    /// Tickets that cannot be folded; their rows stay.
     pub parked: Vec<Poison>,
+    /// Events that were noted as unreadable and have been read: they are noted no more.
+    pub readable: Vec<Position>,
 }
 
 /// A store of the tickets view. Every implementation passes the suite in [`crate::contract`].
@@ -158,8 +159,11 @@ pub trait ViewStore: Send + Sync + 'static {
     /// Makes the indexes of a version, and has the database look at how its values are spread.
     async fn index(&self, version: VersionNumber) -> Result<(), StoreError>;
 
+    /// Says that a version with its indexes was compared with the log: from now on it can be switched to.
+    async fn vouch(&self, version: VersionNumber) -> Result<(), StoreError>;
+
     /// Answers queries from `to` from now on, in one row's change, and keeps the version before it. Nothing happens, and
-    /// the answer is false, unless `to` can be switched to and has come at least as far as the active one has.
+    /// the answer is false, unless `to` was vouched for and has come at least as far as the active one has.
     async fn switch(&self, to: VersionNumber, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Drops a version that is not active; its feeders are fenced.

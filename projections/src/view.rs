@@ -63,6 +63,15 @@ impl Sink for TicketsView {
         Ok(self.store.checkpoints(self.version).await?)
     }
 
+    async fn stands_at(
+        &self,
+        partitions: PartitionSet,
+        positions: &Positions,
+    ) -> Result<bool, SinkError> {
+        let standing = self.store.checkpoints(self.version).await?;
+        Ok(partitions.iter().all(|one| standing.get(one) == positions.get(one)))
+    }
+
     async fn take(&self, batch: &Batch) -> Result<Taken, SinkError> {
         let damages = faults::damages_at("projection.before").map_err(on_purpose)?;
         let mut spans: Vec<SpanRows> = batch.spans.iter().map(SpanRows::from).collect();

@@ -234,3 +234,47 @@ async fn a_damaged_saga_stops_no_other_on_postgres() {
     let damage = "UPDATE event SET type = 'no.type' WHERE stream_id = '$ID'::uuid";
     other_sagas_go_on(Backend::postgres().await, damage).await;
 }
+
+/// A repair of the rows beside it does not forget an event that cannot be read.
+async fn stays_noted(backend: Backend, damage: &str) {
+    let site = &backend.site;
+    let mut node = site.serve().await;
+    let agent = node.client(&site.token("agent", "ann"));
+    for number in 0..40 {
+        let _ = opens(&agent, &format!("Smoke {number}")).await;
+    }
+    let _ = node.stop().await;
+    backend.change_log(damage).await;
+    let _ = site.run(&["projection", "rebuild", "tickets"]).expect_code(0);
+    let noted = || {
+        let list = site.run(&["projection", "list"]).expect_code(0).stdout;
+        list.lines().filter(|line| line.contains("parked: an event")).count()
+    };
+    assert_eq!(noted(), 1);
+    let beside = "DELETE FROM ticket_b WHERE partition = (SELECT partition FROM parked)";
+    backend.change_view(beside).await;
+    let _ = site.run(&["projection", "diff", "tickets"]).expect_code(1);
+    let mended = site.run(&["projection", "diff", "tickets", "--repair"]).expect_code(0);
+    assert!(mended.stdout.contains("the row is missing"), "{}", mended.stdout);
+    assert_eq!(noted(), 1, "it cannot be read still");
+    let _ = site.run(&["projection", "diff", "tickets"]).expect_code(0);
+}
+
+/// The first ticket of the partition that has most.
+const DAMAGES_ONE_OF_MANY: &str = "UPDATE event SET $TYPE = 'no.type' WHERE event_id = \
+     (SELECT event_id FROM event WHERE $TYPE = 'ticket.opened' AND partition = \
+       (SELECT partition FROM event WHERE $TYPE = 'ticket.opened' \
+        GROUP BY partition ORDER BY count(*) DESC LIMIT 1) \
+      ORDER BY position LIMIT 1)";
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_stays_noted_through_a_repair_on_sqlite() {
+    let damage = DAMAGES_ONE_OF_MANY.replace("$TYPE", "event_type");
+    stays_noted(Backend::sqlite(), &damage).await;
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_stays_noted_through_a_repair_on_postgres() {
+    let damage = DAMAGES_ONE_OF_MANY.replace("$TYPE", "type");
+    stays_noted(Backend::postgres().await, &damage).await;
+}

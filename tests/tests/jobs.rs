@@ -150,6 +150,35 @@ async fn a_filter_names_the_tickets_of_a_job_once_and_for_all() {
     on_both_backends(by_filter).await;
 }
 
+#[tokio::test]
+async fn a_filter_that_cannot_see_what_it_was_to_see_begins_no_job() {
+    let site = Site::embedded().failing("projection.before:unavailable:5");
+    let node = site.serve().await;
+    let client = |role, subject| node.client(&site.token(role, subject));
+    let (agent, admin) = (client("agent", "ann"), client("admin", "root"));
+    let opened = json!({"subject": "Smoke", "body": "It smokes.", "tags": ["wave"],
+        "requester": {"id": "cus_1"}});
+    let opened = agent.post("/v1/tickets").json(&opened).send().await.expect_status(201);
+    let place = opened.header("docket-position").unwrap();
+    let body = json!({"kind": "bulk-update", "filter": "status=new&tag=wave",
+        "set": {"priority": "high"}});
+    let begin = || {
+        let asked = agent.post("/v1/jobs").header("Idempotency-Key", "wave-1");
+        asked.header("Docket-After", place).json(&body).send()
+    };
+    let refused = begin().await.expect_status(503);
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(refused.json()["code"], "unavailable");
+    let sagas = admin.get("/v1/sagas").send().await.expect_status(200);
+    assert_eq!(sagas.json()["sagas"], json!([]), "nothing has begun");
+    let begun = eventually(ENDS_WITHIN, async || {
+        let answer = begin().await;
+        (answer.status != 503).then_some(answer)
+    });
+    let mut begun = begun.await.expect("the view goes on").expect_status(202).json();
+    assert_eq!(ended(&agent, &begun["job"].take()).await["done"], 1);
+}
+
 async fn refuses(site: &Site, node: &Node) {
     let client = |role, subject| node.client(&site.token(role, subject));
     let agent = client("agent", "ann");

@@ -254,6 +254,14 @@ async fn is_parked(backend: Backend) {
     let _ = site.run(&["projection", "diff", "tickets"]).expect_code(0);
     let _ = site.run(&["projection", "diff", "tickets", "--repair"]).expect_code(0);
     assert_eq!(count(&client, "").await, 11);
+    // What else stands in its partition is compared and mended all the same.
+    let counter = "INSERT INTO counter_b (tenant, field, value, partition, count) \
+         SELECT 'default', 1, 'ajar', partition, 7 FROM parked";
+    backend.change_view(counter).await;
+    let found = site.run(&["projection", "diff", "tickets"]).expect_code(1);
+    assert!(found.stdout.contains("counter Status \"ajar\""), "{}", found.stdout);
+    let _ = site.run(&["projection", "diff", "tickets", "--repair"]).expect_code(0);
+    let _ = site.run(&["projection", "diff", "tickets"]).expect_code(0);
     let mended = "UPDATE event SET data = substr(data, 10) WHERE external_id = 'X-3'";
     backend.change_log(mended).await;
     let _ = site.run(&["projection", "diff", "tickets", "--repair"]).expect_code(0);

@@ -1,5 +1,5 @@
-//! Sagas of another log: each is written whole, in one unit, and one that had not ended is parked at its end. Whatever it
-//! was about to do belonged to the log that it came from.
+//! Sagas of another log: each is written whole, in one unit where it fits, and one that had not ended is parked at its
+//! end. Whatever it was about to do belonged to the log that it came from; one of whose rows nothing is new is left alone.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -74,18 +74,9 @@ async fn write_one(desk: &Desk, stream: Stream, steps: &[SagaStep]) -> Result<us
         let new = rows.len();
         let mut state = State::new(tenant.clone(), SagaId::new(stream.id));
         state.fold(&stored).map_err(|error| DeskError::Damaged(Arc::new(error)))?;
-        for row in &rows {
-            evolve(&mut state, row);
-        }
-        if let Some(begun) = &state.begun
-            && state.ended.is_none()
-            && state.parked.is_none()
-        {
-            let start = begun.command_id;
-            rows.push(parked(desk, &tenant, stream, start, state.rows));
-        }
+        let parts = parts(state, stream, rows, desk.ports().clock.now());
         let last = stored.last().map_or(0, |event| event.position);
-        match append(desk, &tenant, rows, last).await {
+        match append(desk, &tenant, parts, last).await {
             Err(DeskError::Fenced) => {}
             outcome => return outcome.map(|()| new),
         }
@@ -93,17 +84,37 @@ async fn write_one(desk: &Desk, stream: Stream, steps: &[SagaStep]) -> Result<us
     Err(DeskError::Overloaded)
 }
 
-/// In one unit, so that nobody carries it on between two rows; a saga of more rows than fit is written parked from its
-/// first part on.
-async fn append(
+/// Rows as they are appended together. Each part leaves the saga parked or ended, so that nobody carries it on between two.
+pub(super) fn parts(
+    mut state: State,
+    stream: Stream,
+    rows: Vec<PlainRow>,
+    now: Timestamp,
+) -> Vec<Vec<PlainRow>> {
+    let mut rows = rows.into_iter().peekable();
+    let mut parts = Vec::new();
+    while rows.peek().is_some() {
+        // The row that parks it has to fit in.
+        let mut part: Vec<PlainRow> = rows.by_ref().take(APPEND_BATCH_ROWS_MAX - 1).collect();
+        part.iter().for_each(|row| evolve(&mut state, row));
+        // Two rows that park it one after the other would be the same command.
+        let own = rows.next_if(|row| matches!(row.payload, SagaPayload::Parked(_)));
+        let last = own.or_else(|| parked(&state, stream, now));
+        last.iter().for_each(|row| evolve(&mut state, row));
+        part.extend(last);
+        parts.push(part);
+    }
+    parts
+}
+
+pub(super) async fn append(
     desk: &Desk,
     tenant: &Tenant,
-    rows: Vec<PlainRow>,
+    parts: Vec<Vec<PlainRow>>,
     last: u64,
 ) -> Result<(), DeskError> {
     let mut last = last;
-    for part in rows.chunks(APPEND_BATCH_ROWS_MAX) {
-        let mut part = part.to_vec();
+    for mut part in parts {
         for (index, row) in part.iter_mut().enumerate() {
             row.expected = if index == 0 { Expected::Last(last) } else { Expected::Chained };
         }
@@ -122,7 +133,7 @@ fn evolve(state: &mut State, row: &PlainRow) {
     state.evolve(Row { payload, command_id, by, began, at: began, position: state.position });
 }
 
-async fn row(desk: &Desk, step: &SagaStep) -> Result<PlainRow, DeskError> {
+pub(super) async fn row(desk: &Desk, step: &SagaStep) -> Result<PlainRow, DeskError> {
     let principal = match &step.author.who {
         Who::Docket(name) => Principal::Docket(Arc::clone(name)),
         Who::Person(id) => {
@@ -144,21 +155,26 @@ async fn row(desk: &Desk, step: &SagaStep) -> Result<PlainRow, DeskError> {
     })
 }
 
-fn parked(desk: &Desk, tenant: &Tenant, stream: Stream, start: CommandId, rows: u64) -> PlainRow {
+/// The row that parks a saga which somebody would carry on.
+fn parked(state: &State, stream: Stream, now: Timestamp) -> Option<PlainRow> {
+    if state.ended.is_some() || state.parked.is_some() {
+        return None;
+    }
+    let (start, tenant) = (state.begun.as_ref()?.command_id, state.tenant.clone());
     let principal = Principal::Docket("import".into());
     let parked = Parked { step: None, direction: None, reason: IMPORTED.to_owned() };
-    PlainRow {
-        caller: Caller { tenant: tenant.clone(), role: Role::Bot, principal, device: "".into() },
+    Some(PlainRow {
+        caller: Caller { tenant, role: Role::Bot, principal, device: "".into() },
         stream,
         expected: Expected::Chained,
-        command_id: derivation::saga_row(start, rows + 1, SagaEvent::Parked),
+        command_id: derivation::saga_row(start, state.rows + 1, SagaEvent::Parked),
         request_mac: None,
         payload: SagaPayload::Parked(parked),
         slots: Vec::new(),
-        occurred_at: desk.ports().clock.now(),
+        occurred_at: now,
         correlation_id: Some(start),
         causation_id: None,
-    }
+    })
 }
 
 /// Rows of one stream that are written as they are.

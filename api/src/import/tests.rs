@@ -3,6 +3,7 @@
 mod events;
 mod incidents;
 mod merges;
+mod sagas;
 mod sheets;
 
 use std::fmt::Write as _;

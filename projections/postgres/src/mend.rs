@@ -86,10 +86,12 @@ async fn remove(
          WHERE p.version = $1 AND p.tenant = n.tenant AND p.ticket_id = n.ticket_id";
     let unparked = sqlx::query(unparked).bind(version.cast_signed()).bind(&tenants).bind(&tickets);
     connection.execute(unparked).await.map_err(failed)?;
-    let readable =
-        "DELETE FROM docket_views.parked WHERE version = $1 AND partition = $2 AND tenant = ''";
-    let number = i16::from(mending.partition.number());
-    let readable = sqlx::query(readable).bind(version.cast_signed()).bind(number);
+    let readable = "DELETE FROM docket_views.parked \
+         WHERE version = $1 AND partition = $2 AND tenant = '' AND place = ANY ($3)";
+    let readable = sqlx::query(readable)
+        .bind(version.cast_signed())
+        .bind(i16::from(mending.partition.number()))
+        .bind(mending.readable.iter().copied().map(stored_position).collect::<Vec<i64>>());
     connection.execute(readable).await.map(drop).map_err(failed)
 }
 

@@ -90,6 +90,10 @@ impl ViewStore for PostgresViews {
         detached(versions::index(self.pools.write.clone(), version)).await
     }
 
+    async fn vouch(&self, version: VersionNumber) -> Result<(), StoreError> {
+        detached(versions::vouch(self.pools.write.clone(), version)).await
+    }
+
     async fn switch(&self, to: VersionNumber, now: Timestamp) -> Result<bool, StoreError> {
         detached(versions::switch(self.pools.write.clone(), to, now)).await
     }

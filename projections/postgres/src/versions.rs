@@ -11,7 +11,7 @@ use crate::row::{partition, position, stored_position};
 use crate::slot::Slot;
 
 pub(crate) async fn versions(pool: PgPool) -> Result<Vec<Version>, StoreError> {
-    let query = "SELECT v.number, v.filled, v.format, v.incarnation, v.since, a.version IS NOT NULL \
+    let query = "SELECT v.number, v.compared, v.format, v.incarnation, v.since, a.version IS NOT NULL \
          FROM docket_views.version v LEFT JOIN docket_views.active a ON a.version = v.number \
          ORDER BY v.number";
     let rows = sqlx::query(query).fetch_all(&pool).await.map_err(failed)?;
@@ -93,6 +93,12 @@ pub(crate) async fn index(pool: PgPool, version: VersionNumber) -> Result<(), St
     connection.close().await.map_err(failed)
 }
 
+pub(crate) async fn vouch(pool: PgPool, version: VersionNumber) -> Result<(), StoreError> {
+    let statement = "UPDATE docket_views.version SET compared = true WHERE number = $1 AND filled";
+    let compared = sqlx::query(statement).bind(version.cast_signed());
+    pool.execute(compared).await.map(drop).map_err(failed)
+}
+
 pub(crate) async fn switch(
     pool: PgPool,
     to: VersionNumber,
@@ -101,8 +107,13 @@ pub(crate) async fn switch(
     let mut connection = pool.acquire().await.map_err(failed)?;
     let mut transaction = connection.begin().await.map_err(failed)?;
     let (active, _) = lock_active(&mut transaction).await?;
+    // Whoever writes holds the version's row: how far they have come shows in the next statement.
+    let hold =
+        "SELECT FROM docket_views.version WHERE number IN ($1, $2) ORDER BY number FOR UPDATE";
+    let hold = sqlx::query(hold).bind(to.cast_signed()).bind(active);
+    transaction.execute(hold).await.map_err(failed)?;
     // Positions of another incarnation are not compared: the log was restored since.
-    let ready = "SELECT v.filled AND NOT EXISTS (SELECT FROM docket_views.checkpoint n \
+    let ready = "SELECT v.compared AND NOT EXISTS (SELECT FROM docket_views.checkpoint n \
            JOIN docket_views.checkpoint o ON o.partition = n.partition AND o.version = $2 \
            JOIN docket_views.version w ON w.number = o.version \
            WHERE n.version = v.number AND n.position < o.position \

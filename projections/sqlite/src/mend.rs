@@ -61,9 +61,13 @@ async fn remove(
     let unparked = sqlx::query(unparked).bind(version.cast_signed());
     let unparked = unparked.bind(Value::Array(keys).to_string());
     unparked.execute(&mut *connection).await.map_err(failed)?;
-    let readable = "DELETE FROM parked WHERE version = ?1 AND partition = ?2 AND tenant = ''";
-    let readable = sqlx::query(readable).bind(version.cast_signed());
-    let readable = readable.bind(mending.partition.number());
+    let readable = "DELETE FROM parked WHERE version = ?1 AND partition = ?2 AND tenant = '' \
+         AND place IN (SELECT value FROM json_each(?3))";
+    let places = mending.readable.iter().map(|place| json!(stored_position(*place))).collect();
+    let readable = sqlx::query(readable)
+        .bind(version.cast_signed())
+        .bind(mending.partition.number())
+        .bind(Value::Array(places).to_string());
     readable.execute(connection).await.map(drop).map_err(failed)
 }
 

@@ -45,6 +45,10 @@ impl ViewStore for SqliteViews {
         self.0.write(move |c| Box::pin(versions::index(c, version))).await
     }
 
+    async fn vouch(&self, version: VersionNumber) -> Result<(), StoreError> {
+        self.0.write(move |c| Box::pin(versions::vouch(c, version))).await
+    }
+
     async fn switch(&self, to: VersionNumber, now: Timestamp) -> Result<bool, StoreError> {
         self.0.write(move |c| Box::pin(versions::switch(c, to, now))).await
     }

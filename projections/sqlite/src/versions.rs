@@ -29,7 +29,7 @@ const FILTERS: [&str; 7] =
 pub(crate) async fn versions(
     connection: &mut SqliteConnection,
 ) -> Result<Vec<Version>, StoreError> {
-    let query = "SELECT v.number, v.filled, v.format, v.incarnation, v.since, a.version IS NOT NULL \
+    let query = "SELECT v.number, v.compared, v.format, v.incarnation, v.since, a.version IS NOT NULL \
          FROM version v LEFT JOIN active a ON a.version = v.number ORDER BY v.number";
     let rows = sqlx::query(query).fetch_all(connection).await.map_err(failed)?;
     rows.iter().map(version).collect()
@@ -106,6 +106,15 @@ pub(crate) async fn index(
     Ok(Ended::Committed(()))
 }
 
+pub(crate) async fn vouch(
+    connection: &mut SqliteConnection,
+    version: VersionNumber,
+) -> Result<Ended<()>, StoreError> {
+    let compared = sqlx::query("UPDATE version SET compared = 1 WHERE number = ?1 AND filled");
+    compared.bind(version.cast_signed()).execute(connection).await.map_err(failed)?;
+    Ok(Ended::Committed(()))
+}
+
 pub(crate) async fn switch(
     connection: &mut SqliteConnection,
     to: VersionNumber,
@@ -113,7 +122,7 @@ pub(crate) async fn switch(
 ) -> Result<Ended<bool>, StoreError> {
     let (from, _) = active(connection).await?;
     // Positions of another incarnation are not compared: the log was restored since.
-    let ready = "SELECT v.filled AND NOT EXISTS (SELECT 1 FROM checkpoint n \
+    let ready = "SELECT v.compared AND NOT EXISTS (SELECT 1 FROM checkpoint n \
            JOIN checkpoint o ON o.partition = n.partition AND o.version = ?2 \
            JOIN version w ON w.number = o.version \
            WHERE n.version = v.number AND n.position < o.position \

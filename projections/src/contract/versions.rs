@@ -33,6 +33,7 @@ pub async fn a_version_fills_beside_the_active_one_and_is_switched_to_at_once(
     write(&*store, new, rows, (0, 4)).await;
     assert_eq!(all(&*other).await.tickets.len(), 1);
     store.index(new).await.expect("indexes");
+    store.vouch(new).await.expect("an answer");
     assert!(store.switch(new, NOW).await.expect("an answer"));
     for store in [&store, &other] {
         assert_eq!(all(&**store).await.tickets.len(), 39);
@@ -48,14 +49,28 @@ pub async fn a_version_that_is_behind_or_unfilled_is_not_switched_to(harness: &d
     assert_eq!(store.write(old, None, empty_spans(0, 4)).await.expect("an answer"), Taken::Done);
     let new = store.begin(ROW_FORMAT, NOW).await.expect("a version");
     assert_eq!(store.write(new, None, empty_spans(0, 4)).await.expect("an answer"), Taken::Done);
+    store.vouch(new).await.expect("an answer");
     assert!(!store.switch(new, NOW).await.expect("an answer"), "it has no indexes");
     store.index(new).await.expect("indexes");
+    assert!(!store.switch(new, NOW).await.expect("an answer"), "it was not compared");
+    store.vouch(new).await.expect("an answer");
     assert_eq!(store.write(old, None, empty_spans(4, 5)).await.expect("an answer"), Taken::Done);
     assert!(!store.switch(new, NOW).await.expect("an answer"), "it is behind");
     assert_eq!(store.write(new, None, empty_spans(4, 5)).await.expect("an answer"), Taken::Done);
     assert!(!store.switch(old, NOW).await.expect("an answer"), "it is active");
     assert!(!store.switch(new + 9, NOW).await.expect("an answer"), "there is none");
     assert!(store.switch(new, NOW).await.expect("an answer"));
+}
+
+/// Case.
+pub async fn a_version_that_was_not_compared_is_not_kept(harness: &dyn ViewHarness) {
+    let store = harness.fresh().await;
+    let old = active(&*store).await;
+    let new = store.begin(ROW_FORMAT, NOW).await.expect("a version");
+    store.index(new).await.expect("indexes");
+    assert_eq!(phases(&*store).await, [(old, Phase::Active), (new, Phase::Filling)]);
+    store.vouch(new).await.expect("an answer");
+    assert_eq!(phases(&*store).await, [(old, Phase::Active), (new, Phase::Kept)]);
 }
 
 /// Case.
@@ -66,6 +81,7 @@ pub async fn the_version_before_can_be_gone_back_to(harness: &dyn ViewHarness) {
     let new = store.begin(ROW_FORMAT, NOW).await.expect("a version");
     assert_eq!(store.write(new, None, empty_spans(0, 4)).await.expect("an answer"), Taken::Done);
     store.index(new).await.expect("indexes");
+    store.vouch(new).await.expect("an answer");
     assert!(store.switch(new, NOW).await.expect("an answer"));
     assert!(all(&*store).await.tickets.is_empty());
     for one in Partition::all() {

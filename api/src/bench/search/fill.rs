@@ -97,6 +97,7 @@ pub(super) async fn fill(
         "the index has all documents after {index_seconds:.0} s; making the view's indexes"
     ));
     store.index(version).await?;
+    store.vouch(version).await?;
     if !store.switch(version, clock::now()).await? {
         return Err("the new version of the view does not answer".into());
     }

@@ -5,15 +5,16 @@ use docket_engine::cursor::Positions;
 use docket_projections::query::{Direction, ListQuery, Sort, SortKey, TicketFilter, Viewer};
 use docket_schemas::{PersonId, Tenant, TicketId};
 
-use super::as_of::ask;
+use super::as_of::{Waited, ask};
 use super::filters::{FILTERS, filter};
+use super::refusal::UNAVAILABLE_RETRY_AFTER;
 use crate::app::App;
 use crate::http::page::PAGE_SIZE_MAX;
 use crate::http::query::Query;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// The ids of the tickets that pass a filter, written as the query of a list is; by age, `max` at most and one more. They
-/// are read once the view has come to `wanted`.
+/// are read once the view has come to `wanted`; where that takes too long there are none, and the caller may try again.
 pub(in crate::http) async fn found(
     app: &App,
     tenant: &Tenant,
@@ -41,6 +42,13 @@ pub(in crate::http) async fn own_tickets(
     walk(app, (tenant, Viewer::Customer(person)), TicketFilter::default(), None, max).await
 }
 
+/// A list may be stale and say so; what is found for work is found for good.
+fn too_early() -> Problem {
+    Problem::new(Code::Unavailable)
+        .detail("the tickets view has not come to the place in Docket-After yet; nothing was begun")
+        .retry_after(UNAVAILABLE_RETRY_AFTER)
+}
+
 /// What changes meanwhile keeps its place in this order, and no ticket is missed.
 const BY_AGE: Sort = Sort { key: SortKey::CreatedAt, direction: Direction::Ascending };
 
@@ -62,7 +70,10 @@ async fn walk(
             limit: PAGE_SIZE_MAX,
         };
         let asked = ask(app, wanted, || store.list(&query), |page| &page.basis).await?;
-        let page = asked.0;
+        let (page, waited) = asked;
+        if wanted.is_some() && waited == Waited::InVain {
+            return Err(too_early());
+        }
         after = page.tickets.last().map(|last| last.place);
         tickets.extend(page.tickets.iter().map(|listed| listed.ticket.id));
         if !page.more || tickets.len() > max {

@@ -38,6 +38,11 @@ impl Database {
         let host = rest.split_once('/').map_or(rest, |(host, _)| host);
         format!("{scheme}://{host}/{}{query}", self.name)
     }
+
+    /// A connection of the test's own.
+    pub(crate) async fn connect(&self) -> PgConnection {
+        connect(&self.url()).await
+    }
 }
 
 impl Drop for Database {
