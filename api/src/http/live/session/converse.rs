@@ -11,8 +11,9 @@ use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::deliver::failed;
-use super::writes::Asked;
+use super::writes::{Answered, Asked};
 use super::{ACK_WAITS_FOR, Closing, SUBSCRIBED_TICKETS_MAX, SUBSCRIPTIONS_MAX, Session, error};
+use crate::auth::Token;
 use crate::clock;
 use crate::http::live::frame::{self, Auth, Frame, Subscribe};
 use crate::http::live::subscribe::Subscription;
@@ -26,7 +27,7 @@ use crate::problem::{Code, FieldError, Problem};
 /// What the loop has to do next.
 enum Step {
     Heard(Option<Result<Message, axum::Error>>),
-    Written(String),
+    Written(Answered),
     Due,
     Flush,
     Feed(Result<Next, DeskError>),
@@ -46,7 +47,7 @@ impl Session {
             // Boxed is what is seldom or large, for a socket that rests should not keep room for it.
             match self.step().await {
                 Step::Heard(heard) => self.heard(heard).await?,
-                Step::Written(frame) => self.acknowledge(frame).await?,
+                Step::Written(answered) => self.acknowledge(answered).await?,
                 Step::Flush => self.flush().await?,
                 Step::Due => Box::pin(self.deliver()).await?,
                 Step::Feed(next) => Box::pin(self.deliver_feed(next)).await?,
@@ -72,7 +73,14 @@ impl Session {
     }
 
     /// Tells what became of a write. Its event follows at once where it is subscribed to, and one packet carries both.
-    async fn acknowledge(&mut self, frame: String) -> Result<(), Closing> {
+    async fn acknowledge(&mut self, answered: Answered) -> Result<(), Closing> {
+        let frame = match answered {
+            Ok(ack) => ack,
+            Err(refusal) => {
+                self.send(&refusal).await?;
+                return self.count();
+            }
+        };
         self.put(frame).await?;
         if self.subscriptions.is_empty() {
             return self.flush().await;
@@ -92,13 +100,14 @@ impl Session {
             Some(Err(error)) => return Err(error.into()),
         };
         let refused = match frame::read(text.as_bytes()) {
-            // A write waits for the log; that is rate enough.
+            // A write waits for the log; that is rate enough. One that is refused does not: it is counted then.
             Ok(Frame::Message(frame)) => {
-                self.writes.push(&self.app, &self.token, Asked::Message(frame));
+                self.writes.push(&self.app, &self.token, Asked::Message(frame), text.len());
                 return Ok(());
             }
             Ok(Frame::Patch(frame)) => {
-                self.writes.push(&self.app, &self.token, Asked::Patch(Box::new(frame)));
+                let asked = Asked::Patch(Box::new(frame));
+                self.writes.push(&self.app, &self.token, asked, text.len());
                 return Ok(());
             }
             Ok(Frame::Auth(auth)) => return Box::pin(self.renew(auth)).await,
@@ -135,21 +144,24 @@ impl Session {
         if self.frames.take(clock::monotonic()) { Ok(()) } else { Err(Closing::FLOODING) }
     }
 
-    /// Another token of the same caller keeps the socket open for longer.
+    /// Another token of the same caller keeps the socket open for longer. A valid one that is not taken now leaves the socket
+    /// with its old one.
     async fn renew(&mut self, auth: Auth) -> Result<(), Closing> {
-        let renewed = self.app.gate.admit(&auth.token, clock::now()).await;
-        let same = |token: &crate::auth::Token| {
+        let same = |token: &Token| {
             (&token.tenant, token.role, &token.subject)
                 == (&self.token.tenant, self.token.role, &self.token.subject)
         };
-        match renewed.ok().filter(same) {
-            Some(token) => {
+        match self.app.gate.admit(&auth.token, clock::now()).await {
+            Ok(token) if same(&token) => {
                 self.beat.renew(token.expires_at);
                 self.token = token;
-                self.count()
             }
-            None => Err(Closing::UNAUTHENTICATED),
+            Err(problem) if problem.code() != Code::Unauthenticated => {
+                self.send(&error(None, &problem)).await?;
+            }
+            Ok(_) | Err(_) => return Err(Closing::UNAUTHENTICATED),
         }
+        self.count()
     }
 
     /// Begins a subscription, and tells what was missed since its cursor.
