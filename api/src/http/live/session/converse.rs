@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::ws::{Message, WebSocket};
-use docket_engine::cursor::Positions;
+use docket_engine::cursor::Cursor;
 use docket_engine::desk::DeskError;
 use docket_schemas::{Role, TicketId};
 use serde_json::json;
@@ -21,7 +21,6 @@ use crate::http::live::whisper::{self, What};
 use crate::http::page::{from_the_start, read_cursor};
 use crate::http::tickets::problem;
 use crate::live::feed::{FeedReader, Next};
-use crate::live::shown;
 use crate::problem::{Code, FieldError, Problem};
 
 /// What the loop has to do next.
@@ -37,11 +36,12 @@ impl Session {
     /// Serves until there is a reason to close.
     pub(super) async fn converse(&mut self) -> Result<Infallible, Closing> {
         let now = self.now().await.map_err(|error| failed(&error.into()))?;
-        let cursor = self.cursor(now);
-        let region = self.app.desk.incarnation();
-        let expires_at = self.token.expires_at;
-        let ready =
-            json!({"op": "ready", "region": region, "cursor": cursor, "expires_at": expires_at});
+        let ready = json!({
+            "op": "ready",
+            "region": now.incarnation,
+            "cursor": now.to_string(),
+            "expires_at": self.token.expires_at,
+        });
         self.send(&ready).await?;
         loop {
             // Boxed is what is seldom or large, for a socket that rests should not keep room for it.
@@ -175,7 +175,7 @@ impl Session {
                 self.send(&subscribed).await.map(Ok)
             }
             Ok(Admitted::Tickets(subscription)) => {
-                let cursor = self.cursor(subscription.positions);
+                let cursor = subscription.cursor.to_string();
                 let subscribed = json!({"op": "subscribed", "id": frame.id, "cursor": cursor});
                 self.send(&subscribed).await?;
                 self.catch_up(*subscription).await.map(Ok)
@@ -201,7 +201,7 @@ impl Session {
         };
         let tickets = match (&frame.tickets, frame.all) {
             (None, true) if self.token.role == Role::Customer => {
-                return self.begin_own(frame, after.map(|after| after.positions)).await;
+                return self.begin_own(frame, after).await;
             }
             (None, true) => {
                 self.check_feed()?;
@@ -209,13 +209,9 @@ impl Session {
                     let message = "this socket has a subscription to everything already";
                     return Err(Problem::invalid("all", message));
                 }
-                let incarnation = self.app.desk.incarnation();
                 let from = match after {
                     Some(after) => after,
-                    None => {
-                        let now = self.now().await.map_err(|error| problem(error.into()))?;
-                        shown::cursor(&incarnation, now)
-                    }
+                    None => self.now().await.map_err(|error| problem(error.into()))?,
                 };
                 let tenant = self.token.tenant.clone();
                 let reader = FeedReader::new(&self.app.desk, &self.app.live, tenant, from);
@@ -226,7 +222,6 @@ impl Session {
         };
         self.next_subscription += 1;
         let listener = Arc::clone(&self.outbox);
-        let after = after.map(|after| after.positions);
         let begun = Subscription::begin(
             &self.app,
             &self.token,
@@ -242,7 +237,7 @@ impl Session {
     async fn begin_own(
         &mut self,
         frame: &Subscribe,
-        after: Option<Positions>,
+        after: Option<Cursor>,
     ) -> Result<Admitted, Problem> {
         let (_, person) = self.app.caller(&self.token).await.map_err(problem)?;
         self.next_subscription += 1;
