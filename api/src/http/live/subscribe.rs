@@ -123,7 +123,8 @@ impl Subscription {
     ) -> Result<Self, Problem> {
         let incarnation = settled(app, after.as_ref()).await?;
         let registration = app.live.hub.as_person(tenant, person, number, listener);
-        let shown = app.views.freshness.wait_for(&registration.from).await;
+        let entered = Cursor { incarnation: incarnation.clone(), positions: registration.from };
+        let shown = app.views.freshness.wait_for(&entered).await;
         if !shown.map_err(store_problem)? {
             let problem = Problem::new(Code::Unavailable);
             return Err(problem.detail("the tickets view is behind: subscribe again"));
