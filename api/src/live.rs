@@ -25,6 +25,9 @@ pub const WAIT_MAX: Duration = Duration::from_secs(60);
 /// Most sockets of a node.
 pub const SOCKETS_MAX: usize = 20_000;
 
+/// Most bytes of writes that wait on all sockets of a node for the ones before them.
+const WAITING_WRITES_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Longest time for the sockets of a stopping node to be closed.
 const SOCKETS_CLOSE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -42,6 +45,8 @@ pub struct Live {
     pub drain: watch::Receiver<bool>,
     /// Places for sockets.
     pub sockets: Arc<Semaphore>,
+    /// Bytes that may still wait to be written on sockets.
+    pub waiting_writes: Arc<Semaphore>,
     /// Pages of other hosts that may open a socket, such as `https://desk.example`.
     pub origins: Vec<String>,
 }
@@ -61,7 +66,8 @@ impl Live {
         let hub = Hub::start(desk.clone(), tail.clone(), &*whispers);
         let wheel = Wheel::start(drain.clone());
         let sockets = Arc::new(Semaphore::new(SOCKETS_MAX));
-        Ok(Arc::new(Self { tail, hub, whispers, wheel, drain, sockets, origins }))
+        let waiting_writes = Arc::new(Semaphore::new(WAITING_WRITES_BYTES_MAX));
+        Ok(Arc::new(Self { tail, hub, whispers, wheel, drain, sockets, waiting_writes, origins }))
     }
 
     /// Waits until the node begins to stop.

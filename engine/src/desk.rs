@@ -138,7 +138,7 @@ pub(crate) struct Shared {
     /// The log was out of reach, and has not been compared with its witnesses since.
     reconnected: AtomicBool,
     /// What the appender has written, for this node's tail.
-    written: Arc<Written>,
+    written: Written,
     /// Reads of the past, each of which folds a ticket from its first event.
     past_reads: Semaphore,
 }
@@ -169,13 +169,14 @@ impl Desk {
         &self.shared.ports
     }
 
-    /// Follows the log. What this desk writes is not read again for it.
+    /// Follows the log. What this desk writes is not read again for it, and where the log turns out to be restored this desk
+    /// compares it with its witnesses.
     ///
     /// # Errors
     /// When the log does not say how far it has come.
     pub async fn follow(&self) -> Result<Tail, LogError> {
         let Ports { log, bus, .. } = self.ports();
-        Tail::follow_beside(Arc::clone(log), &**bus, Arc::clone(&self.shared.written)).await
+        Tail::follow_beside(Arc::clone(log), &**bus, Arc::clone(&self.shared)).await
     }
 
     /// Compares the log with its witnesses, as at the start, and begins a new incarnation where one of them has seen

@@ -9,6 +9,7 @@
 //!
 //! A row that cannot be read stops nobody: whoever reads through the tail is led around it, and it is reported once.
 
+mod beside;
 mod recent;
 mod written;
 
@@ -27,6 +28,7 @@ use crate::ports::bus::Bus;
 use crate::ports::log::{
     EventLog, IncarnationStart, LogError, Page, READ_EVENTS_MAX, Standing, StreamRead,
 };
+pub(crate) use beside::Beside;
 use recent::Recent;
 pub(crate) use written::Written;
 
@@ -48,7 +50,7 @@ pub struct Tail {
 
 struct Shared {
     log: Arc<dyn EventLog>,
-    written: Arc<Written>,
+    beside: Arc<dyn Beside>,
     recent: Vec<Mutex<Recent>>,
     heads: watch::Sender<Positions>,
     /// The incarnation that what is held belongs to.
@@ -81,16 +83,16 @@ impl Tail {
     /// # Errors
     /// When the log does not say where they are.
     pub async fn follow(log: Arc<dyn EventLog>, bus: &dyn Bus) -> Result<Self, LogError> {
-        Self::follow_beside(log, bus, Arc::default()).await
+        Self::follow_beside(log, bus, Arc::<Written>::default()).await
     }
 
     /// The same on a node that writes: what it has written it does not read again.
     pub(crate) async fn follow_beside(
         log: Arc<dyn EventLog>,
         bus: &dyn Bus,
-        written: Arc<Written>,
+        beside: Arc<impl Beside>,
     ) -> Result<Self, LogError> {
-        written.hold();
+        beside.written().hold();
         let heads = log.heads().await?;
         // After the heads: where another begins between the two, they are gone back from when its first event is read.
         let incarnation = Mutex::new(newest(&log.incarnations().await?));
@@ -98,7 +100,7 @@ impl Tail {
         let (heads, restores) = (watch::Sender::new(heads), watch::Sender::new(0));
         let asked = Notify::new();
         let reported = Reported::default();
-        let shared = Shared { log, written, recent, heads, incarnation, restores, asked, reported };
+        let shared = Shared { log, beside, recent, heads, incarnation, restores, asked, reported };
         let shared = Arc::new(shared);
         let task = tokio::spawn(follow(Arc::clone(&shared), bus.woken()));
         Ok(Self { shared, _task: Arc::new(Following(task)) })
@@ -199,7 +201,7 @@ async fn follow(shared: Arc<Shared>, mut woken: watch::Receiver<u64>) {
             Ok(false) => shared.rest(&mut woken).await,
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "log.tail.failed");
-                shared.written.forget();
+                shared.beside.written().forget();
                 sleep(TAIL_RETRIES_AFTER).await;
             }
         }
@@ -278,7 +280,7 @@ impl Shared {
     /// Takes what this node has written, where that is what comes next; says then where the log stands.
     async fn take_written(&self) -> Result<Option<Standing>, LogError> {
         let reached = *self.heads.borrow();
-        let ends = self.written.ends_beyond(&reached);
+        let ends = self.beside.written().ends_beyond(&reached);
         if ends.is_empty() {
             return Ok(None);
         }
@@ -287,13 +289,13 @@ impl Shared {
         let is_there =
             ends.iter().map(|end| Some(end.event_id)).eq(standing.event_ids.iter().copied());
         if !is_there {
-            self.written.forget();
+            self.beside.written().forget();
             return Ok(None);
         }
         if standing.incarnation != *self.incarnation.lock() || !standing.heads.covers(&reached) {
             return Ok(None);
         }
-        let events = self.written.after(&reached, &standing);
+        let events = self.beside.written().after(&reached, &standing);
         if events.is_empty() {
             return Ok(None);
         }
@@ -325,7 +327,9 @@ impl Shared {
 
     /// The log was restored: what was read beyond the place at which its newest incarnations began is no part of it.
     async fn go_back(&self) -> Result<(), LogError> {
-        self.written.forget();
+        self.beside.written().forget();
+        // First: whoever sees that the log was restored finds the desk in its newest incarnation.
+        self.beside.compare().await?;
         let known = self.known();
         let incarnations = self.log.incarnations().await?;
         let kept = self.log.heads().await?.min(&self.heads.borrow());

@@ -4,15 +4,16 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket_engine::cursor::Positions;
+use docket_engine::cursor::{Cursor, Positions};
 use docket_engine::ports::log::LogError;
 use docket_engine::tail::Tail;
-use docket_schemas::{Partition, Timestamp};
+use docket_schemas::{Incarnation, Partition, Timestamp};
 use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 
 use crate::progress::Progress;
-use crate::store::{StoreError, ViewStore};
+use crate::query::Basis;
+use crate::store::{Phase, StoreError, ViewStore};
 
 /// Longest wait of a read for a write.
 pub const WAIT_MAX: Duration = Duration::from_secs(2);
@@ -53,12 +54,12 @@ impl Freshness {
         self.progress.reached()
     }
 
-    /// Waits until the active version has come to these positions, [`WAIT_MAX`] at most; says whether it has.
+    /// Waits until the active version has come to this place, [`WAIT_MAX`] at most; says whether it has.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn wait_for(&self, positions: &Positions) -> Result<bool, StoreError> {
-        let asked = self.ask(Some(positions), || self.store.reached(), |reached| *reached);
+    pub async fn wait_for(&self, cursor: &Cursor) -> Result<bool, StoreError> {
+        let asked = self.ask(Some(cursor), || self.stands(), |basis| *basis);
         Ok(asked.await?.1)
     }
 
@@ -69,9 +70,9 @@ impl Freshness {
     /// When the store does not answer.
     pub async fn ask<T, F>(
         &self,
-        wanted: Option<&Positions>,
+        wanted: Option<&Cursor>,
         question: impl Fn() -> F + Send,
-        basis: impl Fn(&T) -> Positions + Send,
+        basis: impl Fn(&T) -> Basis + Send,
     ) -> Result<(T, bool), StoreError>
     where
         F: Future<Output = Result<T, StoreError>> + Send,
@@ -84,8 +85,8 @@ impl Freshness {
                 () = &mut deadline => false,
             };
             let answer = question().await?;
-            let stands = basis(&answer);
-            if stands.covers(wanted) {
+            let stands = positions_within(basis(&answer), wanted);
+            if stands.covers(&wanted.positions) {
                 return Ok((answer, true));
             }
             if !in_time || deadline.is_elapsed() {
@@ -96,8 +97,9 @@ impl Freshness {
         }
     }
 
-    /// Waits until the view is believed to have come to these positions.
-    async fn wait(&self, positions: &Positions) -> Result<(), StoreError> {
+    /// Waits until the view is believed to have come to this place.
+    async fn wait(&self, wanted: &Cursor) -> Result<(), StoreError> {
+        let positions = &wanted.positions;
         let mut reached = self.progress.reached();
         if reached.borrow_and_update().covers(positions) {
             return Ok(());
@@ -107,7 +109,7 @@ impl Freshness {
             tokio::select! {
                 // The sender is ours: it cannot be gone.
                 _ = reached.changed() => {}
-                () = sleep(ASKED_EVERY) => self.look(positions).await?,
+                () = sleep(ASKED_EVERY) => self.look(wanted).await?,
             }
             if reached.borrow_and_update().covers(positions) {
                 return Ok(());
@@ -115,12 +117,22 @@ impl Freshness {
         }
     }
 
-    async fn look(&self, wanted: &Positions) -> Result<(), StoreError> {
+    async fn look(&self, wanted: &Cursor) -> Result<(), StoreError> {
         let _turn = self.asking.lock().await;
-        if !self.progress.reached().borrow().covers(wanted) {
-            self.progress.raise(&self.store.reached().await?);
+        if !self.progress.reached().borrow().covers(&wanted.positions) {
+            self.progress.raise(&positions_within(self.stands().await?, wanted));
         }
         Ok(())
+    }
+
+    /// What the active version rests on. Which it is, is asked first: the one that takes its place is no older.
+    async fn stands(&self) -> Result<Basis, StoreError> {
+        let versions = self.store.versions().await?;
+        let active = versions.iter().find(|version| version.phase == Phase::Active);
+        let incarnation = active.and_then(|version| version.incarnation.as_ref());
+        let incarnation = incarnation.map(Incarnation::number);
+        let positions = self.store.reached().await?;
+        Ok(Basis { positions, incarnation, newest_visible: None })
     }
 
     /// How far positions are behind what this node has read of the log, partition by partition.
@@ -144,4 +156,10 @@ impl Freshness {
         }
         Ok(lags)
     }
+}
+
+/// How far a view has come on the way to a place, in that place's incarnation.
+fn positions_within(basis: Basis, wanted: &Cursor) -> Positions {
+    let basis = basis.within(wanted.incarnation.number());
+    basis.map_or(Positions::START, |basis| basis.positions)
 }

@@ -119,9 +119,10 @@ impl Keeper {
         let incarnations = self.log.incarnations().await?;
         let newest = incarnations.last().map(|start| start.incarnation.clone());
         if kept.incarnation != newest {
-            // The log was restored: what was folded of it, and how far that came, says nothing of what it now holds.
+            // The log was restored: what was folded of it, and how far that came, says nothing of what it now holds. Who
+            // waits asks the store.
             kept.fed.clear();
-            self.progress.set(self.store.reached().await?);
+            self.progress.set(Positions::START);
             kept.incarnation = newest.clone();
         }
         // What the tail holds in memory may be what the log has lost.

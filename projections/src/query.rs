@@ -162,8 +162,19 @@ pub struct Listed {
 pub struct Basis {
     /// The checkpoint of the version that answered, read with the answer.
     pub positions: Positions,
+    /// The number of the incarnation whose positions these are; none where nothing of the log is in it yet.
+    pub incarnation: Option<u32>,
     /// For a customer: by partition the newest event that the customer may see, among own tickets; 0 elsewhere.
     pub newest_visible: Option<Positions>,
+}
+
+impl Basis {
+    /// What it is worth in an incarnation. Nothing, where the version is of an older one still: some of what it holds may
+    /// be what the log has lost, and positions of the two are not to be compared.
+    #[must_use]
+    pub fn within(self, incarnation: u32) -> Option<Self> {
+        self.incarnation.is_none_or(|own| own >= incarnation).then_some(self)
+    }
 }
 
 /// An answer to a [`ListQuery`].

@@ -91,6 +91,16 @@ async fn what_is_no_text_of_a_bearable_size_ends_the_socket_with_its_code() {
             }
         }
         assert_eq!(flood.closed().await, 1008);
+        let mut refused = open().await;
+        let ticket = "0192b0a0-0000-7000-8000-000000000001";
+        for number in 0..2_000 {
+            let message =
+                json!({"op": "message", "id": number.to_string(), "ticket": ticket, "body": "b"});
+            if !refused.try_send(Message::text(message.to_string())).await {
+                break;
+            }
+        }
+        assert_eq!(refused.closed().await, 1008);
     })
     .await;
 }
@@ -217,4 +227,20 @@ async fn a_reader_that_stops_reading_is_told_to_resume_and_the_others_notice_not
         assert!(slow.is_silent(Duration::from_millis(200)).await, "each event once");
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_is_renewed_beyond_the_rate_is_refused_and_the_socket_stays() {
+    let site = Site::embedded().with("rate-limit", "5/s");
+    let node = site.serve().await;
+    let token = site.token("agent", "ann");
+    let mut socket = Socket::open(node.address(), &token).await;
+    for _ in 0..20 {
+        socket.send(&json!({"op": "auth", "token": token})).await;
+    }
+    let refused = socket.next().await;
+    assert_eq!((&refused["op"], &refused["id"]), (&json!("error"), &Value::Null), "{refused}");
+    assert_eq!(refused["problem"]["code"], "rate_limited");
+    socket.send(&json!({"op": "ping", "id": "p"})).await;
+    assert_eq!(socket.until("pong").await["id"], "p");
 }

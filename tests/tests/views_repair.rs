@@ -279,10 +279,8 @@ async fn a_broken_event_parks_its_ticket_and_no_other_on_postgres() {
     is_parked(Backend::postgres().await).await;
 }
 
-#[tokio::test]
-async fn a_view_that_was_beyond_a_restored_log_is_rebuilt() {
-    let backend = Backend::sqlite();
-    let site = &backend.site;
+/// A stopped node whose view holds 30 tickets, 20 of which its restored log has lost.
+async fn beyond_a_restored_log(site: &Site) -> (Node, Client) {
     let mut node = site.serve().await;
     let client = node.client(&site.token("agent", "ann"));
     let open = async |number| {
@@ -312,14 +310,52 @@ async fn a_view_that_was_beyond_a_restored_log_is_rebuilt() {
     for file in files.iter().filter(|file| saved.path().join(file).exists()) {
         std::fs::copy(saved.path().join(file), site.data().join(file)).unwrap();
     }
+    (node, client)
+}
+
+#[tokio::test]
+async fn a_view_that_was_beyond_a_restored_log_is_rebuilt() {
+    let backend = Backend::sqlite();
+    let site = &backend.site;
+    let (mut node, client) = beyond_a_restored_log(site).await;
     node.restart().await;
     let rebuilt =
         eventually(CAUGHT_UP_WITHIN, async || (count(&client, "").await == 10).then_some(()));
     assert!(rebuilt.await.is_some(), "the view shows what the log has lost");
-    open(30).await;
+    let _ = open_at_last(&client, 30).await;
     caught_up(site, &node).await;
     assert_eq!(count(&client, "").await, 11);
     let _ = site.run(&["projection", "diff", "tickets"]).expect_code(0);
+}
+
+#[tokio::test]
+async fn a_view_beyond_a_restored_log_says_so_until_it_is_rebuilt() {
+    let backend = Backend::sqlite();
+    let (mut node, client) = beyond_a_restored_log(&backend.site).await;
+    let site = backend.site.failing("projection.before:unavailable:600");
+    node.restart_as(&site).await;
+    let place = open_at_last(&client, 30).await;
+    let counted = async |after: Option<&str>| {
+        let mut asked = client.get("/v1/tickets/count");
+        if let Some(after) = after {
+            asked = asked.header("Docket-After", after);
+        }
+        asked.send().await.expect_status(200).json()
+    };
+    for after in [None, Some(&*place)] {
+        let answer = counted(after).await;
+        assert_eq!(answer["as_of"]["stale"], true, "{answer}");
+        // What it rests on is a place in the log as it is.
+        let position = answer["as_of"]["position"].as_str().unwrap();
+        let feed = client.get(&format!("/v1/events?after={position}")).send().await;
+        let _ = feed.expect_status(200);
+    }
+    node.restart_as(&site.sound()).await;
+    let fresh = eventually(CAUGHT_UP_WITHIN, async || {
+        let answer = counted(Some(&place)).await;
+        (answer["as_of"]["stale"] == false).then_some(answer["count"].clone())
+    });
+    assert_eq!(fresh.await, Some(json!(11)));
 }
 
 /// Opens a ticket, however often the node first meets a connection that its server has closed; answers its place.

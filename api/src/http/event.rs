@@ -30,11 +30,13 @@ async fn get(
         .and_then(|number| u8::try_from(number).ok().and_then(Partition::new).ok_or_else(none))?;
     let position: Position = number(position, "position")?;
     let after = position.checked_sub(1).ok_or_else(none)?;
+    // Before it is read: a newer name than its own would hide events behind its cursor.
+    let incarnation = app.desk.incarnation();
     let found = app.desk.ports().log.partition_events(partition, after, 1).await;
     let found = found.map_err(|error| problem(error.into()))?.into_iter().next();
     let found = found.filter(|found| found.tenant == token.tenant && found.event_id == event.0);
     let found = found.ok_or_else(Problem::not_found)?;
-    let cursor = position_of(&app.desk.incarnation(), partition, position);
+    let cursor = position_of(&incarnation, partition, position);
     let names = Names { desk: &app.desk, tenant: &token.tenant };
     let shown = present(names, &found, Some(&cursor), ChangeBytes::Omit).await.map_err(problem)?;
     Ok(Json(json!({"event": shown})).into_response())

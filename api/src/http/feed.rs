@@ -16,15 +16,15 @@ use docket_engine::policy::Audience;
 use docket_schemas::{Event, Timestamp};
 use futures_util::stream;
 
-use super::page::{from_the_start, read_cursor};
+use super::page::{from_now, from_the_start, read_cursor};
 use super::query::Query;
 use super::tickets::{check_feed, problem};
 use crate::app::App;
 use crate::auth::Token;
 use crate::clock;
+use crate::live::Live;
 use crate::live::feed::{FeedReader, Next};
 use crate::live::shown::Shown;
-use crate::live::{Live, shown};
 use crate::problem::{Code, Problem};
 
 /// A comment says so often that the stream lives: proxies end what is silent.
@@ -53,11 +53,7 @@ pub(super) async fn get(
     let from = match last.or(after.as_deref()) {
         Some("") => from_the_start(&app),
         Some(after) => read_cursor(&app, after).await?,
-        None => {
-            let heads = app.desk.ports().log.heads().await;
-            let heads = heads.map_err(|error| problem(error.into()))?;
-            shown::cursor(&app.desk.incarnation(), heads)
-        }
+        None => from_now(&app).await.map_err(|error| problem(error.into()))?,
     };
     let stream = Streaming {
         reader: FeedReader::new(&app.desk, &app.live, token.tenant.clone(), from),

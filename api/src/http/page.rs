@@ -3,6 +3,7 @@
 use docket_engine::around::Unreadable;
 use docket_engine::cursor::{Cursor, Positions};
 use docket_engine::desk::GoOn;
+use docket_engine::ports::log::LogError;
 use serde_json::{Value, json};
 
 use super::tickets::problem;
@@ -62,6 +63,14 @@ pub(super) async fn read_cursor(app: &App, text: &str) -> Result<Cursor, Problem
 /// Where a reader without a cursor begins.
 pub(super) fn from_the_start(app: &App) -> Cursor {
     Cursor { incarnation: app.desk.incarnation(), positions: Positions::START }
+}
+
+/// Where a reader begins who wants what comes from now on. The incarnation is asked first: a newer one than the positions'
+/// own would hide events.
+pub(super) async fn from_now(app: &App) -> Result<Cursor, LogError> {
+    let incarnation = app.desk.incarnation();
+    let positions = app.desk.ports().log.heads().await?;
+    Ok(Cursor { incarnation, positions })
 }
 
 /// Says which rows of the log a page lacks, where there are any: they cannot be read.

@@ -10,6 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
+use docket_engine::cursor::Cursor;
 use docket_engine::desk::DeskError;
 use docket_engine::policy::Audience;
 use docket_projections::query::{Basis, Viewer};
@@ -53,12 +54,18 @@ async fn get(
     let last = found.hits.last().filter(|_| found.more);
     let last = last.map(|last| cursors.write(last.rank, found.rarity.as_ref()));
     let audience = Audience::of(token.role);
-    let basis = Basis { positions: found.positions, newest_visible: found.newest_visible };
+    let basis = Basis {
+        positions: found.positions,
+        incarnation: None,
+        newest_visible: found.newest_visible,
+    };
     let mut seen = seen(&app, &token.tenant, audience, reader, &found.hits).await?;
     let mut confirmed = true;
     if seen.len() < found.hits.len() {
         // The view may be behind the index, as after a node was lost that fed it.
-        let reached = app.views.freshness.wait_for(&found.positions).await;
+        let incarnation = app.desk.incarnation();
+        let found_at = Cursor { incarnation, positions: found.positions };
+        let reached = app.views.freshness.wait_for(&found_at).await;
         confirmed = reached.map_err(store_problem)?;
         seen = self::seen(&app, &token.tenant, audience, reader, &found.hits).await?;
     }
@@ -89,10 +96,8 @@ async fn get(
 async fn wait(app: &App, headers: &HeaderMap) -> Result<Waited, Problem> {
     let Some(after) = docket_after(headers)? else { return Ok(Waited::Reached) };
     let after = read_cursor(app, after).await?;
-    let (indexed, viewed) = tokio::join!(
-        app.search.wait_for(&after.positions),
-        app.views.freshness.wait_for(&after.positions)
-    );
+    let (indexed, viewed) =
+        tokio::join!(app.search.wait_for(&after.positions), app.views.freshness.wait_for(&after));
     let reached = indexed && viewed.map_err(store_problem)?;
     Ok(if reached { Waited::Reached } else { Waited::InVain })
 }

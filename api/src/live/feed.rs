@@ -1,6 +1,7 @@
 //! A tenant's feed for one reader: from the log until the reader has caught up, then from the node's tail.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use docket_engine::cursor::{Cursor, Positions};
 use docket_engine::desk::{Desk, DeskError, GoOn};
@@ -8,6 +9,7 @@ use docket_engine::ports::log::READ_EVENTS_MAX;
 use docket_engine::tail::Tail;
 use docket_schemas::{Event, Tenant};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::Live;
 
@@ -19,6 +21,9 @@ const FIRST_PAGE_EVENTS: usize = 25;
 
 /// Bytes of a page from the log, as they stand there, beyond which the next page holds fewer events.
 const PAGE_BYTES: usize = 512 * 1024;
+
+/// How long a reader waits for a tail that is of an older incarnation, before it reads the log instead.
+const TAIL_SETTLES_WITHIN: Duration = Duration::from_millis(20);
 
 /// What an event weighs as it stands in the log, in bytes.
 #[must_use]
@@ -44,6 +49,7 @@ pub struct FeedReader {
     desk: Desk,
     tail: Tail,
     heads: watch::Receiver<Positions>,
+    restores: watch::Receiver<u64>,
     tenant: Tenant,
     cursor: Cursor,
     caught_up: bool,
@@ -55,11 +61,13 @@ impl FeedReader {
     /// A reader from a cursor on, which [`Desk::go_on`] has admitted.
     #[must_use]
     pub fn new(desk: &Desk, live: &Live, tenant: Tenant, cursor: Cursor) -> Self {
-        let (tail, heads) = (live.tail.clone(), live.tail.heads());
+        let tail = live.tail.clone();
+        let (heads, restores) = (tail.heads(), tail.restores());
         Self {
             desk: desk.clone(),
             tail,
             heads,
+            restores,
             tenant,
             cursor,
             caught_up: false,
@@ -79,14 +87,17 @@ impl FeedReader {
     /// When the log fails.
     pub async fn next(&mut self) -> Result<Next, DeskError> {
         loop {
-            if self.cursor.incarnation != self.desk.incarnation() {
-                match self.desk.go_on(self.cursor.clone()).await? {
-                    GoOn::From(cursor) => self.cursor = cursor,
-                    GoOn::Replaced(_) | GoOn::NotIssued => return Ok(Next::Replaced),
-                }
+            if self.is_outdated() && !self.go_on().await? {
+                return Ok(Next::Replaced);
             }
             if !self.caught_up {
                 return self.catch_up().await.map(Next::Events);
+            }
+            if !self.tail.is_of(&self.cursor.incarnation) {
+                // What it holds may be what the log has lost.
+                sleep(TAIL_SETTLES_WITHIN).await;
+                self.caught_up = false;
+                continue;
             }
             let heads = *self.heads.borrow_and_update();
             match self.recent(&heads) {
@@ -101,6 +112,24 @@ impl FeedReader {
                 return Err(DeskError::Stopping);
             }
         }
+    }
+
+    /// Whether the log may be another than the one that the cursor was read from.
+    fn is_outdated(&self) -> bool {
+        self.restores.has_changed().unwrap_or(false)
+            || self.cursor.incarnation.number() < self.desk.incarnation().number()
+    }
+
+    /// Goes on in the log's newest incarnation; false where the log was restored from before the cursor.
+    async fn go_on(&mut self) -> Result<bool, DeskError> {
+        // Seen before it is asked: what happens to the log from here on is asked about again.
+        let mut restores = self.restores.clone();
+        restores.mark_unchanged();
+        let GoOn::From(cursor) = self.desk.go_on(self.cursor.clone()).await? else {
+            return Ok(false);
+        };
+        (self.cursor, self.restores) = (cursor, restores);
+        Ok(true)
     }
 
     /// A page from the log; the last one leads to where the log ended.

@@ -12,9 +12,9 @@ use docket_engine::desk::{Desk, DeskError};
 use docket_engine::ports::ephemeral::{Ephemeral, Whisper};
 use docket_engine::ports::log::READ_EVENTS_MAX;
 use docket_engine::tail::Tail;
-use docket_schemas::{Event, Partition, PersonId, Position, Stream, Tenant, TicketId};
+use docket_schemas::{Event, Incarnation, Partition, PersonId, Position, Stream, Tenant, TicketId};
 use parking_lot::Mutex;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::outbox::{Heard, Listener, SubscriptionNumber};
@@ -59,12 +59,20 @@ impl Hub {
     /// Begins to hand on what the tail reads and what is whispered from now on.
     #[must_use]
     pub fn start(desk: Desk, tail: Tail, whispers: &dyn Ephemeral) -> Self {
-        let registry = Mutex::new(Registry::new(*tail.heads().borrow()));
+        let (heads, restores) = (tail.heads(), tail.restores());
+        let registry = Mutex::new(Registry::new(*heads.borrow(), *restores.borrow()));
         let shared = Arc::new(Shared { desk, tail, registry });
         let mut tasks = JoinSet::new();
-        tasks.spawn(follow(Arc::clone(&shared)));
+        tasks.spawn(follow(Arc::clone(&shared), heads, restores));
         tasks.spawn(listen(Arc::clone(&shared), whispers.subscribe()));
         Self { shared, _tasks: Arc::new(tasks) }
+    }
+
+    /// Whether all that is handed on from now on is of this incarnation, or of a later one: who goes on in it may listen.
+    #[must_use]
+    pub fn is_of(&self, incarnation: &Incarnation) -> bool {
+        let tail = &self.shared.tail;
+        tail.is_of(incarnation) && self.shared.registry.lock().restores == self.shared.restores()
     }
 
     /// Listens to one ticket.
@@ -123,19 +131,23 @@ impl Hub {
     }
 }
 
-async fn follow(shared: Arc<Shared>) {
-    let mut heads = shared.tail.heads();
-    let mut restores = shared.tail.restores();
+async fn follow(
+    shared: Arc<Shared>,
+    mut heads: watch::Receiver<Positions>,
+    mut restores: watch::Receiver<u64>,
+) {
     let mut readers = Readers::default();
     loop {
         let mut reached = *heads.borrow_and_update();
         if restores.has_changed().unwrap_or(false) {
-            restores.mark_unchanged();
+            let restored = *restores.borrow_and_update();
             reached = *heads.borrow_and_update();
-            shared.registry.lock().begin_again(reached);
+            shared.registry.lock().begin_again(reached, restored);
             // Who read a ticket by what is lost reads it no more.
             readers = Readers::default();
         }
+        // A restore is told before the heads are: those above may have been the old ones.
+        shared.registry.lock().go_back_to(&reached);
         for (partition, head) in reached.iter() {
             while let Err(error) = shared.hand_on(&mut readers, partition, head).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "live.hub.failed");
@@ -164,6 +176,11 @@ async fn listen(shared: Arc<Shared>, mut whispers: broadcast::Receiver<Whisper>)
 }
 
 impl Shared {
+    /// How often the log was restored, as the tail has it by now.
+    fn restores(&self) -> u64 {
+        *self.tail.restores().borrow()
+    }
+
     /// Hands on one partition's events up to its head.
     async fn hand_on(
         &self,
@@ -172,7 +189,13 @@ impl Shared {
         head: Position,
     ) -> Result<(), DeskError> {
         loop {
-            let after = self.registry.lock().handled.get(partition);
+            let after = {
+                let registry = self.registry.lock();
+                if registry.restores != self.restores() {
+                    return Ok(());
+                }
+                registry.handled.get(partition)
+            };
             if head <= after {
                 return Ok(());
             }
@@ -195,6 +218,10 @@ impl Shared {
         upto: Position,
     ) {
         let mut registry = self.registry.lock();
+        if registry.restores != self.restores() {
+            // They may be what the log has lost.
+            return;
+        }
         for event in events {
             let Some(ticket) = ticket_of(event) else { continue };
             let persons = match readers.found(event) {

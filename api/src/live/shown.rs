@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use docket_engine::cursor::{Cursor, Positions};
+use docket_engine::cursor::Cursor;
 use docket_engine::desk::{Desk, DeskError};
 use docket_engine::policy::Audience;
-use docket_schemas::{Event, Incarnation};
+use docket_schemas::Event;
 use tokio::sync::OnceCell;
 
 use crate::present::Names;
@@ -56,10 +56,4 @@ async fn open_ended(desk: &Desk, event: &Event, audience: Audience) -> Result<Ar
     let mut text = serde_json::to_string(&view).expect("an event is JSON");
     text.pop();
     Ok(text.into())
-}
-
-/// A cursor of the running incarnation.
-#[must_use]
-pub fn cursor(incarnation: &Incarnation, positions: Positions) -> Cursor {
-    Cursor { incarnation: incarnation.clone(), positions }
 }

@@ -13,11 +13,11 @@ use std::time::Duration;
 use docket_schemas::{Event, Incarnation, Stream, Tenant, TicketId};
 use tokio::sync::{mpsc, oneshot};
 
-use super::start::{StartError, compare_again};
 use super::{DeskError, Shared};
 use crate::command::{Intent, JointWrite, Prepared, Refusal};
 use crate::faults;
 use crate::ports::log::{LogError, Placed, StreamRead, Unit, UnitOutcome};
+use crate::tail::Beside as _;
 use crate::ticket::Ticket;
 use batch::{Assembled, assemble};
 use settle::settle;
@@ -177,10 +177,7 @@ async fn append(shared: &Shared, assembled: &Assembled) -> Sent {
 /// Sends once, but only to a log that was compared with its witnesses since it was last out of reach.
 async fn send(shared: &Shared, assembled: &Assembled) -> Result<Vec<UnitOutcome>, LogError> {
     if shared.reconnected.load(Ordering::Acquire) {
-        compare_again(shared).await.map_err(|error| match error {
-            StartError::Log(error) => error,
-            error => LogError::Unavailable(Box::new(error)),
-        })?;
+        shared.compare().await?;
         shared.reconnected.store(false, Ordering::Release);
     }
     fault("append.before")?;

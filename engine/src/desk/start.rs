@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
+use async_trait::async_trait;
 use docket_schemas::{Incarnation, IncarnationError};
 use parking_lot::RwLock;
 use tokio::sync::{Semaphore, mpsc};
@@ -14,6 +15,7 @@ use super::cache::Cache;
 use super::past::PAST_READS_MAX;
 use super::{Desk, Ports, Shared, WAITING_WRITES_MAX};
 use crate::ports::log::LogError;
+use crate::tail::{Beside, Written};
 
 /// Why a node cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +74,7 @@ pub async fn start(ports: Ports, region: &str) -> Result<Started, StartError> {
         incarnation: RwLock::new(incarnation),
         erasure_epoch,
         reconnected: AtomicBool::new(false),
-        written: Arc::default(),
+        written: Written::default(),
         past_reads: Semaphore::new(PAST_READS_MAX),
     });
     let (submit, jobs) = mpsc::channel(WAITING_WRITES_MAX);
@@ -97,6 +99,20 @@ pub(super) async fn compare_again(shared: &Shared) -> Result<(), StartError> {
     // Also where the incarnation stays: what another node wrote and lost may be in memory here.
     shared.go_on_as(newest);
     Ok(())
+}
+
+#[async_trait]
+impl Beside for Shared {
+    fn written(&self) -> &Written {
+        &self.written
+    }
+
+    async fn compare(&self) -> Result<(), LogError> {
+        compare_again(self).await.map_err(|error| match error {
+            StartError::Log(error) => error,
+            error => LogError::Unavailable(Box::new(error)),
+        })
+    }
 }
 
 /// The newest incarnation, or the next where a witness is ahead of the log: it was restored from a backup, and its

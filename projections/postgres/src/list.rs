@@ -7,7 +7,7 @@ use docket_projections::query::{
 };
 use docket_projections::store::StoreError;
 use docket_projections::stored;
-use docket_schemas::{PersonId, Tenant, TicketId};
+use docket_schemas::{Incarnation, PersonId, Tenant, TicketId};
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
@@ -18,7 +18,7 @@ use crate::slot::Slot;
 use crate::way::{Way, push_listed, push_tag, way_of_count, way_of_page};
 
 /// A statement is for one slot, and finds nothing when another is active: `head` says which.
-const HEAD: &str = "WITH head AS MATERIALIZED (SELECT v.slot, (SELECT \
+const HEAD: &str = "WITH head AS MATERIALIZED (SELECT v.slot, v.incarnation, (SELECT \
      array_agg(c.position ORDER BY c.partition) FROM docket_views.checkpoint c \
      WHERE c.version = v.number) AS positions \
      FROM docket_views.active a JOIN docket_views.version v ON v.number = a.version";
@@ -198,7 +198,7 @@ pub(crate) async fn tickets(
 }
 
 /// The first column that is a statement's own, after [`begin`]'s.
-const FIRST: usize = 4;
+const FIRST: usize = 5;
 
 type Sql = QueryBuilder<Postgres>;
 
@@ -215,7 +215,7 @@ fn begin(slot: Slot, viewer: Viewer, tenant: &Tenant) -> Sql {
         push_own(&mut sql, slot, tenant, person);
         sql.push(") AS t)");
     }
-    sql.push(" SELECT head.slot, head.positions, ");
+    sql.push(" SELECT head.slot, head.positions, head.incarnation, ");
     sql.push(match viewer {
         Viewer::Staff => "NULL::smallint[], NULL::bigint[]",
         Viewer::Customer(_) => "seen.partitions, seen.positions",
@@ -345,13 +345,16 @@ fn basis(rows: &[PgRow], slot: Slot, viewer: Viewer) -> Result<Answered<Basis>, 
         Viewer::Staff => None,
         Viewer::Customer(_) => Some(seen(first)?),
     };
-    Ok(Answered::Here(Basis { positions, newest_visible }))
+    let incarnation: Option<&str> = get(first, 2)?;
+    let incarnation = incarnation.map(str::parse::<Incarnation>).transpose().map_err(damaged)?;
+    let incarnation = incarnation.map(|own| own.number());
+    Ok(Answered::Here(Basis { positions, incarnation, newest_visible }))
 }
 
 fn seen(row: &PgRow) -> Result<Positions, StoreError> {
     let mut seen = Positions::START;
-    let partitions: Option<Vec<i16>> = get(row, 2)?;
-    let positions: Option<Vec<i64>> = get(row, 3)?;
+    let partitions: Option<Vec<i16>> = get(row, 3)?;
+    let positions: Option<Vec<i64>> = get(row, 4)?;
     for (one, at) in partitions.unwrap_or_default().into_iter().zip(positions.unwrap_or_default()) {
         seen.set(partition(one)?, position(at)?);
     }

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::failure::{damaged, failed, get};
 use crate::row::{id, partition, position};
 use crate::slot::Slot;
-use crate::versions::{active, checkpoints};
+use crate::versions::{active, checkpoints, incarnation};
 
 type Sql = QueryBuilder<Sqlite>;
 
@@ -216,12 +216,13 @@ async fn head(
     tenant: &Tenant,
 ) -> Result<(Slot, Basis), StoreError> {
     let (version, slot) = active(connection).await?;
+    let incarnation = incarnation(connection, version).await?.map(|own| own.number());
     let positions = checkpoints(connection, version).await?;
     let newest_visible = match viewer {
         Viewer::Staff => None,
         Viewer::Customer(person) => Some(seen(connection, slot, tenant, person).await?),
     };
-    Ok((slot, Basis { positions, newest_visible }))
+    Ok((slot, Basis { positions, incarnation, newest_visible }))
 }
 
 /// For a customer, by partition the newest event among own tickets that they may see.

@@ -57,6 +57,16 @@ pub(crate) async fn active(connection: &mut SqliteConnection) -> Result<(i64, Sl
     Ok((get(&row, 0)?, Slot::parse(get(&row, 1)?)?))
 }
 
+/// Whose positions a version's checkpoints are.
+pub(crate) async fn incarnation(
+    connection: &mut SqliteConnection,
+    version: i64,
+) -> Result<Option<Incarnation>, StoreError> {
+    let query = "SELECT incarnation FROM version WHERE number = ?1";
+    let row = sqlx::query(query).bind(version).fetch_one(connection).await.map_err(failed)?;
+    get::<Option<&str>>(&row, 0)?.map(str::parse).transpose().map_err(damaged)
+}
+
 pub(crate) async fn begin(
     connection: &mut SqliteConnection,
     format: u16,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
-use docket_engine::cursor::Positions;
+use docket_engine::cursor::Cursor;
 use docket_engine::policy::{Action, Relation, Verdict, may};
 use docket_engine::ports::log::LogError;
 use docket_schemas::Role;
@@ -26,9 +26,9 @@ use super::throttle::{Frames, Whispered};
 use crate::app::App;
 use crate::auth::Token;
 use crate::clock;
+use crate::http::page::{from_now, from_the_start};
 use crate::live::feed::FeedReader;
 use crate::live::outbox::{Outbox, SubscriptionNumber};
-use crate::live::shown;
 use crate::live::wheel::Beat;
 use crate::problem::{Code, Problem};
 use writes::Writes;
@@ -149,15 +149,11 @@ impl Session {
     }
 
     /// Where a reader of everything stands now. A customer's cursor moves only for what they may see.
-    async fn now(&mut self) -> Result<Positions, LogError> {
+    async fn now(&mut self) -> Result<Cursor, LogError> {
         match self.token.role {
-            Role::Customer => Ok(Positions::START),
-            _ => self.app.desk.ports().log.heads().await,
+            Role::Customer => Ok(from_the_start(&self.app)),
+            _ => from_now(&self.app).await,
         }
-    }
-
-    fn cursor(&self, positions: Positions) -> String {
-        shown::cursor(&self.app.desk.incarnation(), positions).to_string()
     }
 
     /// Refuses a caller who may not read the feed.

@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
-use docket_engine::cursor::Positions;
+use docket_engine::cursor::{Cursor, Positions};
 use docket_engine::desk::DeskError;
 use docket_engine::policy::{Action, Audience, Relation, Verdict, may};
 use docket_engine::ports::log::StreamRead;
 use docket_engine::ticket::Ticket;
 use docket_schemas::{
-    Event, EventType, Partition, PersonId, Position, Stream, Tenant, TicketEvent, TicketId,
+    Event, EventType, Incarnation, Partition, PersonId, Position, Stream, Tenant, TicketEvent,
+    TicketId,
 };
+use tokio::time::{sleep, timeout};
 
 use crate::app::App;
 use crate::auth::Token;
@@ -26,13 +29,20 @@ const READ_AT_ONCE_MAX: usize = 20;
 /// Most own tickets of a customer who follows all of them.
 const OWN_TICKETS_MAX: usize = 1_000;
 
+/// How long a subscription waits for the hub to go back in a log that was restored.
+const HUB_SETTLES_WITHIN: Duration = Duration::from_secs(2);
+
+/// How often the hub is asked meanwhile.
+const HUB_ASKED_EVERY: Duration = Duration::from_millis(10);
+
 /// A subscription to tickets.
 pub(super) struct Subscription {
     /// As its peer calls it.
     pub(super) id: String,
     pub(super) audience: Audience,
-    /// Up to where the peer was told.
-    pub(super) positions: Positions,
+    /// Up to where the peer was told. Its incarnation is the one in which the subscription began: under an older name
+    /// positions cost a peer a repeat at most, and under a newer one than their own they would hide events.
+    pub(super) cursor: Cursor,
     follows: Follows,
 }
 
@@ -42,6 +52,24 @@ enum Follows {
     Named(Vec<(TicketId, Registration)>),
     /// Whatever tickets are its caller's; these were when it began.
     Own(Registration, Vec<TicketId>),
+}
+
+/// The incarnation in which a subscription begins, once all that the hub hands on is of it.
+async fn settled(app: &App, after: Option<&Cursor>) -> Result<Incarnation, Problem> {
+    let incarnation = match after {
+        Some(after) => after.incarnation.clone(),
+        None => app.desk.incarnation(),
+    };
+    let settling = async {
+        while !app.live.hub.is_of(&incarnation) {
+            sleep(HUB_ASKED_EVERY).await;
+        }
+    };
+    if timeout(HUB_SETTLES_WITHIN, settling).await.is_err() {
+        let problem = Problem::new(Code::Unavailable);
+        return Err(problem.detail("the log was restored: subscribe again"));
+    }
+    Ok(incarnation)
 }
 
 /// Refuses a caller who may not follow a ticket, and says which part of it they get.
@@ -63,10 +91,11 @@ impl Subscription {
         token: &Token,
         id: String,
         tickets: &[TicketId],
-        after: Option<Positions>,
+        after: Option<Cursor>,
         (number, listener): (SubscriptionNumber, Arc<dyn Listener>),
     ) -> Result<Self, Problem> {
         let tenant = &token.tenant;
+        let incarnation = settled(app, after.as_ref()).await?;
         let tickets = app.live.hub.to_tickets(tenant, tickets, (number, &listener));
         // Only now: whoever loses a ticket from here on, the listener is told of it.
         let mut audience = Audience::of(token.role);
@@ -75,12 +104,12 @@ impl Subscription {
         }
         let named = tickets.iter().map(|(ticket, _)| *ticket);
         let positions = match (after, audience) {
-            (Some(after), _) => Ok(after),
+            (Some(after), _) => Ok(after.positions),
             (None, Audience::Staff) => app.desk.ports().log.heads().await.map_err(DeskError::from),
             (None, Audience::Customer) => newest_shown(app, tenant, named).await,
         };
-        let positions = positions.map_err(problem)?;
-        Ok(Self { id, audience, positions, follows: Follows::Named(tickets) })
+        let cursor = Cursor { incarnation, positions: positions.map_err(problem)? };
+        Ok(Self { id, audience, cursor, follows: Follows::Named(tickets) })
     }
 
     /// Enters a customer for all tickets that are theirs, now or later. Which they are now the view says, once it has come
@@ -89,11 +118,13 @@ impl Subscription {
         app: &App,
         tenant: &Tenant,
         (id, person): (String, PersonId),
-        after: Option<Positions>,
+        after: Option<Cursor>,
         (number, listener): (SubscriptionNumber, Arc<dyn Listener>),
     ) -> Result<Self, Problem> {
+        let incarnation = settled(app, after.as_ref()).await?;
         let registration = app.live.hub.as_person(tenant, person, number, listener);
-        let shown = app.views.freshness.wait_for(&registration.from).await;
+        let entered = Cursor { incarnation: incarnation.clone(), positions: registration.from };
+        let shown = app.views.freshness.wait_for(&entered).await;
         if !shown.map_err(store_problem)? {
             let problem = Problem::new(Code::Unavailable);
             return Err(problem.detail("the tickets view is behind: subscribe again"));
@@ -105,11 +136,12 @@ impl Subscription {
             return Err(Problem::new(Code::Invalid).error(error));
         }
         let positions = match after {
-            Some(after) => after,
+            Some(after) => after.positions,
             None => newest_shown(app, tenant, tickets.iter().copied()).await.map_err(problem)?,
         };
+        let cursor = Cursor { incarnation, positions };
         let follows = Follows::Own(registration, tickets);
-        Ok(Self { id, audience: Audience::Customer, positions, follows })
+        Ok(Self { id, audience: Audience::Customer, cursor, follows })
     }
 
     /// The tickets with the position up to which each has to be read from the log: what lies beyond is heard.
@@ -118,7 +150,7 @@ impl Subscription {
         let mut missed = |ticket: TicketId, registration: &Registration| {
             let stream = Stream::ticket(ticket);
             let partition = stream.partition(tenant);
-            let after = self.positions.get(partition);
+            let after = self.cursor.positions.get(partition);
             let to = registration.from.get(partition);
             let read = StreamRead { tenant: tenant.clone(), stream, after };
             let stretch = Stretch { read, to, ready: VecDeque::new(), ended: after >= to };
@@ -143,7 +175,7 @@ impl Subscription {
 
     /// Whether its peer was not told of an event yet.
     pub(super) const fn awaits(&self, event: &Event) -> bool {
-        event.position > self.positions.get(event.partition)
+        event.position > self.cursor.positions.get(event.partition)
     }
 
     /// Whether its caller may still read what an event is about; where not, that ticket is left out from now on. Asked also

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use docket_schemas::TicketId;
 
-/// Frames that may come at once beside durable writes, which wait for the log.
+/// Frames that may come at once beside durable writes, which wait for the log; refused ones are frames like others.
 const FRAMES_BURST: f64 = 500.0;
 /// Frames a second that may come for long.
 const FRAMES_PER_SECOND: f64 = 100.0;

@@ -29,22 +29,22 @@ pub(in crate::http) enum Waited {
 pub(in crate::http) async fn wanted(
     app: &App,
     headers: &HeaderMap,
-) -> Result<Option<Positions>, Problem> {
+) -> Result<Option<Cursor>, Problem> {
     let Some(after) = docket_after(headers)? else { return Ok(None) };
-    Ok(Some(read_cursor(app, after).await?.positions))
+    read_cursor(app, after).await.map(Some)
 }
 
 /// Asks the view, once it has reached the wanted place or 2 s are over.
 pub(super) async fn ask<T, F>(
     app: &App,
-    wanted: Option<&Positions>,
+    wanted: Option<&Cursor>,
     question: impl Fn() -> F + Send,
     basis: impl Fn(&T) -> &Basis + Send + Sync,
 ) -> Result<(T, Waited), Problem>
 where
     F: Future<Output = Result<T, StoreError>> + Send,
 {
-    let asked = app.views.freshness.ask(wanted, question, |answer| basis(answer).positions).await;
+    let asked = app.views.freshness.ask(wanted, question, |answer| *basis(answer)).await;
     let (answer, reached) = asked.map_err(store_problem)?;
     Ok((answer, if reached { Waited::Reached } else { Waited::InVain }))
 }
@@ -56,6 +56,13 @@ pub(in crate::http) async fn as_of(
     basis: &Basis,
     waited: Waited,
 ) -> Result<Value, Problem> {
+    let incarnation = app.desk.incarnation();
+    let known = basis.within(incarnation.number());
+    // A view of a log that was restored since rests on nothing that is known to be in it.
+    let basis = known.unwrap_or_else(|| Basis {
+        newest_visible: basis.newest_visible.map(|_| Positions::START),
+        ..Basis::default()
+    });
     let lags = app.views.freshness.lag(&basis.positions).await;
     let lags = lags.map_err(|error| problem(error.into()))?;
     let now = app.now();
@@ -66,8 +73,8 @@ pub(in crate::http) async fn as_of(
         (Audience::Customer, Some(seen)) => (seen, millis - millis % CUSTOMER_LAG_STEP_MS),
         _ => (basis.positions, millis),
     };
-    let position = Cursor { incarnation: app.desk.incarnation(), positions }.to_string();
-    let stale = waited == Waited::InVain;
+    let position = Cursor { incarnation, positions }.to_string();
+    let stale = waited == Waited::InVain || known.is_none();
     Ok(json!({"position": position, "lag_ms": lag_ms, "stale": stale}))
 }
 

@@ -1,7 +1,7 @@
 //! All tickets that a filter names, or that are a person's, for work over many.
 
 use axum::http::Uri;
-use docket_engine::cursor::Positions;
+use docket_engine::cursor::Cursor;
 use docket_projections::query::{Direction, ListQuery, Sort, SortKey, TicketFilter, Viewer};
 use docket_schemas::{PersonId, Tenant, TicketId};
 
@@ -19,7 +19,7 @@ pub(in crate::http) async fn found(
     app: &App,
     tenant: &Tenant,
     text: &str,
-    wanted: Option<&Positions>,
+    wanted: Option<&Cursor>,
     max: usize,
 ) -> Result<Vec<TicketId>, Problem> {
     let malformed = || Problem::invalid("filter", "is no query such as status=open&tag=vip");
@@ -56,7 +56,7 @@ async fn walk(
     app: &App,
     (tenant, viewer): (&Tenant, Viewer),
     filter: TicketFilter,
-    wanted: Option<&Positions>,
+    wanted: Option<&Cursor>,
     max: usize,
 ) -> Result<Vec<TicketId>, Problem> {
     let (store, mut tickets, mut after) = (&app.views.store, Vec::new(), None);

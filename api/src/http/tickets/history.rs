@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use docket_engine::cursor::Cursor;
 use docket_engine::desk::DeskError;
 use docket_engine::graph::head_name;
 use docket_engine::policy::{Action, Audience};
-use docket_schemas::{Event, Stream};
+use docket_schemas::{Event, Incarnation, Stream};
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
@@ -39,26 +40,28 @@ pub(super) async fn get(
     let limit = events_limit(limit.as_deref())?;
     let until = Waiting::parse(wait.as_deref())?;
     let partition = Stream::ticket(ticket.0).partition(&token.tenant);
-    let from = match after.as_deref().filter(|after| !after.is_empty()) {
+    let mut from = match after.as_deref().filter(|after| !after.is_empty()) {
         Some(after) => read_cursor(&app, after).await?,
         None => from_the_start(&app),
     };
     let wanted = |event: &Event| shows(entered.audience, event);
-    let after = from.positions.get(partition);
+    let after = |from: &Cursor| from.positions.get(partition);
     let news = Arc::new(Notify::new());
     let listening = until.begun().then(|| {
         let news = Arc::clone(&news);
         app.live.hub.to_ticket(&token.tenant, ticket.0, SubscriptionNumber::default(), news)
     });
-    let mut found = slice(&app, &entered, after, limit, wanted).await.map_err(problem)?;
+    let mut found = slice(&app, &entered, after(&from), limit, wanted).await.map_err(problem)?;
     while found.events.is_empty() && until.news(&app.live, news.notified()).await {
         // Who may read a ticket may have changed meanwhile.
         enter(&app, &token, ticket.0, Action::ReadHistory).await?;
-        found = slice(&app, &entered, after, limit, wanted).await.map_err(problem)?;
+        // The log may have been restored.
+        from = read_cursor(&app, &from.to_string()).await?;
+        found = slice(&app, &entered, after(&from), limit, wanted).await.map_err(problem)?;
     }
     drop(listening);
-    let events = views(&app, &entered, &found.events).await.map_err(problem)?;
-    let incarnation = app.desk.incarnation();
+    let incarnation = from.incarnation.clone();
+    let events = views(&app, &entered, &incarnation, &found.events).await.map_err(problem)?;
     if entered.audience == Audience::Customer {
         found.unreadable.clear();
     }
@@ -74,17 +77,22 @@ pub(super) async fn get(
     Ok(Json(body).into_response())
 }
 
-async fn views(app: &App, entered: &Entered, events: &[Event]) -> Result<Vec<Value>, DeskError> {
+/// Events, each with the cursor after it. `incarnation` was the newest before they were read.
+async fn views(
+    app: &App,
+    entered: &Entered,
+    incarnation: &Incarnation,
+    events: &[Event],
+) -> Result<Vec<Value>, DeskError> {
     let tenant = &entered.caller.tenant;
     let names = Names { desk: &app.desk, tenant };
-    let incarnation = app.desk.incarnation();
     let vectors = match entered.audience {
         Audience::Staff => vectors(app, entered, events).await?,
         Audience::Customer => Vec::new(),
     };
     let mut views = Vec::with_capacity(events.len());
     for (index, event) in events.iter().enumerate() {
-        let cursor = position_of(&incarnation, event.partition, event.position);
+        let cursor = position_of(incarnation, event.partition, event.position);
         views.push(match entered.audience {
             Audience::Customer => present_to_customer(names, event, Some(&cursor)).await?.json(),
             Audience::Staff => {

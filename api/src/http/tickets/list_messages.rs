@@ -125,10 +125,10 @@ async fn showing(app: &App, entered: &Entered) -> Result<Showing, Problem> {
 async fn own(app: &App, entered: &Entered, after: u64, size: usize) -> Result<Listed, Problem> {
     let staff = entered.audience == Audience::Staff;
     let wanted = |event: &Event| is_message(event) && (staff || event.public);
+    let incarnation = app.desk.incarnation();
     let found = slice(app, entered, after, size, wanted).await.map_err(problem)?;
     let last = found.events.last().filter(|_| found.more);
-    let cursor =
-        last.map(|event| position_of(&app.desk.incarnation(), event.partition, event.position));
+    let cursor = last.map(|event| position_of(&incarnation, event.partition, event.position));
     let after_cursor = cursor.map(|cursor| cursor.to_string());
     Ok(Listed { events: found.events, after_cursor })
 }

@@ -34,13 +34,15 @@ struct OfTenant {
 pub(super) struct Registry {
     /// Up to where events were handed on.
     pub(super) handled: Positions,
+    /// The restores of the log that those listening have been told of.
+    pub(super) restores: u64,
     tenants: HashMap<Tenant, OfTenant>,
     next: u64,
 }
 
 impl Registry {
-    pub(super) fn new(handled: Positions) -> Self {
-        Self { handled, tenants: HashMap::new(), next: 0 }
+    pub(super) fn new(handled: Positions, restores: u64) -> Self {
+        Self { handled, restores, tenants: HashMap::new(), next: 0 }
     }
 
     /// Enters a listener and answers the number of its place.
@@ -90,11 +92,16 @@ impl Registry {
     }
 
     /// The log was restored, and some of what was handed on is lost: everybody has to read on from their own cursor.
-    pub(super) fn begin_again(&mut self, from: Positions) {
-        self.handled = from;
+    pub(super) fn begin_again(&mut self, from: Positions, restores: u64) {
+        (self.handled, self.restores) = (from, restores);
         for place in self.tenants.values().flat_map(|of| of.places.values().flatten()) {
             place.listener.lose();
         }
+    }
+
+    /// Nothing beyond the tail's heads was handed on: they fall at a restore, and at nothing else.
+    pub(super) fn go_back_to(&mut self, heads: &Positions) {
+        self.handled = self.handled.min(heads);
     }
 
     /// Something of a tenant is lost to those who listen as a person: they have to read on from their own cursors.

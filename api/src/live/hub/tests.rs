@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docket_engine::command::Command;
+use docket_engine::cursor::Positions;
 use docket_engine::in_process_ephemeral::InProcessEphemeral;
 use docket_engine::tail::Tail;
 use docket_engine::testing::{Office, UnsureLog};
-use docket_schemas::{Position, Role};
+use docket_schemas::{Partition, Position, Role};
 use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
 
 use super::Hub;
+use super::registry::Registry;
 use crate::live::outbox::{Heard, Listener, SubscriptionNumber};
 
 /// How long what is heard may take.
@@ -98,4 +100,24 @@ async fn what_a_silent_log_holds_back_is_heard_once_it_answers() {
     unsure.answer();
     ear.hears(1).await;
     assert_eq!(*ear.0.lock(), [Some(opened.placed.position)]);
+}
+
+#[test]
+fn heads_that_fall_only_after_the_restore_was_told_take_the_hub_back_all_the_same() {
+    let at = |position| {
+        let mut positions = Positions::START;
+        Partition::all().for_each(|partition| positions.set(partition, position));
+        positions
+    };
+    let mut registry = Registry::new(at(100), 0);
+    // The tail says that the log was restored before it says how far that goes.
+    registry.begin_again(at(100), 1);
+    registry.go_back_to(&at(60));
+    assert_eq!(registry.handled, at(60), "what comes next would be told to nobody");
+    registry.go_back_to(&at(100));
+    assert_eq!(
+        registry.handled,
+        at(60),
+        "heads that have grown are no reason to pass what lies between"
+    );
 }

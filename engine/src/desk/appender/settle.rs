@@ -30,7 +30,7 @@ pub(super) async fn settle(
     if sent.tries > 1 {
         find_own(shared, &pending, &mut outcomes).await;
     }
-    witness(shared, &pending, &outcomes);
+    witness(shared, incarnation.number(), &pending, &outcomes);
     shared.written.add(
         &incarnation,
         appended(&pending, &outcomes)
@@ -117,9 +117,9 @@ fn appended<'a>(
     })
 }
 
-/// After the commit and before any acknowledgement.
-fn witness(shared: &Shared, pending: &[Pending], outcomes: &[UnitOutcome]) {
-    let incarnation = shared.incarnation.read().number();
+/// After the commit and before any acknowledgement; under the incarnation that has written, for the desk may be in another
+/// by now.
+fn witness(shared: &Shared, incarnation: u32, pending: &[Pending], outcomes: &[UnitOutcome]) {
     let mut reached: BTreeMap<u8, Witnessed> = BTreeMap::new();
     for (draft, Placed { partition, position, .. }) in appended(pending, outcomes) {
         let seen = Witnessed { partition, position, event_id: draft.event_id, incarnation };

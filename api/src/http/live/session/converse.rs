@@ -4,15 +4,16 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::ws::{Message, WebSocket};
-use docket_engine::cursor::Positions;
+use docket_engine::cursor::Cursor;
 use docket_engine::desk::DeskError;
 use docket_schemas::{Role, TicketId};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::deliver::failed;
-use super::writes::Asked;
+use super::writes::{Answered, Asked};
 use super::{ACK_WAITS_FOR, Closing, SUBSCRIBED_TICKETS_MAX, SUBSCRIPTIONS_MAX, Session, error};
+use crate::auth::Token;
 use crate::clock;
 use crate::http::live::frame::{self, Auth, Frame, Subscribe};
 use crate::http::live::subscribe::Subscription;
@@ -20,13 +21,12 @@ use crate::http::live::whisper::{self, What};
 use crate::http::page::{from_the_start, read_cursor};
 use crate::http::tickets::problem;
 use crate::live::feed::{FeedReader, Next};
-use crate::live::shown;
 use crate::problem::{Code, FieldError, Problem};
 
 /// What the loop has to do next.
 enum Step {
     Heard(Option<Result<Message, axum::Error>>),
-    Written(String),
+    Written(Answered),
     Due,
     Flush,
     Feed(Result<Next, DeskError>),
@@ -36,17 +36,18 @@ impl Session {
     /// Serves until there is a reason to close.
     pub(super) async fn converse(&mut self) -> Result<Infallible, Closing> {
         let now = self.now().await.map_err(|error| failed(&error.into()))?;
-        let cursor = self.cursor(now);
-        let region = self.app.desk.incarnation();
-        let expires_at = self.token.expires_at;
-        let ready =
-            json!({"op": "ready", "region": region, "cursor": cursor, "expires_at": expires_at});
+        let ready = json!({
+            "op": "ready",
+            "region": now.incarnation,
+            "cursor": now.to_string(),
+            "expires_at": self.token.expires_at,
+        });
         self.send(&ready).await?;
         loop {
             // Boxed is what is seldom or large, for a socket that rests should not keep room for it.
             match self.step().await {
                 Step::Heard(heard) => self.heard(heard).await?,
-                Step::Written(frame) => self.acknowledge(frame).await?,
+                Step::Written(answered) => self.acknowledge(answered).await?,
                 Step::Flush => self.flush().await?,
                 Step::Due => Box::pin(self.deliver()).await?,
                 Step::Feed(next) => Box::pin(self.deliver_feed(next)).await?,
@@ -72,7 +73,14 @@ impl Session {
     }
 
     /// Tells what became of a write. Its event follows at once where it is subscribed to, and one packet carries both.
-    async fn acknowledge(&mut self, frame: String) -> Result<(), Closing> {
+    async fn acknowledge(&mut self, answered: Answered) -> Result<(), Closing> {
+        let frame = match answered {
+            Ok(ack) => ack,
+            Err(refusal) => {
+                self.send(&refusal).await?;
+                return self.count();
+            }
+        };
         self.put(frame).await?;
         if self.subscriptions.is_empty() {
             return self.flush().await;
@@ -92,13 +100,14 @@ impl Session {
             Some(Err(error)) => return Err(error.into()),
         };
         let refused = match frame::read(text.as_bytes()) {
-            // A write waits for the log; that is rate enough.
+            // A write waits for the log; that is rate enough. One that is refused does not: it is counted then.
             Ok(Frame::Message(frame)) => {
-                self.writes.push(&self.app, &self.token, Asked::Message(frame));
+                self.writes.push(&self.app, &self.token, Asked::Message(frame), text.len());
                 return Ok(());
             }
             Ok(Frame::Patch(frame)) => {
-                self.writes.push(&self.app, &self.token, Asked::Patch(Box::new(frame)));
+                let asked = Asked::Patch(Box::new(frame));
+                self.writes.push(&self.app, &self.token, asked, text.len());
                 return Ok(());
             }
             Ok(Frame::Auth(auth)) => return Box::pin(self.renew(auth)).await,
@@ -135,21 +144,24 @@ impl Session {
         if self.frames.take(clock::monotonic()) { Ok(()) } else { Err(Closing::FLOODING) }
     }
 
-    /// Another token of the same caller keeps the socket open for longer.
+    /// Another token of the same caller keeps the socket open for longer. A valid one that is not taken now leaves the socket
+    /// with its old one.
     async fn renew(&mut self, auth: Auth) -> Result<(), Closing> {
-        let renewed = self.app.gate.admit(&auth.token, clock::now()).await;
-        let same = |token: &crate::auth::Token| {
+        let same = |token: &Token| {
             (&token.tenant, token.role, &token.subject)
                 == (&self.token.tenant, self.token.role, &self.token.subject)
         };
-        match renewed.ok().filter(same) {
-            Some(token) => {
+        match self.app.gate.admit(&auth.token, clock::now()).await {
+            Ok(token) if same(&token) => {
                 self.beat.renew(token.expires_at);
                 self.token = token;
-                self.count()
             }
-            None => Err(Closing::UNAUTHENTICATED),
+            Err(problem) if problem.code() != Code::Unauthenticated => {
+                self.send(&error(None, &problem)).await?;
+            }
+            Ok(_) | Err(_) => return Err(Closing::UNAUTHENTICATED),
         }
+        self.count()
     }
 
     /// Begins a subscription, and tells what was missed since its cursor.
@@ -163,7 +175,7 @@ impl Session {
                 self.send(&subscribed).await.map(Ok)
             }
             Ok(Admitted::Tickets(subscription)) => {
-                let cursor = self.cursor(subscription.positions);
+                let cursor = subscription.cursor.to_string();
                 let subscribed = json!({"op": "subscribed", "id": frame.id, "cursor": cursor});
                 self.send(&subscribed).await?;
                 self.catch_up(*subscription).await.map(Ok)
@@ -189,7 +201,7 @@ impl Session {
         };
         let tickets = match (&frame.tickets, frame.all) {
             (None, true) if self.token.role == Role::Customer => {
-                return self.begin_own(frame, after.map(|after| after.positions)).await;
+                return self.begin_own(frame, after).await;
             }
             (None, true) => {
                 self.check_feed()?;
@@ -197,13 +209,9 @@ impl Session {
                     let message = "this socket has a subscription to everything already";
                     return Err(Problem::invalid("all", message));
                 }
-                let incarnation = self.app.desk.incarnation();
                 let from = match after {
                     Some(after) => after,
-                    None => {
-                        let now = self.now().await.map_err(|error| problem(error.into()))?;
-                        shown::cursor(&incarnation, now)
-                    }
+                    None => self.now().await.map_err(|error| problem(error.into()))?,
                 };
                 let tenant = self.token.tenant.clone();
                 let reader = FeedReader::new(&self.app.desk, &self.app.live, tenant, from);
@@ -214,7 +222,6 @@ impl Session {
         };
         self.next_subscription += 1;
         let listener = Arc::clone(&self.outbox);
-        let after = after.map(|after| after.positions);
         let begun = Subscription::begin(
             &self.app,
             &self.token,
@@ -230,7 +237,7 @@ impl Session {
     async fn begin_own(
         &mut self,
         frame: &Subscribe,
-        after: Option<Positions>,
+        after: Option<Cursor>,
     ) -> Result<Admitted, Problem> {
         let (_, person) = self.app.caller(&self.token).await.map_err(problem)?;
         self.next_subscription += 1;

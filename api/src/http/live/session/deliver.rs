@@ -16,7 +16,7 @@ use crate::http::live::subscribe::Subscription;
 use crate::http::live::whisper;
 use crate::live::feed::Next;
 use crate::live::outbox::{Due, Heard, OUTBOX_ITEMS_MAX, SubscriptionNumber};
-use crate::live::shown::{self, Shown};
+use crate::live::shown::Shown;
 use crate::problem::Problem;
 
 /// Events that are written before the peer is waited for.
@@ -44,7 +44,7 @@ impl Session {
         }
         if lost {
             for (_, subscription) in std::mem::take(&mut self.subscriptions) {
-                self.resync(&subscription.id, self.cursor(subscription.positions)).await?;
+                self.resync(&subscription.id, &subscription.cursor).await?;
             }
         }
         if ping {
@@ -86,9 +86,9 @@ impl Session {
         if !crate::present::event::shows(subscription.audience, event) {
             return Ok(None);
         }
-        subscription.positions.advance(event.partition, event.position);
-        let cursor = shown::cursor(&self.app.desk.incarnation(), subscription.positions);
-        let json = shown.json(&self.app.desk, subscription.audience, &cursor).await;
+        subscription.cursor.positions.advance(event.partition, event.position);
+        let (audience, cursor) = (subscription.audience, &subscription.cursor);
+        let json = shown.json(&self.app.desk, audience, cursor).await;
         let json = json.map_err(|error| failed(&error))?;
         Ok(Some(event_frame(&subscription.id, &json)))
     }
@@ -140,13 +140,13 @@ impl Session {
 
     async fn end_feed(&mut self) -> Result<(), Closing> {
         let Some(feed) = self.feed.take() else { return Ok(()) };
-        self.resync(&feed.0, feed.1.cursor().to_string()).await?;
+        self.resync(&feed.0, feed.1.cursor()).await?;
         self.flush().await
     }
 
     /// Says that a subscription has ended, and from where to read on.
-    async fn resync(&mut self, id: &str, cursor: String) -> Result<(), Closing> {
-        let frame: Value = json!({"op": "resync", "sub": id, "cursor": cursor});
+    async fn resync(&mut self, id: &str, cursor: &Cursor) -> Result<(), Closing> {
+        let frame = json!({"op": "resync", "sub": id, "cursor": cursor.to_string()});
         self.put(frame.to_string()).await
     }
 }

@@ -2,6 +2,10 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error;
 use crate::app::App;
@@ -20,46 +24,95 @@ pub(super) enum Asked {
     Patch(Box<Write<PatchTicket>>),
 }
 
+/// The acknowledgement of a write, or the frame of its refusal.
+pub(super) type Answered = Result<String, Value>;
+
+/// A write that waits, with its part of what all sockets may keep waiting. None where that is full: of each socket one
+/// waits all the same, for it was read already.
+struct Waiting {
+    asked: Asked,
+    share: Option<OwnedSemaphorePermit>,
+}
+
 /// What was asked and not yet answered. What waits is kept as it was asked, for to do it takes much more room.
 #[derive(Default)]
 pub(super) struct Writes {
-    waiting: VecDeque<Asked>,
-    running: Option<Pin<Box<dyn Future<Output = String> + Send>>>,
+    waiting: VecDeque<Waiting>,
+    running: Option<Pin<Box<dyn Future<Output = Answered> + Send>>>,
 }
 
 impl Writes {
     /// Whether another one may be read from the socket.
     pub(super) fn have_room(&self) -> bool {
         self.waiting.len() < WRITES_WAITING_MAX
+            && self.waiting.back().is_none_or(|last| last.share.is_some())
     }
 
-    /// Takes one in; it begins at once where none runs.
-    pub(super) fn push(&mut self, app: &App, token: &Token, asked: Asked) {
+    /// Takes one in, of a frame of so many bytes; it begins at once where none runs.
+    pub(super) fn push(&mut self, app: &App, token: &Token, asked: Asked, bytes: usize) {
         if self.running.is_some() {
-            self.waiting.push_back(asked);
+            self.wait(&app.live.waiting_writes, asked, bytes);
         } else {
-            self.running = Some(Box::pin(answer(app.clone(), token.clone(), asked)));
+            self.begin(app, token, asked);
         }
+    }
+
+    fn begin(&mut self, app: &App, token: &Token, asked: Asked) {
+        self.running = Some(Box::pin(answer(app.clone(), token.clone(), asked)));
+    }
+
+    fn wait(&mut self, bytes_left: &Arc<Semaphore>, asked: Asked, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let share = Arc::clone(bytes_left).try_acquire_many_owned(bytes).ok();
+        self.waiting.push_back(Waiting { asked, share });
     }
 
     /// The answer to the first, once it is done, and the next one begins; never, where there is none.
-    pub(super) async fn next(&mut self, app: &App, token: &Token) -> String {
+    pub(super) async fn next(&mut self, app: &App, token: &Token) -> Answered {
         let Some(running) = &mut self.running else { return std::future::pending().await };
-        let frame = running.await;
+        let answered = running.await;
         self.running = None;
-        if let Some(asked) = self.waiting.pop_front() {
-            self.push(app, token, asked);
+        if let Some(next) = self.waiting.pop_front() {
+            self.begin(app, token, next.asked);
         }
-        frame
+        answered
     }
 }
 
-async fn answer(app: App, token: Token, asked: Asked) -> String {
+async fn answer(app: App, token: Token, asked: Asked) -> Answered {
     let (id, written) = match asked {
         Asked::Message(frame) => (frame.id.clone(), write::message(&app, &token, frame).await),
         Asked::Patch(frame) => {
             (frame.id.clone(), Box::pin(write::patch(&app, &token, *frame)).await)
         }
     };
-    written.unwrap_or_else(|problem| error(Some(&id), &problem).to_string())
+    written.map_err(|problem| error(Some(&id), &problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use docket_schemas::TicketId;
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_is_read_no_further_while_all_sockets_keep_enough_waiting() {
+        let asked = || {
+            let body = serde_json::from_value(json!({"body": "B"})).expect("a message");
+            let (id, ticket) = ("m".to_owned(), TicketId::new(Uuid::nil()));
+            Asked::Message(Write { id, ticket, body })
+        };
+        let bytes_left = Arc::new(Semaphore::new(100));
+        let (mut first, mut second) = (Writes::default(), Writes::default());
+        first.wait(&bytes_left, asked(), 80);
+        assert!(first.have_room());
+        second.wait(&bytes_left, asked(), 80);
+        assert!(!second.have_room(), "no socket keeps more than one beyond what all may keep");
+        drop(first);
+        assert!(second.waiting.pop_front().is_some() && second.have_room());
+        second.wait(&bytes_left, asked(), 80);
+        assert!(second.have_room(), "what has been begun is given back");
+    }
 }
