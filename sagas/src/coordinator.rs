@@ -6,12 +6,14 @@ mod flight;
 mod lane;
 mod live;
 mod load;
+mod looking;
 mod operators;
+mod pauses;
 mod projector;
 mod runner;
 mod start;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +34,7 @@ use crate::registry::Registry;
 use live::Live;
 pub use live::LiveLimits;
 pub use operators::{Noted, Operation, Operator};
+use pauses::{Pauses, pause};
 pub use start::{Start, StartedSaga};
 
 /// Most sagas that act at once on a node; others wait for their turn, those that sleep count for nothing.
@@ -72,6 +75,9 @@ pub enum SagaError {
         /// What it is.
         most: usize,
     },
+    /// Others have written to the stream each time that an act was to be.
+    #[error("others keep writing to its stream: try again")]
+    Overtaken,
     /// The same key started something else.
     #[error("the idempotency key was used for another request")]
     KeyReused,
@@ -135,7 +141,7 @@ pub(crate) struct Shared {
     registry: Registry,
     live: Live,
     acting: Arc<Semaphore>,
-    paused: watch::Sender<HashSet<(Tenant, String)>>,
+    paused: Pauses,
     shown: watch::Sender<Positions>,
     /// How many watch `shown`.
     standing: parking_lot::Mutex<HashMap<(String, Standing), i64>>,
@@ -195,8 +201,11 @@ impl Coordinator {
         ports: CoordinatorPorts,
         registry: Registry,
     ) -> Result<(Self, Coordinating), SagaError> {
-        check_versions(&ports, &registry).await?;
-        let (coordinator, mut tasks) = Self::shared(ports, registry);
+        let paused = Pauses::default();
+        check_versions(&ports, &registry, &paused).await?;
+        // Before anything is carried, for what is paused must not go on.
+        paused.look(&*ports.table).await?;
+        let (coordinator, mut tasks) = Self::shared(ports, registry, paused);
         let shared = &coordinator.shared;
         for number in 0..lane::LANES {
             tasks.push(tokio::spawn(lane::lead(Arc::clone(shared), number)));
@@ -208,18 +217,22 @@ impl Coordinator {
     /// Leads nothing: for a command beside the nodes that do. What it writes they follow.
     #[must_use]
     pub fn beside(ports: CoordinatorPorts, registry: Registry) -> (Self, Coordinating) {
-        let (coordinator, tasks) = Self::shared(ports, registry);
+        let (coordinator, tasks) = Self::shared(ports, registry, Pauses::default());
         let shared = Arc::clone(&coordinator.shared);
         (coordinator, Coordinating { tasks, shared })
     }
 
-    fn shared(ports: CoordinatorPorts, registry: Registry) -> (Self, Vec<JoinHandle<()>>) {
+    fn shared(
+        ports: CoordinatorPorts,
+        registry: Registry,
+        paused: Pauses,
+    ) -> (Self, Vec<JoinHandle<()>>) {
         let shared = Arc::new(Shared {
             ports,
             registry,
             live: Live::default(),
             acting: Arc::new(Semaphore::new(SAGAS_ACTING_MAX)),
-            paused: watch::Sender::default(),
+            paused,
             shown: watch::Sender::new(Positions::START),
             standing: parking_lot::Mutex::default(),
         });
@@ -260,6 +273,12 @@ impl Coordinator {
         self.shared.is_paused(tenant, definition)
     }
 
+    /// Looks at once which definitions the table says are paused.
+    #[cfg(test)]
+    pub(crate) async fn look_for_pauses(&self) {
+        self.shared.paused.look(self.table()).await.expect("the table answers");
+    }
+
     /// Sagas of the partitions that this node leads, by definition and standing; those that ended, since it leads them.
     #[must_use]
     pub fn counts(&self) -> Vec<(String, Standing, i64)> {
@@ -270,8 +289,7 @@ impl Coordinator {
 
 impl Shared {
     fn is_paused(&self, tenant: &Tenant, definition: &str) -> bool {
-        let paused = self.paused.borrow();
-        !paused.is_empty() && paused.contains(&(tenant.clone(), definition.to_owned()))
+        self.paused.holds(tenant, definition)
     }
 
     fn count(&self, definition: &str, standing: Standing, by: i64) {
@@ -281,10 +299,14 @@ impl Shared {
 }
 
 /// A saga keeps the version that it began under: without that version nobody could carry it on.
-async fn check_versions(ports: &CoordinatorPorts, registry: &Registry) -> Result<(), SagaError> {
+async fn check_versions(
+    ports: &CoordinatorPorts,
+    registry: &Registry,
+    paused: &Pauses,
+) -> Result<(), SagaError> {
     let mut live: BTreeSet<(String, u16)> = BTreeSet::new();
     for partition in Partition::all() {
-        live.extend(live_versions(ports, partition).await?);
+        live.extend(live_versions(ports, partition, paused).await?);
     }
     let gone: Vec<String> = live
         .iter()
@@ -294,10 +316,11 @@ async fn check_versions(ports: &CoordinatorPorts, registry: &Registry) -> Result
     if gone.is_empty() { Ok(()) } else { Err(SagaError::VersionGone(gone.join(", "))) }
 }
 
-/// The versions of what is under way by the table and by what the log holds beyond it.
+/// The versions of what is under way by the table and by what the log holds beyond it, where pauses are come across too.
 async fn live_versions(
     ports: &CoordinatorPorts,
     partition: Partition,
+    paused: &Pauses,
 ) -> Result<BTreeSet<(String, u16)>, SagaError> {
     let mut after = ports.table.reached(partition).await?;
     let rows = ports.table.unended(partition).await?.into_iter();
@@ -308,6 +331,9 @@ async fn live_versions(
         for event in &page.events {
             // Whoever carries the saga stops at it, and says so.
             let Ok(payload) = event.saga_payload() else { continue };
+            if let Some(pause) = pause(event, &payload) {
+                paused.turn(&pause, (event.partition, event.position));
+            }
             let key = (event.tenant.clone(), event.stream.id);
             if let Some(start) = payload.start() {
                 begun.insert(key.clone(), (start.definition.clone(), start.version));
@@ -325,21 +351,8 @@ async fn live_versions(
 
 async fn follow_pauses(shared: Arc<Shared>) {
     loop {
-        match shared.ports.table.paused().await {
-            Ok(pauses) => {
-                let now: HashSet<(Tenant, String)> =
-                    pauses.into_iter().map(|pause| (pause.tenant, pause.definition)).collect();
-                shared.paused.send_if_modified(|paused| {
-                    let changed = *paused != now;
-                    if changed {
-                        *paused = now;
-                    }
-                    changed
-                });
-            }
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "saga.pauses.unknown");
-            }
+        if let Err(error) = shared.paused.look(&*shared.ports.table).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "saga.pauses.unknown");
         }
         tokio::time::sleep(PAUSES_LOOKED_UP_EVERY).await;
     }
