@@ -34,7 +34,7 @@ use crate::registry::Registry;
 use live::Live;
 pub use live::LiveLimits;
 pub use operators::{Noted, Operation, Operator};
-use pauses::{Pauses, pause};
+use pauses::Pauses;
 pub use start::{Start, StartedSaga};
 
 /// Most sagas that act at once on a node; others wait for their turn, those that sleep count for nothing.
@@ -201,9 +201,9 @@ impl Coordinator {
         ports: CoordinatorPorts,
         registry: Registry,
     ) -> Result<(Self, Coordinating), SagaError> {
-        let paused = Pauses::default();
-        check_versions(&ports, &registry, &paused).await?;
+        check_versions(&ports, &registry).await?;
         // Before anything is carried, for what is paused must not go on.
+        let paused = Pauses::default();
         paused.look(&*ports.table).await?;
         let (coordinator, mut tasks) = Self::shared(ports, registry, paused);
         let shared = &coordinator.shared;
@@ -299,14 +299,10 @@ impl Shared {
 }
 
 /// A saga keeps the version that it began under: without that version nobody could carry it on.
-async fn check_versions(
-    ports: &CoordinatorPorts,
-    registry: &Registry,
-    paused: &Pauses,
-) -> Result<(), SagaError> {
+async fn check_versions(ports: &CoordinatorPorts, registry: &Registry) -> Result<(), SagaError> {
     let mut live: BTreeSet<(String, u16)> = BTreeSet::new();
     for partition in Partition::all() {
-        live.extend(live_versions(ports, partition, paused).await?);
+        live.extend(live_versions(ports, partition).await?);
     }
     let gone: Vec<String> = live
         .iter()
@@ -316,11 +312,10 @@ async fn check_versions(
     if gone.is_empty() { Ok(()) } else { Err(SagaError::VersionGone(gone.join(", "))) }
 }
 
-/// The versions of what is under way by the table and by what the log holds beyond it, where pauses are come across too.
+/// The versions of what is under way by the table and by what the log holds beyond it.
 async fn live_versions(
     ports: &CoordinatorPorts,
     partition: Partition,
-    paused: &Pauses,
 ) -> Result<BTreeSet<(String, u16)>, SagaError> {
     let mut after = ports.table.reached(partition).await?;
     let rows = ports.table.unended(partition).await?.into_iter();
@@ -331,9 +326,6 @@ async fn live_versions(
         for event in &page.events {
             // Whoever carries the saga stops at it, and says so.
             let Ok(payload) = event.saga_payload() else { continue };
-            if let Some(pause) = pause(event, &payload) {
-                paused.turn(&pause, (event.partition, event.position));
-            }
             let key = (event.tenant.clone(), event.stream.id);
             if let Some(start) = payload.start() {
                 begun.insert(key.clone(), (start.definition.clone(), start.version));

@@ -8,6 +8,9 @@ use docket_schemas::{Event, Partition, Position, SagaPayload, Tenant, derivation
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::CoordinatorPorts;
+use super::load::saga_events;
+
 /// Names a tenant's definition.
 pub(super) type Named = (Tenant, String);
 
@@ -45,6 +48,27 @@ impl Pauses {
         }
         turns.insert(named, Turn { partition, position, is_paused: pause.is_paused });
         self.now.send_if_modified(|now| apply(now, &turns));
+    }
+
+    /// Hears of acts that the table does not hold yet: who led their partition may have ended before it did.
+    pub(super) async fn hear(&self, ports: &CoordinatorPorts) -> Result<(), LogError> {
+        for partition in Partition::all() {
+            let mut after = ports.table.reached(partition).await?;
+            loop {
+                let page = saga_events(ports, partition, after).await?;
+                for event in &page.events {
+                    let payload = event.saga_payload().ok();
+                    if let Some(pause) = payload.and_then(|payload| pause(event, &payload)) {
+                        self.turn(&pause, (event.partition, event.position));
+                    }
+                }
+                match page.upto {
+                    Some(upto) => after = upto,
+                    None => break,
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Takes what the table says, but for acts that it has not reached.
