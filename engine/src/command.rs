@@ -22,6 +22,7 @@ use docket_schemas::{
 
 use crate::ports::ids::Ids;
 use crate::seal::DataKey;
+use crate::ticket::TakeBack;
 use crate::version::Version;
 pub use author::{AuthorError, AuthoredRow, joined_heads};
 pub use beside::{Conclude, PlainRow, SAGA_COMMANDS_MAX, SagaUnit};
@@ -153,6 +154,8 @@ impl Intent {
 pub enum Command {
     /// Write fields and tags.
     Change(Box<FieldChange>),
+    /// Take back what an earlier command wrote, where nobody has written since; nothing where that is nowhere.
+    TakeBack(Box<TakeBack>),
     /// Say something, and perhaps set a status with it.
     AddMessage(NewMessage),
     /// Hold the ticket, or have somebody hold it.
@@ -297,6 +300,9 @@ pub enum Refusal {
     /// The ticket is merged, and what is said to it belongs to another; the desk sends it there.
     #[error("the ticket is merged into another")]
     Elsewhere,
+    /// A stored row of the ticket cannot be read: nobody's fault who asks, and no other ticket's.
+    #[error("the ticket cannot be read")]
+    Unreadable,
     /// A value that this ticket cannot take.
     #[error("`{field}` {message}")]
     Invalid {

@@ -14,6 +14,7 @@ mod races;
 mod saga_unit;
 mod scene;
 mod snapshots;
+mod taken_back;
 mod two;
 mod unsure;
 mod world;

@@ -7,8 +7,9 @@ mod registers;
 mod resolved;
 mod snapshot;
 mod taken_back;
+mod untagged;
 pub use snapshot::SNAPSHOT_EVERY;
-pub use taken_back::taken_back;
+pub use taken_back::TakeBack;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -104,6 +105,7 @@ pub struct Ticket {
     subjects: BTreeMap<EventId, Arc<SealedSubject>>,
     follow_ups: BTreeMap<CommandId, TicketId>,
     merges: Merges,
+    untagged: untagged::Untagged,
     last_position: Position,
     updated: Updated,
     messages: Counted,
@@ -150,6 +152,7 @@ impl Ticket {
             subjects: BTreeMap::new(),
             follow_ups: BTreeMap::new(),
             merges: Merges::default(),
+            untagged: untagged::Untagged::default(),
             last_position: 0,
             updated: Updated {
                 all: Timestamp::from_micros(i64::MIN),
@@ -269,6 +272,7 @@ impl Ticket {
         if !twin {
             self.count_message(payload);
             self.merges.fold(draft.command_id, payload);
+            self.untagged.fold(draft.command_id, payload);
         }
         // The latest, not the last: every region accepts in an order of its own.
         self.updated.all = self.updated.all.max(draft.occurred_at);

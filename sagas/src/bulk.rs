@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use docket_engine::command::{Caller, Command, FieldChange, Intent, Refusal, SAGA_COMMANDS_MAX};
-use docket_engine::desk::AsOf;
-use docket_engine::ticket::taken_back;
+use docket_engine::desk::{AsOf, DeskError};
+use docket_engine::ticket::TakeBack;
 use docket_schemas::saga::Direction;
 use docket_schemas::{Changed, CommandId, Mac, Stream, TicketId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::act::{Local, Plan, Progress, Scene, StepError};
 use crate::coordinator::Start;
 use crate::definition::{Definition, Step};
-use crate::state::State;
+use crate::state::{State, Track};
 
 /// The definition's name.
 pub const BULK: &str = "bulk-update";
@@ -34,7 +34,7 @@ const APPLY: &str = "apply";
 #[must_use]
 pub fn bulk_update() -> Definition {
     Definition::new(BULK, 1)
-        .step(Step::local(APPLY, Apply).undo(TakeBack))
+        .step(Step::local(APPLY, Apply).undo(Undo))
         .step(Step::shown("shown"))
         .undone_when_done()
 }
@@ -114,7 +114,7 @@ struct Failed {
 pub struct TicketResult {
     /// Which.
     pub ticket: TicketId,
-    /// Why it was not changed: a problem's code, and in words.
+    /// Why it was not changed, or not changed back: a problem's code, and in words.
     pub failed: Option<(String, String)>,
 }
 
@@ -133,34 +133,41 @@ impl Job {
     pub fn of(state: &State) -> Option<Self> {
         let begun = state.begun.as_ref().filter(|begun| begun.what.definition == BULK)?;
         let tickets = decode(begun.what.input["tickets"].as_str()?)?;
-        let mut results = Vec::new();
-        let run = state.step(APPLY).map(|step| &step.run);
-        let parts = run.map_or(&[][..], |run| &run.parts);
-        let whole = run.filter(|run| run.done_at.is_some()).map(|run| &run.output);
-        let mut left = tickets.as_slice();
-        for part in parts.iter().chain(whole) {
-            let part = Results::deserialize(part).unwrap_or_default();
-            let (chunk, rest) = left.split_at(part.len().min(left.len()));
-            left = rest;
-            let failed = part.failed;
-            results.extend(chunk.iter().enumerate().map(|(at, ticket)| {
-                TicketResult {
-                    ticket: *ticket,
-                    failed: failed
-                        .iter()
-                        .find(|failed| failed.at == at)
-                        .map(|failed| (failed.code.clone(), failed.why.clone())),
-                }
-            }));
-        }
+        let verdicts = |direction| {
+            let track = state.step(APPLY).map(|step| step.track(direction));
+            track.map_or_else(Vec::new, |track| verdicts(track, tickets.len()))
+        };
+        let (run, undo) = (verdicts(Direction::Run), verdicts(Direction::Undo));
+        let undo = undo.into_iter().chain(std::iter::repeat(None));
+        let both = run.into_iter().zip(undo).map(|(run, undo)| run.or(undo));
+        let results = tickets.iter().zip(both);
+        let results =
+            results.map(|(ticket, failed)| TicketResult { ticket: *ticket, failed }).collect();
         Some(Self { total: tickets.len(), results })
     }
 
-    /// Tickets that were not changed.
+    /// Tickets that were not changed, or not changed back.
     #[must_use]
     pub fn failed(&self) -> usize {
         self.results.iter().filter(|result| result.failed.is_some()).count()
     }
+}
+
+/// What one way came to for each ticket that it has come to: why it was not changed, or not changed back.
+fn verdicts(track: &Track, total: usize) -> Vec<Option<(String, String)>> {
+    let whole = track.done_at.map(|_| &track.output);
+    let mut verdicts = Vec::new();
+    for part in track.parts.iter().chain(whole) {
+        let part = Results::deserialize(part).unwrap_or_default();
+        let from = verdicts.len();
+        verdicts.resize(total.min(from + part.len()), None);
+        for Failed { at, code, why } in part.failed {
+            if let Some(verdict) = verdicts.get_mut(from + at) {
+                *verdict = Some((code, why));
+            }
+        }
+    }
+    verdicts
 }
 
 /// A job's input, read again.
@@ -194,26 +201,34 @@ fn command_of(scene: &Scene, ticket: TicketId, direction: Direction) -> CommandI
     docket_schemas::derivation::saga_effect(scene.start, &key)
 }
 
-fn intent(scene: &Scene, ticket: TicketId, change: FieldChange) -> Intent {
-    let command_id = command_of(scene, ticket, scene.direction);
-    scene.intent(ticket, command_id, Command::Change(Box::new(change)))
+fn intent(scene: &Scene, ticket: TicketId, command: Command) -> Intent {
+    scene.intent(ticket, command_of(scene, ticket, scene.direction), command)
 }
 
-/// One unit over the tickets of `places`, which stand in the part where it says; a ticket that refuses is its own result.
+/// Tickets of a part by their places in it: those that get a command, in its order, and those that cannot be read.
+#[derive(Default)]
+struct Places {
+    asked: Vec<usize>,
+    unreadable: Vec<usize>,
+}
+
+/// One unit over the tickets of a part; one that refuses is its own result.
 fn plan(
     intents: Vec<Intent>,
-    places: Vec<usize>,
+    places: Places,
     (tickets, progress): (&[TicketId], Progress),
 ) -> Plan {
     let of = Some(tickets.len()).filter(|of| *of < SAGA_COMMANDS_MAX && progress == Progress::Part);
     let whole = Plan::whole(intents, Value::Null);
     let report = move |verdicts: &[Result<(), Refusal>]| {
-        let failed = verdicts.iter().zip(&places).filter_map(|(verdict, at)| {
-            let refusal = verdict.as_ref().err()?;
+        let told = |at: usize, refusal: &Refusal| {
             let (code, why) = (code(refusal).to_owned(), refusal.to_string());
-            Some(Failed { at: *at, code, why })
-        });
-        Ok(json!(Results { of, failed: failed.collect() }))
+            Failed { at, code, why }
+        };
+        let refused = verdicts.iter().zip(&places.asked);
+        let refused = refused.filter_map(|(verdict, at)| Some(told(*at, verdict.as_ref().err()?)));
+        let unreadable = places.unreadable.iter().map(|at| told(*at, &Refusal::Unreadable));
+        Ok(json!(Results { of, failed: refused.chain(unreadable).collect() }))
     };
     Plan { report: std::sync::Arc::new(report), progress, divisible: true, ..whole }
 }
@@ -225,49 +240,52 @@ impl Local for Apply {
     async fn plan(&self, scene: &Scene) -> Result<Plan, StepError> {
         let work = Work::of(scene)?;
         let part @ (tickets, _) = work.next(scene);
-        let change = FieldChange::from(&work.set);
-        let intents = tickets.iter().map(|ticket| intent(scene, *ticket, change.clone()));
-        Ok(plan(intents.collect(), (0..tickets.len()).collect(), part))
+        let change = || Command::Change(Box::new(FieldChange::from(&work.set)));
+        let intents = tickets.iter().map(|ticket| intent(scene, *ticket, change()));
+        let places = Places { asked: (0..tickets.len()).collect(), ..Places::default() };
+        Ok(plan(intents.collect(), places, part))
     }
 }
 
-struct TakeBack;
+struct Undo;
 
 #[async_trait]
-impl Local for TakeBack {
+impl Local for Undo {
     async fn plan(&self, scene: &Scene) -> Result<Plan, StepError> {
         let work = Work::of(scene)?;
         let part @ (tickets, _) = work.next(scene);
-        let (mut intents, mut places) = (Vec::new(), Vec::new());
+        let (mut intents, mut places) = (Vec::new(), Places::default());
         for (at, ticket) in tickets.iter().enumerate() {
-            if let Some(change) = before(scene, *ticket, &work.set).await? {
-                intents.push(intent(scene, *ticket, change));
-                places.push(at);
+            match before(scene, *ticket, &work.set).await {
+                Ok(Some(take_back)) => {
+                    let command = Command::TakeBack(Box::new(take_back));
+                    intents.push(intent(scene, *ticket, command));
+                    places.asked.push(at);
+                }
+                Ok(None) => {}
+                Err(DeskError::Damaged(_)) => places.unreadable.push(at),
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(plan(intents, places, part))
     }
 }
 
-/// What takes a job's change back from a ticket; none where it was not changed, or others have written since.
+/// What takes a job's change back from a ticket; none where it was not changed. Only what came before the change is read
+/// here, which stays as it is: others may write to the ticket until the undo does.
 async fn before(
     scene: &Scene,
     ticket: TicketId,
     set: &Changed,
-) -> Result<Option<FieldChange>, StepError> {
+) -> Result<Option<TakeBack>, DeskError> {
     let (tenant, desk) = (&scene.tenant, &scene.desk);
     let command = command_of(scene, ticket, Direction::Run);
     let partition = Stream::ticket(ticket).partition(tenant);
-    let stored = desk.ports().log.event_of_command(tenant, partition, command).await;
-    let stored = stored.map_err(|error| StepError::Transient(error.to_string()))?;
+    let stored = desk.ports().log.event_of_command(tenant, partition, command).await?;
     let Some(stored) = stored else { return Ok(None) };
     let at = AsOf::Position(stored.position.saturating_sub(1));
     let Some(mut past) = desk.as_of(tenant, ticket, &at).await? else { return Ok(None) };
-    let change = desk
-        .look(tenant, ticket, |now| taken_back(now, &mut past, command, set))
-        .await?
-        .ok_or_else(|| StepError::Business("the ticket is gone".to_owned()))?;
-    change.map_err(|error| StepError::Transient(error.to_string()))
+    Ok(Some(TakeBack::new(&mut past, command, set)?))
 }
 
 /// The code of the problem that callers would be told.
@@ -284,5 +302,6 @@ const fn code(refusal: &Refusal) -> &'static str {
         Refusal::TooManyForks => "too_many_forks",
         Refusal::NotMergeable { .. } | Refusal::Elsewhere => "not_mergeable",
         Refusal::Invalid { .. } => "invalid",
+        Refusal::Unreadable => "internal",
     }
 }

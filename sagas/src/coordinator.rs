@@ -6,12 +6,14 @@ mod flight;
 mod lane;
 mod live;
 mod load;
+mod looking;
 mod operators;
+mod pauses;
 mod projector;
 mod runner;
 mod start;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +34,7 @@ use crate::registry::Registry;
 use live::Live;
 pub use live::LiveLimits;
 pub use operators::{Noted, Operation, Operator};
+use pauses::Pauses;
 pub use start::{Start, StartedSaga};
 
 /// Most sagas that act at once on a node; others wait for their turn, those that sleep count for nothing.
@@ -72,6 +75,9 @@ pub enum SagaError {
         /// What it is.
         most: usize,
     },
+    /// Others have written to the stream each time that an act was to be.
+    #[error("others keep writing to its stream: try again")]
+    Overtaken,
     /// The same key started something else.
     #[error("the idempotency key was used for another request")]
     KeyReused,
@@ -135,7 +141,7 @@ pub(crate) struct Shared {
     registry: Registry,
     live: Live,
     acting: Arc<Semaphore>,
-    paused: watch::Sender<HashSet<(Tenant, String)>>,
+    paused: Pauses,
     shown: watch::Sender<Positions>,
     /// How many watch `shown`.
     standing: parking_lot::Mutex<HashMap<(String, Standing), i64>>,
@@ -196,7 +202,10 @@ impl Coordinator {
         registry: Registry,
     ) -> Result<(Self, Coordinating), SagaError> {
         check_versions(&ports, &registry).await?;
-        let (coordinator, mut tasks) = Self::shared(ports, registry);
+        // Before anything is carried, for what is paused must not go on.
+        let paused = Pauses::default();
+        paused.look(&*ports.table).await?;
+        let (coordinator, mut tasks) = Self::shared(ports, registry, paused);
         let shared = &coordinator.shared;
         for number in 0..lane::LANES {
             tasks.push(tokio::spawn(lane::lead(Arc::clone(shared), number)));
@@ -208,18 +217,22 @@ impl Coordinator {
     /// Leads nothing: for a command beside the nodes that do. What it writes they follow.
     #[must_use]
     pub fn beside(ports: CoordinatorPorts, registry: Registry) -> (Self, Coordinating) {
-        let (coordinator, tasks) = Self::shared(ports, registry);
+        let (coordinator, tasks) = Self::shared(ports, registry, Pauses::default());
         let shared = Arc::clone(&coordinator.shared);
         (coordinator, Coordinating { tasks, shared })
     }
 
-    fn shared(ports: CoordinatorPorts, registry: Registry) -> (Self, Vec<JoinHandle<()>>) {
+    fn shared(
+        ports: CoordinatorPorts,
+        registry: Registry,
+        paused: Pauses,
+    ) -> (Self, Vec<JoinHandle<()>>) {
         let shared = Arc::new(Shared {
             ports,
             registry,
             live: Live::default(),
             acting: Arc::new(Semaphore::new(SAGAS_ACTING_MAX)),
-            paused: watch::Sender::default(),
+            paused,
             shown: watch::Sender::new(Positions::START),
             standing: parking_lot::Mutex::default(),
         });
@@ -260,6 +273,12 @@ impl Coordinator {
         self.shared.is_paused(tenant, definition)
     }
 
+    /// Looks at once which definitions the table says are paused.
+    #[cfg(test)]
+    pub(crate) async fn look_for_pauses(&self) {
+        self.shared.paused.look(self.table()).await.expect("the table answers");
+    }
+
     /// Sagas of the partitions that this node leads, by definition and standing; those that ended, since it leads them.
     #[must_use]
     pub fn counts(&self) -> Vec<(String, Standing, i64)> {
@@ -270,8 +289,7 @@ impl Coordinator {
 
 impl Shared {
     fn is_paused(&self, tenant: &Tenant, definition: &str) -> bool {
-        let paused = self.paused.borrow();
-        !paused.is_empty() && paused.contains(&(tenant.clone(), definition.to_owned()))
+        self.paused.holds(tenant, definition)
     }
 
     fn count(&self, definition: &str, standing: Standing, by: i64) {
@@ -325,21 +343,8 @@ async fn live_versions(
 
 async fn follow_pauses(shared: Arc<Shared>) {
     loop {
-        match shared.ports.table.paused().await {
-            Ok(pauses) => {
-                let now: HashSet<(Tenant, String)> =
-                    pauses.into_iter().map(|pause| (pause.tenant, pause.definition)).collect();
-                shared.paused.send_if_modified(|paused| {
-                    let changed = *paused != now;
-                    if changed {
-                        *paused = now;
-                    }
-                    changed
-                });
-            }
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "saga.pauses.unknown");
-            }
+        if let Err(error) = shared.paused.look(&*shared.ports.table).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "saga.pauses.unknown");
         }
         tokio::time::sleep(PAUSES_LOOKED_UP_EVERY).await;
     }

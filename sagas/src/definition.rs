@@ -105,6 +105,8 @@ pub struct Step {
     pub is_undone_last: bool,
     /// It is part of asking: done with the first row, also while the definition is paused.
     pub is_with_the_request: bool,
+    /// It lets go of what the saga holds: no operator has the saga go on without it, nor without its undo.
+    pub is_indispensable: bool,
 }
 
 /// The longest that a try takes, unless its step says otherwise.
@@ -132,9 +134,16 @@ impl Step {
     /// A step of any kind.
     #[must_use]
     pub const fn new(name: &'static str, act: Act) -> Self {
-        let retry = Retry { tries_max: 20, pause_min: Duration::from_millis(100) };
-        let (is_pivot, is_undone_last, is_with_the_request) = (false, false, false);
-        Self { name, act, retry, timeout: TIMEOUT, is_pivot, is_undone_last, is_with_the_request }
+        Self {
+            name,
+            act,
+            retry: Retry { tries_max: 20, pause_min: Duration::from_millis(100) },
+            timeout: TIMEOUT,
+            is_pivot: false,
+            is_undone_last: false,
+            is_with_the_request: false,
+            is_indispensable: false,
+        }
     }
 
     /// With an undo of the log alone.
@@ -166,6 +175,12 @@ impl Step {
     #[must_use]
     pub fn with_the_request(self) -> Self {
         Self { is_with_the_request: true, ..self }
+    }
+
+    /// Not to be skipped, nor its undo: it lets go of what the saga holds, which nobody else could.
+    #[must_use]
+    pub fn indispensable(self) -> Self {
+        Self { is_indispensable: true, ..self }
     }
 
     /// With another retry policy.

@@ -41,11 +41,12 @@ fn bracketed(name: &'static str, goal: MergeGoal, moved: Step) -> Definition {
             Step::local("begin", Moves(MergeMove::Begin(goal)))
                 .undo(end())
                 .undone_last()
-                .with_the_request(),
+                .with_the_request()
+                .indispensable(),
         )
         .step(moved)
         .step(Step::shown("shown"))
-        .step(Step::local("end", end()))
+        .step(Step::local("end", end()).indispensable())
 }
 
 /// A wish to merge two tickets, or to take them apart.

@@ -32,16 +32,24 @@ pub enum Action {
     End(Outcome),
 }
 
-/// What is under way in this process: steps that are being tried, each in one direction. Whoever carries a saga that goes
-/// back drops what is only watched for on the way forth.
-pub type UnderWay = [(usize, Direction)];
+/// Something that is under way in this process: a step that is being tried, or watched for. Whoever carries a saga that
+/// goes back drops what is only watched for on the way forth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnderWay {
+    /// Which step.
+    pub step: usize,
+    /// Which way.
+    pub direction: Direction,
+    /// Since when, in this process and without a pause of the definition.
+    pub since: Timestamp,
+}
 
 /// What to do next; nothing where all there is to do is under way, parked or over.
 #[must_use]
 pub fn next(
     definition: &Definition,
     state: &State,
-    under_way: &UnderWay,
+    under_way: &[UnderWay],
     now: Timestamp,
 ) -> Vec<Action> {
     if state.ended.is_some() || state.parked.is_some() || state.begun.is_none() {
@@ -64,7 +72,7 @@ pub fn has_passed_pivot(definition: &Definition, state: &State) -> bool {
 struct View<'a> {
     definition: &'a Definition,
     state: &'a State,
-    under_way: &'a UnderWay,
+    under_way: &'a [UnderWay],
     now: Timestamp,
 }
 
@@ -91,8 +99,8 @@ impl<'a> View<'a> {
             let open: Vec<usize> =
                 stage.clone().filter(|&step| !self.is_over(step, Direction::Run)).collect();
             if open.is_empty() {
-                let done = stage.filter_map(|step| self.track(step, Direction::Run)?.done_at);
-                began = done.max().unwrap_or(began).max(began);
+                let over = stage.filter_map(|step| self.track(step, Direction::Run)?.over_at());
+                began = over.max().unwrap_or(began).max(began);
                 continue;
             }
             return self.together(&open, began);
@@ -116,10 +124,9 @@ impl<'a> View<'a> {
     fn none_tried_beside(&self, stop: &Action) -> bool {
         let (Action::Park { step: stuck, .. } | Action::GiveUp(stuck)) = stop else { return true };
         let steps = self.definition.steps();
-        let tried = |&&(step, _): &&(usize, Direction)| {
-            step != *stuck && matches!(steps[step].act, Act::Local { .. } | Act::Remote { .. })
-        };
-        self.under_way.iter().find(tried).is_none()
+        !self.under_way.iter().any(|UnderWay { step, .. }| {
+            step != stuck && matches!(steps[*step].act, Act::Local { .. } | Act::Remote { .. })
+        })
     }
 
     /// What to do about one step that is not over.
@@ -132,11 +139,14 @@ impl<'a> View<'a> {
             return Some(Action::Park { step: index, direction, reason });
         }
         let since = track.and_then(|track| track.resumed_at).map_or(began, |at| at.max(began));
-        if let Some(late) = self.late(step, index, direction, since) {
-            return Some(late);
+        let mut under_way = self.under_way.iter();
+        let watch = under_way.find(|one| one.step == index && one.direction == direction);
+        let deadline = deadline(step, since, watch);
+        if deadline.is_some_and(|deadline| deadline <= self.now) {
+            return Some(late(step, index, direction));
         }
-        if self.under_way.contains(&(index, direction)) {
-            return self.deadline(step, since).map(Action::Sleep);
+        if watch.is_some() {
+            return deadline.map(Action::Sleep);
         }
         if let Some(at) = track.and_then(|track| track.retry_at).filter(|at| *at > self.now) {
             return Some(Action::Sleep(at));
@@ -148,36 +158,6 @@ impl<'a> View<'a> {
         Some(match direction {
             Direction::Run => Action::Run(index),
             Direction::Undo => Action::Undo(index),
-        })
-    }
-
-    fn deadline(&self, step: &Step, since: Timestamp) -> Option<Timestamp> {
-        match &step.act {
-            Act::Shown => Some(since.plus_micros(micros(SHOWN_WITHIN))),
-            Act::Wait { longest, .. } => Some(since.plus_micros(micros(*longest))),
-            Act::Local { .. } | Act::Remote { .. } | Act::Pause(_) => None,
-        }
-    }
-
-    /// What becomes of a step that waits in vain.
-    fn late(
-        &self,
-        step: &Step,
-        index: usize,
-        direction: Direction,
-        since: Timestamp,
-    ) -> Option<Action> {
-        let deadline = self.deadline(step, since)?;
-        if deadline > self.now {
-            return None;
-        }
-        let park =
-            |reason: &str| Action::Park { step: index, direction, reason: reason.to_owned() };
-        Some(match &step.act {
-            Act::Wait { on_timeout: OnTimeout::GoOn, .. } => Action::Pass(index),
-            Act::Wait { on_timeout: OnTimeout::Undo, .. } => Action::GiveUp(index),
-            Act::Wait { .. } => park("what it waits for did not come"),
-            _ => park("view and index have not shown it in time"),
         })
     }
 
@@ -197,9 +177,9 @@ impl<'a> View<'a> {
     fn back(&self) -> Vec<Action> {
         // What is tried comes to its end first; a watch has none, and whoever carries the saga drops it.
         let steps = self.definition.steps();
-        let tried = |&(step, way): &(usize, Direction)| {
-            way == Direction::Run
-                && matches!(steps[step].act, Act::Local { .. } | Act::Remote { .. })
+        let tried = |one: &UnderWay| {
+            one.direction == Direction::Run
+                && matches!(steps[one.step].act, Act::Local { .. } | Act::Remote { .. })
         };
         if self.under_way.iter().any(tried) {
             return Vec::new();
@@ -209,7 +189,8 @@ impl<'a> View<'a> {
         let over = |step: &usize| self.is_over(*step, Direction::Undo);
         let undone: Vec<Timestamp> =
             touched.iter().filter_map(|step| self.track(*step, Direction::Undo)?.done_at).collect();
-        let since = undone.iter().copied().max().unwrap_or(self.state.at);
+        let over_at = |step: &usize| self.track(*step, Direction::Undo)?.over_at();
+        let since = touched.iter().filter_map(over_at).max().unwrap_or(self.state.at);
         if let Some(step) = touched.iter().copied().find(|step| !over(step)) {
             return self.one(step, Direction::Undo, since).into_iter().collect();
         }
@@ -240,6 +221,27 @@ impl<'a> View<'a> {
             begun && state.run.done_at.is_none() && !state.run.is_skipped
         });
         half.chain(done.iter().copied()).collect()
+    }
+}
+
+/// When a step that waits has waited long enough. An event may be late although nobody runs that looks for it; view and
+/// index are given their time from when somebody looks.
+fn deadline(step: &Step, since: Timestamp, watch: Option<&UnderWay>) -> Option<Timestamp> {
+    match &step.act {
+        Act::Shown => Some(watch?.since.max(since).plus_micros(micros(SHOWN_WITHIN))),
+        Act::Wait { longest, .. } => Some(since.plus_micros(micros(*longest))),
+        Act::Local { .. } | Act::Remote { .. } | Act::Pause(_) => None,
+    }
+}
+
+/// What becomes of a step that waits in vain.
+fn late(step: &Step, index: usize, direction: Direction) -> Action {
+    let park = |reason: &str| Action::Park { step: index, direction, reason: reason.to_owned() };
+    match &step.act {
+        Act::Wait { on_timeout: OnTimeout::GoOn, .. } => Action::Pass(index),
+        Act::Wait { on_timeout: OnTimeout::Undo, .. } => Action::GiveUp(index),
+        Act::Wait { .. } => park("what it waits for did not come"),
+        _ => park("view and index have not shown it in time"),
     }
 }
 

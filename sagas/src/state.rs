@@ -96,6 +96,12 @@ impl Track {
         self.done_at.is_some() || self.is_skipped
     }
 
+    /// When it was done, or given up.
+    #[must_use]
+    pub fn over_at(&self) -> Option<Timestamp> {
+        self.done_at.or_else(|| self.resumed_at.filter(|_| self.is_skipped))
+    }
+
     /// The last error, while it stands.
     #[must_use]
     pub fn error(&self) -> Option<&str> {

@@ -3,7 +3,9 @@
 mod course;
 mod crew;
 mod crowded;
+mod jobs;
 mod last;
 mod running;
 mod shapes;
+mod steady;
 mod takeover;

@@ -130,7 +130,9 @@ pub(super) fn saga_problem(error: SagaError) -> Problem {
         SagaError::NotFound | SagaError::NoDefinition(_) => Problem::not_found(),
         SagaError::NotNow(why) => Problem::new(Code::NotNow).detail(why),
         SagaError::KeyReused => Problem::new(Code::IdempotencyKeyReused),
-        error @ SagaError::Full { .. } => Problem::overloaded().detail(error.to_string()),
+        error @ (SagaError::Full { .. } | SagaError::Overtaken) => {
+            Problem::overloaded().detail(error.to_string())
+        }
         SagaError::Desk(error) => problem(error),
         SagaError::Log(error) => problem(DeskError::from(error)),
         error @ (SagaError::VersionGone(_) | SagaError::Damaged(_)) => {

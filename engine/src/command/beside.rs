@@ -89,7 +89,7 @@ pub struct SagaUnit {
     pub write: Option<Arc<dyn JointWrite>>,
     /// The row beside them.
     pub conclude: Arc<Conclude>,
-    /// Whether fewer of the commands would do for now.
+    /// Whether fewer of the commands would do for now: each is a result of its own.
     pub divisible: bool,
 }
 
@@ -133,6 +133,10 @@ impl JointWrite for SagaUnit {
         self.divisible && self.intents.len() > 1
     }
 
+    fn goes_without(&self) -> bool {
+        self.divisible
+    }
+
     fn author(
         &self,
         tickets: &mut JointTickets<'_>,
@@ -149,6 +153,11 @@ impl JointWrite for SagaUnit {
                 Ok(decided) => {
                     rows.extend(decided.rows);
                     verdicts.push(Ok(()));
+                }
+                Err(AuthorError::Fold(error)) if self.goes_without() && before == after => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(ticket.id = %intent.ticket, error, "ticket.damaged");
+                    verdicts.push(Err(Refusal::Unreadable));
                 }
                 // Until then any refusal sends the whole back, to be decided on what the log last said.
                 Err(AuthorError::Refused(refusal)) if tickets.are_current() && before == after => {

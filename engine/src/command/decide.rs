@@ -13,7 +13,8 @@ use super::message::{self, text_key};
 use super::replay::{replay, touches_public};
 use super::status::{check_fresh, check_status};
 use super::{
-    Authoring, CUSTOM_FIELDS_MAX, Command, FieldChange, Intent, Precondition, Refusal, TAGS_MAX,
+    Authoring, CUSTOM_FIELDS_MAX, Command, FieldChange, Intent, Precondition, Refusal, Source,
+    TAGS_MAX,
 };
 use crate::actor::Writer;
 use crate::graph::{NodeIndex, Past};
@@ -56,6 +57,10 @@ pub fn decide(
     let scene = scene(ticket, intent, with)?;
     let mut decided = match &intent.command {
         Command::Change(change) => fields(ticket, intent, &scene, change)?,
+        Command::TakeBack(take_back) => match take_back.left(ticket)? {
+            Some(change) => fields(ticket, intent, &scene, &change)?,
+            None => return Ok(Decided { rows: Vec::new(), follow_up: None }),
+        },
         Command::AddMessage(text) => message::add(ticket, intent, &scene, text)?,
         Command::Claim(assignee) => claim(ticket, intent, &scene, *assignee)?,
         Command::Release => {
@@ -163,7 +168,10 @@ fn fields(
     if change.status.is_some() || change.priority.is_some() || change.ticket_type.is_some() {
         check_fresh(ticket, intent, &scene.past)?;
     }
-    check_counts(ticket, change)?;
+    // What is restored was within the limits once; others may have filled the place since.
+    if !matches!(intent.source, Source::Undo(_)) {
+        check_counts(ticket, change)?;
+    }
     let slots = match change.assignee {
         None => Vec::new(),
         Some(assignee) => {

@@ -1,6 +1,6 @@
 //! Joint writes: one unit over several tickets, and rows of other streams beside it, authored when it is sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use docket_schemas::{CommandId, Incarnation, Tenant, TicketId};
@@ -30,6 +30,11 @@ pub trait JointWrite: Send + Sync + 'static {
     /// written to one of them when it comes to the log; such a one is given up on, with
     /// [`DeskError::Contended`](crate::desk::DeskError::Contended), where others are tried again and again.
     fn is_divisible(&self) -> bool {
+        false
+    }
+
+    /// Whether it goes on without tickets that cannot be read: each of them then answers [`Refusal::Unreadable`].
+    fn goes_without(&self) -> bool {
         false
     }
 
@@ -85,12 +90,17 @@ pub struct Said {
 #[derive(Debug)]
 pub struct JointTickets<'a> {
     tickets: BTreeMap<TicketId, &'a mut Ticket>,
+    unreadable: BTreeSet<TicketId>,
     current: bool,
 }
 
 impl<'a> JointTickets<'a> {
-    pub(crate) const fn new(tickets: BTreeMap<TicketId, &'a mut Ticket>, current: bool) -> Self {
-        Self { tickets, current }
+    pub(crate) const fn new(
+        tickets: BTreeMap<TicketId, &'a mut Ticket>,
+        unreadable: BTreeSet<TicketId>,
+        current: bool,
+    ) -> Self {
+        Self { tickets, unreadable, current }
     }
 
     /// Whether they are as the log has them now, without rows that may still not be written: then a refusal stands.
@@ -102,8 +112,12 @@ impl<'a> JointTickets<'a> {
     /// A ticket that there is.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] where there is none, or where the write had not asked for it.
+    /// [`Refusal::NotFound`] where there is none, or where the write had not asked for it; [`Refusal::Unreadable`] where
+    /// its rows cannot be read.
     pub fn get(&mut self, id: TicketId) -> Result<&mut Ticket, Refusal> {
+        if self.unreadable.contains(&id) {
+            return Err(Refusal::Unreadable);
+        }
         let ticket = self.tickets.get_mut(&id).filter(|ticket| ticket.facts().is_some());
         ticket.map(|ticket| &mut **ticket).ok_or(Refusal::NotFound)
     }

@@ -137,6 +137,11 @@ impl MergeWrite {
         let into = self.into;
         let mut rows = self.write(source, TicketPayload::Merged(Merged { into }), with)?;
         let target = tickets.get(self.into)?;
+        target.registers()?;
+        let baggage = match urgency {
+            Urgency::Wanted => baggage,
+            Urgency::Undo => target.takes_back(self.source, baggage),
+        };
         let Baggage { tags, followers, messages, unanswered } = target.lacks(baggage)?;
         let attached = MergeAttached {
             source: self.source,

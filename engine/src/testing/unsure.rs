@@ -21,6 +21,7 @@ pub struct UnsureLog {
     lost_answers: AtomicUsize,
     unreadable: Mutex<Option<TicketId>>,
     silent: AtomicBool,
+    missed: AtomicUsize,
     /// Most rows of a unit that nobody overtakes.
     uncrowded: AtomicUsize,
 }
@@ -40,6 +41,7 @@ impl UnsureLog {
             lost_answers: AtomicUsize::new(0),
             unreadable: Mutex::new(None),
             silent: AtomicBool::new(false),
+            missed: AtomicUsize::new(0),
             uncrowded: AtomicUsize::new(usize::MAX),
         }
     }
@@ -59,6 +61,11 @@ impl UnsureLog {
         self.silent.store(false, Ordering::SeqCst);
     }
 
+    /// The next `count` looks for what is new on a stream get no answer; who reads one from its beginning does.
+    pub fn miss(&self, count: usize) {
+        self.missed.store(count, Ordering::SeqCst);
+    }
+
     /// Units of more rows come too late: somebody else has always written to one of their tickets before.
     pub fn crowd(&self, most: usize) {
         self.uncrowded.store(most, Ordering::SeqCst);
@@ -70,6 +77,12 @@ impl UnsureLog {
     }
 }
 
+/// Takes one of what is left; false where nothing is.
+fn is_left(count: &AtomicUsize) -> bool {
+    let fewer = |left: usize| left.checked_sub(1);
+    count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer).is_ok()
+}
+
 #[async_trait]
 impl EventLog for UnsureLog {
     async fn append(&self, batch: Batch) -> Result<Vec<UnitOutcome>, LogError> {
@@ -78,10 +91,9 @@ impl EventLog for UnsureLog {
             return Ok(vec![UnitOutcome::Behind; batch.units.len()]);
         }
         let outcomes = self.inner.append(batch).await?;
-        let fewer = |left: usize| left.checked_sub(1);
-        match self.lost_answers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer) {
-            Ok(_) => Err(LogError::Unavailable("the answer was lost".into())),
-            Err(_) => Ok(outcomes),
+        match is_left(&self.lost_answers) {
+            true => Err(LogError::Unavailable("the answer was lost".into())),
+            false => Ok(outcomes),
         }
     }
 
@@ -97,6 +109,9 @@ impl EventLog for UnsureLog {
     }
 
     async fn stream_page(&self, read: &StreamRead, limit: usize) -> Result<Vec<Event>, LogError> {
+        if read.after > 0 && is_left(&self.missed) {
+            return Err(LogError::Unavailable("no answer".into()));
+        }
         self.inner.stream_page(read, limit).await
     }
 

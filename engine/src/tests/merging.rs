@@ -125,6 +125,47 @@ async fn a_merge_half_way_is_marked_on_both_and_a_step_asked_again_was_done_once
 }
 
 #[tokio::test]
+async fn an_unmerge_that_is_undone_brings_back_what_it_took_away_and_no_more() {
+    let two = Two::opened().await;
+    let person = async |name| two.office.person(name).await.id;
+    two.does(&two.agent, two.source, Command::tags(&["kept", "dropped"], &[])).await;
+    two.does(&two.agent, two.source, Command::Follow(person("cus_3").await)).await;
+    two.merge().await;
+    let shown = two.shows(two.target).await;
+    assert_eq!((shown.tags.len(), shown.followers.len()), (2, 2));
+    two.does(&two.agent, two.target, Command::Unfollow(person("cus_2").await)).await;
+    two.does(&two.agent, two.target, Command::tags(&[], &["dropped"])).await;
+    let steps = [
+        MergeMove::Begin(MergeGoal::Unmerge),
+        MergeMove::Detach,
+        MergeMove::Attach(Urgency::Undo),
+        MergeMove::End,
+    ];
+    let pair = (two.source, two.target);
+    two.office.steps(&two.desk, &two.agent, pair, &steps).await.unwrap();
+    let shown = two.shows(two.target).await;
+    assert_eq!(shown.tags, ["kept"]);
+    assert_eq!(shown.followers, [person("cus_3").await], "whoever was sent away stays away");
+    assert_eq!(shown.message_count, 2);
+}
+
+#[tokio::test]
+async fn what_two_sources_brought_stays_with_the_one_whose_unmerge_was_undone() {
+    let two = Two::opened().await;
+    let third = open(&two.office, &two.desk, "cus_3").await;
+    for source in [two.source, third] {
+        two.does(&two.agent, source, Command::tags(&["both"], &[])).await;
+        two.merges(source, two.target).await.unwrap();
+    }
+    let undo = MergeMove::Attach(Urgency::Undo);
+    let steps = [MergeMove::Begin(MergeGoal::Unmerge), MergeMove::Detach, undo, MergeMove::End];
+    let pair = (two.source, two.target);
+    two.office.steps(&two.desk, &two.agent, pair, &steps).await.unwrap();
+    two.unmerges(third, two.target).await.unwrap();
+    assert_eq!(two.shows(two.target).await.tags, ["both"]);
+}
+
+#[tokio::test]
 async fn of_two_opposite_merges_at_once_exactly_one_begins() {
     for round in 0..30 {
         let two = Two::opened().await;

@@ -75,6 +75,22 @@ impl Ticket {
         Ok(Baggage { tags, followers, ..baggage })
     }
 
+    /// What of a source's baggage comes back where its leaving is undone: what left with it, and what it had brought that
+    /// stands still. What somebody has taken off the ticket before is not the merge's to bring back.
+    pub(crate) fn takes_back(&self, source: TicketId, baggage: Baggage) -> Baggage {
+        let Some(left) = self.merges().last_left(source) else { return baggage };
+        let holds = |container, key: &str| self.settled().holds(container, key);
+        let Baggage { mut tags, mut followers, .. } = baggage;
+        tags.retain(|tag| {
+            left.took_tag(tag) || left.tags.contains(tag) && holds(Container::Tags, tag)
+        });
+        followers.retain(|person| {
+            let stands = || holds(Container::Followers, &person.to_string());
+            left.took_follower(person) || left.followers.contains(person) && stands()
+        });
+        Baggage { tags, followers, ..baggage }
+    }
+
     /// The tags and followers that leave with a source: those that merges alone have brought, and no other source that
     /// stays.
     pub(crate) fn leftovers(

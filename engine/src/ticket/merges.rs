@@ -62,7 +62,16 @@ pub struct Attachment {
     /// Set when the source was waiting for an answer.
     pub unanswered: Option<Unanswered>,
     messages: Counted,
-    detached: Option<CommandId>,
+    detached: Option<Detachment>,
+}
+
+/// What left a ticket with a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Detachment {
+    /// The command of the `ticket.merge_detached`.
+    command: CommandId,
+    tags: Vec<String>,
+    followers: Vec<PersonId>,
 }
 
 /// How far a merge of a ticket has come.
@@ -132,13 +141,19 @@ impl Merges {
     ) -> impl Iterator<Item = &'a Attachment> {
         self.attachments.iter().filter(move |one| {
             graph.has_seen(past, one.command)
-                && !one.detached.is_some_and(|by| graph.has_seen(past, by))
+                && !one.detached.as_ref().is_some_and(|by| graph.has_seen(past, by.command))
         })
     }
 
     /// The commands of every attach, those undone among them.
     pub(crate) fn attaches(&self, command: CommandId) -> bool {
         self.attachments.iter().any(|one| one.command == command)
+    }
+
+    /// The last time that a source left.
+    pub(super) fn last_left(&self, source: TicketId) -> Option<&Attachment> {
+        let mut all = self.attachments.iter().rev();
+        all.find(|one| one.source == source && one.detached.is_some())
     }
 
     /// What the attached sources add to the messages: all of them, and the public ones.
@@ -219,8 +234,21 @@ impl Merges {
         let same =
             |one: &&mut Attachment| one.source == detached.source && one.merged == detached.merged;
         if let Some(one) = self.attachments.iter_mut().find(same) {
-            one.detached.get_or_insert(command);
+            let MergeDetached { tags, followers, .. } = detached.clone();
+            one.detached.get_or_insert(Detachment { command, tags, followers });
         }
+    }
+}
+
+impl Attachment {
+    /// Whether a tag that it brought left with it.
+    pub(super) fn took_tag(&self, tag: &String) -> bool {
+        self.detached.as_ref().is_some_and(|left| left.tags.contains(tag))
+    }
+
+    /// Whether a follower whom it brought left with it.
+    pub(super) fn took_follower(&self, person: &PersonId) -> bool {
+        self.detached.as_ref().is_some_and(|left| left.followers.contains(person))
     }
 }
 

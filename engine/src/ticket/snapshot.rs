@@ -7,6 +7,7 @@ use docket_schemas::{CommandId, EventId, Position, Tenant, TicketId};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use super::untagged::Untagged;
 use super::{Counted, Facts, FoldError, Holder, Merges, Registers, SealedSubject, Ticket, Updated};
 use crate::document::{Document, Survivor};
 use crate::graph::ChangeGraph;
@@ -17,7 +18,7 @@ use crate::ports::log::Snapshot;
 pub const SNAPSHOT_EVERY: usize = 200;
 
 /// The first byte of every snapshot; another one is ignored and the ticket folded from its events.
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 
 /// What a snapshot holds. Texts in it are as sealed as in the log.
 #[derive(Serialize, Deserialize)]
@@ -30,6 +31,7 @@ struct Stored {
     subjects: BTreeMap<EventId, SealedSubject>,
     follow_ups: BTreeMap<CommandId, TicketId>,
     merges: Merges,
+    untagged: Untagged,
     last_position: Position,
     updated: Updated,
     messages: Counted,
@@ -59,6 +61,7 @@ impl Ticket {
             subjects: self.subjects.iter().map(|(id, sealed)| (*id, (**sealed).clone())).collect(),
             follow_ups: self.follow_ups.clone(),
             merges: self.merges.clone(),
+            untagged: self.untagged.clone(),
             last_position: self.last_position,
             updated: self.updated,
             messages: self.messages,
@@ -89,6 +92,7 @@ impl Ticket {
                 .collect(),
             follow_ups: stored.follow_ups,
             merges: stored.merges,
+            untagged: stored.untagged,
             last_position: stored.last_position,
             updated: stored.updated,
             messages: stored.messages,

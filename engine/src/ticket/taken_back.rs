@@ -7,52 +7,76 @@ use crate::command::FieldChange;
 use crate::layout::{Container, custom_key};
 use crate::resolver::{RegisterValue, resolve};
 
-/// What takes a command's change back from a ticket that was `past` before it. None where nothing is left to take back: a
-/// field that somebody has written since, or that is in conflict, stays.
-///
-/// # Errors
-/// When one of them is damaged.
-pub fn taken_back(
-    now: &mut Ticket,
-    past: &mut Ticket,
+/// A command's change with what it replaced, which never changes: how much of it is taken back is decided on the ticket
+/// as it then is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TakeBack {
     command: CommandId,
-    written: &Changed,
-) -> Result<Option<FieldChange>, FoldError> {
-    now.registers()?;
-    past.registers()?;
-    let (now, past) = (&*now, &*past);
-    let mut change = FieldChange::default();
-    if written.status.is_some() && is_alone(now, "status", command) {
-        change.status = before::<Status>(past, "status");
+    /// What takes all of it back.
+    replaced: FieldChange,
+}
+
+impl TakeBack {
+    /// What takes back what a command wrote to a ticket that was `past` before it.
+    ///
+    /// # Errors
+    /// When that is damaged.
+    pub fn new(
+        past: &mut Ticket,
+        command: CommandId,
+        written: &Changed,
+    ) -> Result<Self, FoldError> {
+        past.registers()?;
+        let past = &*past;
+        let had = |tag: &&String| past.settled().holds(Container::Tags, tag);
+        let fields = written.custom_fields.keys();
+        let replaced = FieldChange {
+            status: written.status.and_then(|_| before::<Status>(past, "status")),
+            priority: written.priority.and_then(|_| before::<Priority>(past, "priority")),
+            ticket_type: written
+                .ticket_type
+                .map(|_| before::<Option<TicketType>>(past, "type").flatten()),
+            group_id: written
+                .group_id
+                .as_ref()
+                .map(|_| before::<Option<String>>(past, "group").flatten()),
+            assignee: written.assignee_id.map(|_| past.holder().map(|holder| holder.person)),
+            add_tags: written.remove_tags.iter().filter(had).cloned().collect(),
+            remove_tags: written.add_tags.iter().filter(|tag| !had(tag)).cloned().collect(),
+            custom_fields: fields
+                .map(|name| {
+                    let value = before::<Scalar>(past, &custom_key(name));
+                    (name.clone(), value.unwrap_or(Scalar::Null))
+                })
+                .collect(),
+            ..FieldChange::default()
+        };
+        Ok(Self { command, replaced })
     }
-    if written.priority.is_some() && is_alone(now, "priority", command) {
-        change.priority = before::<Priority>(past, "priority");
+
+    /// What is left to take back from the ticket as it is: a field that somebody has written since, or that is in
+    /// conflict, stays, and so does a tag that others have dealt with. None where that is nothing.
+    ///
+    /// # Errors
+    /// When the ticket is damaged.
+    pub fn left(&self, now: &mut Ticket) -> Result<Option<FieldChange>, FoldError> {
+        now.registers()?;
+        let (now, command) = (&*now, self.command);
+        let alone = |key: &str| is_alone(now, key, command);
+        let mut left = self.replaced.clone();
+        left.status = left.status.filter(|_| alone("status"));
+        left.priority = left.priority.filter(|_| alone("priority"));
+        left.ticket_type = left.ticket_type.filter(|_| alone("type"));
+        left.group_id = left.group_id.filter(|_| alone("group"));
+        left.assignee = left.assignee.filter(|_| alone("assignee"));
+        left.custom_fields.retain(|name, _| alone(&custom_key(name)));
+        left.remove_tags.retain(|tag| {
+            let mut writers = now.settled().writers(Container::Tags, tag).peekable();
+            writers.peek().is_some() && writers.all(|writer| writer == command)
+        });
+        left.add_tags.retain(|tag| now.untagged.last(tag) == Some(command));
+        Ok((left != FieldChange::default()).then_some(left))
     }
-    if written.ticket_type.is_some() && is_alone(now, "type", command) {
-        change.ticket_type = Some(before::<Option<TicketType>>(past, "type").flatten());
-    }
-    if written.group_id.is_some() && is_alone(now, "group", command) {
-        change.group_id = Some(before::<Option<String>>(past, "group").flatten());
-    }
-    if written.assignee_id.is_some() && is_alone(now, "assignee", command) {
-        change.assignee = Some(past.holder().map(|holder| holder.person));
-    }
-    for name in written.custom_fields.keys() {
-        let key = custom_key(name);
-        if is_alone(now, &key, command) {
-            let value = before::<Scalar>(past, &key).unwrap_or(Scalar::Null);
-            change.custom_fields.insert(name.clone(), value);
-        }
-    }
-    let had = |ticket: &Ticket, tag: &str| ticket.settled().holds(Container::Tags, tag);
-    let added = written.add_tags.iter().filter(|tag| {
-        let mut writers = now.settled().writers(Container::Tags, tag);
-        !had(past, tag) && had(now, tag) && writers.all(|writer| writer == command)
-    });
-    change.remove_tags = added.cloned().collect();
-    let removed = written.remove_tags.iter().filter(|tag| had(past, tag) && !had(now, tag));
-    change.add_tags = removed.cloned().collect();
-    Ok((change != FieldChange::default()).then_some(change))
 }
 
 /// Whether a register still holds what a command wrote, and nothing else.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docket_engine::command::SAGA_COMMANDS_MAX;
-use docket_engine::cursor::Positions;
 use docket_engine::desk::DeskError;
 use docket_engine::faults::{self, Fault};
 use docket_schemas::Timestamp;
@@ -17,10 +16,12 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::commit::Trouble;
-use super::flight::{Landed, awaited, call, shown};
-use super::runner::{Runner, trouble};
+use super::flight::{Landed, awaited, call, shown, unbroken};
+use super::looking::trouble;
+use super::runner::Runner;
 use crate::act::{Local, Plan, Progress, Scene, StepError};
 use crate::definition::Act;
+use crate::next::UnderWay;
 
 impl Runner {
     /// Tries a step, or watches for what it waits for. True when a row was written.
@@ -44,10 +45,13 @@ impl Runner {
                 self.remote(index, direction, call(undo, scene, step.timeout).boxed()).await
             }
             (Act::Shown, _) => {
-                if self.effects == Positions::START && self.state.rows > 0 {
-                    // Carried on by another than began it: whatever it wrote is not beyond the present heads.
+                if self.inherits {
                     let heads = self.shared.ports.desk.ports().log.heads().await;
-                    self.effects = heads.map_err(|error| Trouble::Log(error.into()))?;
+                    let heads = heads.map_err(|error| Trouble::Log(error.into()))?;
+                    for (partition, position) in heads.iter() {
+                        self.effects.advance(partition, position);
+                    }
+                    self.inherits = false;
                 }
                 let watch = match self.fault(index, direction, "before") {
                     None | Some(Fault::Twice) => {
@@ -148,7 +152,9 @@ impl Runner {
                 Direction::Run => SagaPayload::StepStarted(started),
                 Direction::Undo => SagaPayload::UndoStarted(started),
             };
-            self.write(payload, self.now(), &[(index, direction)]).await?;
+            let now = self.now();
+            let tried = UnderWay { step: index, direction, since: now };
+            self.write(payload, now, &[tried]).await?;
         }
         let fault = self.fault(index, direction, "before");
         let flight = match fault {
@@ -191,8 +197,9 @@ impl Runner {
         flight: BoxFuture<'static, Result<Value, StepError>>,
     ) {
         let began = self.now();
-        self.under_way.push((step, direction));
-        let landed = async move { Landed { step, direction, began, outcome: flight.await } };
+        self.under_way.push(UnderWay { step, direction, since: began });
+        let landed =
+            async move { Landed { step, direction, began, outcome: unbroken(flight).await } };
         let abort = self.flights.spawn(landed);
         self.aborts.insert((step, direction), abort);
     }
@@ -279,7 +286,7 @@ impl Runner {
         })
     }
 
-    fn scene(&self, index: usize, direction: Direction) -> Scene {
+    pub(super) fn scene(&self, index: usize, direction: Direction) -> Scene {
         let step = self.step(index);
         let done = self.state.steps.iter().filter(|step| step.run.done_at.is_some());
         let outputs = done.map(|step| (step.name.clone(), step.run.output.clone())).collect();
@@ -306,7 +313,8 @@ impl Runner {
 
 /// What a local step is to write.
 async fn planned(act: &Arc<dyn Local>, scene: &Scene, within: Duration) -> Result<Plan, StepError> {
-    let planned = tokio::time::timeout(within, act.plan(scene)).await;
+    let plan = unbroken(act.plan(scene));
+    let planned = tokio::time::timeout(within, plan).await;
     planned.unwrap_or_else(|_| {
         Err(StepError::Transient(format!("no plan within {} s", within.as_secs())))
     })

@@ -58,7 +58,7 @@ impl Runner {
         &mut self,
         payload: SagaPayload,
         began: Timestamp,
-        under_way: &UnderWay,
+        under_way: &[UnderWay],
     ) -> Result<(), Trouble> {
         let make = move |_| payload.clone();
         self.write_with(&Plan::nothing(), Arc::new(make), began, under_way).await
@@ -70,7 +70,7 @@ impl Runner {
         plan: &Plan,
         make: Arc<Make>,
         began: Timestamp,
-        under_way: &UnderWay,
+        under_way: &[UnderWay],
     ) -> Result<(), Trouble> {
         // A saga begins when it was asked for.
         let began = match (&self.pending, &self.state.begun) {
@@ -149,7 +149,7 @@ impl Runner {
         &self,
         make: &Arc<Make>,
         began: Timestamp,
-        under_way: &UnderWay,
+        under_way: &[UnderWay],
     ) -> (Template, Arc<Mutex<Option<SagaPayload>>>) {
         let mut payload = make(Value::Null);
         let command_id = self.command(payload.event_type());

@@ -86,6 +86,8 @@ impl Led<'_> {
         let mut heads = self.shared.ports.tail.heads();
         let restores = self.shared.ports.tail.restores();
         heads.mark_unchanged();
+        // A definition's pause may stand in another lane, which is opened later.
+        self.shared.paused.hear(&self.shared.ports).await?;
         for partition in partitions(self.number) {
             let projector = Projector::open(self.shared, partition).await?;
             self.shared.live.lead(partition);

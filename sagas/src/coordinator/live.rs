@@ -3,14 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use docket_engine::ports::sagas::Standing;
 use docket_schemas::{Partition, Position, SagaId, Tenant};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use super::{SAGAS_LIVE_BYTES_MAX, SAGAS_LIVE_MAX, SagaError};
+
+/// How long a saga's task waits, before each of its rows, for operators who write to its stream.
+const OPERATORS_GO_FIRST_FOR: Duration = Duration::from_secs(1);
 
 /// Names a saga.
 pub(super) type Key = (Tenant, SagaId);
@@ -24,6 +29,8 @@ pub(super) struct Signal {
     poke: Notify,
     /// The log was read to where the saga rests, while the task was still at work.
     read_to_rest: AtomicBool,
+    /// Operators who are about to write to the stream.
+    operators: watch::Sender<usize>,
     /// How the task left the saga; none while it is at work.
     over: watch::Sender<Option<Standing>>,
 }
@@ -40,8 +47,25 @@ impl Signal {
         }
     }
 
+    /// Lets operators write first: part after part of a large job would leave them no gap between two rows.
+    pub(super) async fn gives_way(&self) {
+        let mut operators = self.operators.subscribe();
+        let none = operators.wait_for(|operators| *operators == 0);
+        // Whoever takes longer has lost touch with the log, which is no reason for the saga to stand still.
+        let _ = timeout(OPERATORS_GO_FIRST_FOR, none).await;
+    }
+
     pub(super) fn subscribe(&self) -> watch::Receiver<Option<Standing>> {
         self.over.subscribe()
+    }
+}
+
+/// An operator who is about to write to a saga's stream, until this is dropped.
+pub(super) struct Announced(Arc<Signal>);
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        self.0.operators.send_modify(|operators| *operators -= 1);
     }
 }
 
@@ -181,6 +205,13 @@ impl Live {
         signal.over.send_replace(Some(standing));
     }
 
+    /// Announces an operator to whoever carries a saga on this node, if anybody does.
+    pub(super) fn announce(&self, key: &Key) -> Option<Announced> {
+        let signal = Arc::clone(&self.handles.lock().get(key)?.signal);
+        signal.operators.send_modify(|operators| *operators += 1);
+        Some(Announced(signal))
+    }
+
     /// Tells whoever carries a saga that its stream may hold more.
     pub(super) fn poke(&self, key: &Key) {
         if let Some(handle) = self.handles.lock().get(key) {
@@ -214,6 +245,7 @@ impl Signal {
             poked: AtomicBool::new(false),
             poke: Notify::new(),
             read_to_rest: AtomicBool::new(false),
+            operators: watch::Sender::new(0),
             over: watch::Sender::new(None),
         }
     }

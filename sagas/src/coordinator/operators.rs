@@ -3,6 +3,7 @@
 use docket_engine::command::{Caller, PlainRow, SagaUnit};
 use docket_engine::desk::{DeskError, Joined};
 use docket_engine::ports::log::{Expected, Placed, StreamRead};
+use docket_engine::ports::sagas::Pause;
 use docket_schemas::saga::payload::{
     Cancelled, DefinitionPaused, DefinitionResumed, Resumed, SagaPayload, Skipped,
 };
@@ -12,6 +13,7 @@ use docket_schemas::{
 };
 
 use super::{Coordinator, SagaError};
+use crate::definition::Definition;
 use crate::next::has_passed_pivot;
 use crate::state::State;
 
@@ -79,6 +81,7 @@ impl Coordinator {
         what: &Operation,
     ) -> Result<(State, Noted), SagaError> {
         let tenant = &by.caller.tenant;
+        let _announced = self.shared.live.announce(&(tenant.clone(), saga));
         for _ in 0..OPERATION_TRIES_MAX {
             let state = self.load(tenant, saga).await?;
             if let Some(noted) = self.noted(by, Stream::saga(saga)).await? {
@@ -91,7 +94,7 @@ impl Coordinator {
                 return Ok((self.load_up_to(tenant, saga, noted.placed.position).await?, noted));
             }
         }
-        Err(DeskError::Overloaded.into())
+        Err(SagaError::Overtaken)
     }
 
     /// A saga as the row at a position left it.
@@ -132,11 +135,8 @@ impl Coordinator {
         let definition = definition.to_owned();
         let payload = DefinitionPaused { definition: definition.clone(), reason };
         let noted = self.turn(by, &definition, SagaPayload::DefinitionPaused(payload)).await?;
-        if !noted.replayed {
-            self.shared.paused.send_modify(|paused| {
-                paused.insert((by.caller.tenant.clone(), definition));
-            });
-        }
+        let pause = Pause { tenant: by.caller.tenant.clone(), definition, is_paused: true };
+        self.follow(&pause, &noted);
         Ok(noted)
     }
 
@@ -148,12 +148,16 @@ impl Coordinator {
         let definition = definition.to_owned();
         let payload = DefinitionResumed { definition: definition.clone() };
         let noted = self.turn(by, &definition, SagaPayload::DefinitionResumed(payload)).await?;
-        if !noted.replayed {
-            self.shared.paused.send_modify(|paused| {
-                paused.remove(&(by.caller.tenant.clone(), definition));
-            });
-        }
+        let pause = Pause { tenant: by.caller.tenant.clone(), definition, is_paused: false };
+        self.follow(&pause, &noted);
         Ok(noted)
+    }
+
+    /// Goes by an act on this node at once. One that was done before is in the table, or comes by in the log.
+    fn follow(&self, pause: &Pause, noted: &Noted) {
+        if !noted.replayed {
+            self.shared.paused.turn(pause, (noted.placed.partition, noted.placed.position));
+        }
     }
 
     async fn turn(
@@ -175,7 +179,7 @@ impl Coordinator {
                 return Ok(noted);
             }
         }
-        Err(DeskError::Overloaded.into())
+        Err(SagaError::Overtaken)
     }
 
     async fn last_position(&self, tenant: &Tenant, stream: Stream) -> Result<Position, SagaError> {
@@ -217,16 +221,7 @@ impl Coordinator {
             _ if state.ended.is_some() => not_now("the saga has ended"),
             Operation::Retry if state.parked.is_none() => not_now("the saga is not parked"),
             Operation::Retry => Ok(SagaPayload::Resumed(Resumed {})),
-            Operation::Skip { reason } => match &state.parked {
-                None => not_now("the saga is not parked"),
-                Some(parked) => {
-                    let Some(step) = parked.step.clone() else {
-                        return not_now("the saga is not parked at a step");
-                    };
-                    let direction = parked.direction.unwrap_or(Direction::Run);
-                    Ok(SagaPayload::Skipped(Skipped { step, direction, reason: reason.clone() }))
-                }
-            },
+            Operation::Skip { reason } => skipped(&definition, state, reason).or_else(not_now),
             Operation::Cancel { .. } if state.cause.is_some() => {
                 not_now("the saga is being undone already")
             }
@@ -261,4 +256,20 @@ impl Coordinator {
             causation_id: None,
         }
     }
+}
+
+/// The row that has a parked saga go on without its step, or why there is none.
+fn skipped(
+    definition: &Definition,
+    state: &State,
+    reason: &str,
+) -> Result<SagaPayload, &'static str> {
+    let parked = state.parked.as_ref().ok_or("the saga is not parked")?;
+    let step = parked.step.clone().ok_or("the saga is not parked at a step")?;
+    let named = definition.find(&step).map(|step| &definition.steps()[step]);
+    if named.is_some_and(|step| step.is_indispensable) {
+        return Err("without this step what the saga holds is held for ever: mend it, and retry");
+    }
+    let direction = parked.direction.unwrap_or(Direction::Run);
+    Ok(SagaPayload::Skipped(Skipped { step, direction, reason: reason.to_owned() }))
 }

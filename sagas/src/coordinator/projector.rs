@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use docket_engine::ports::log::READ_EVENTS_MAX;
 use docket_engine::ports::sagas::{Kept, Pause, Standing};
-use docket_schemas::{Event, Partition, Position, SagaId, SagaPayload, StreamKind, derivation};
+use docket_schemas::{Event, Partition, Position, SagaId, StreamKind};
 
 use super::live::Key;
 use super::load::{readable, saga_events};
+use super::pauses::pause;
 use super::{SagaError, Shared, runner};
 use crate::state::{Row, State};
 use crate::summary::summary;
@@ -110,6 +111,7 @@ impl Projector {
             }
         };
         if let Some(pause) = pause(event, &payload) {
+            shared.paused.turn(&pause, (event.partition, event.position));
             self.pauses.push(pause);
             return Ok(None);
         }
@@ -203,14 +205,4 @@ impl Projector {
             }
         }
     }
-}
-
-fn pause(event: &Event, payload: &SagaPayload) -> Option<Pause> {
-    let (definition, is_paused) = match payload {
-        SagaPayload::DefinitionPaused(of) => (of.definition.clone(), true),
-        SagaPayload::DefinitionResumed(of) => (of.definition.clone(), false),
-        _ => return None,
-    };
-    let own = event.stream == derivation::saga_definition(&definition);
-    own.then(|| Pause { tenant: event.tenant.clone(), definition, is_paused })
 }

@@ -1,6 +1,7 @@
 //! A runner: the task that carries one saga, row by row, until it ends, parks, or is another node's.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use docket_engine::desk::DeskError;
 use docket_schemas::saga::Direction;
 use docket_schemas::saga::payload::{Finished, Parked, SagaPayload};
 use docket_schemas::{CommandId, Stream, Timestamp};
+use futures_util::FutureExt as _;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
@@ -18,14 +20,12 @@ use tokio::time::sleep;
 use super::commit::{Pending, Trouble};
 use super::flight::Landed;
 use super::live::Signal;
+use super::looking::{LOG_RESTS_FOR, trouble};
 use super::{SagaError, Shared};
 use crate::act::StepError;
-use crate::definition::{Act, Definition, Step};
-use crate::next::{Action, next};
+use crate::definition::{Definition, Step};
+use crate::next::{Action, UnderWay, next};
 use crate::state::State;
-
-/// How long a runner rests when the log does not answer; twice that at most, by chance.
-const LOG_RESTS_FOR: Duration = Duration::from_millis(250);
 
 /// Tells who started a saga what its first unit came to: the state, and how far the log was written.
 pub(super) type FirstRow = oneshot::Sender<Result<(State, Positions), Unbegun>>;
@@ -57,8 +57,10 @@ pub(super) struct Runner {
     answer: Option<FirstRow>,
     /// What view and index have to reach before they show what the saga wrote.
     pub(super) effects: Positions,
+    /// Others may have written for the saga before: what they wrote is not beyond the present heads.
+    pub(super) inherits: bool,
     pub(super) flights: JoinSet<Landed>,
-    pub(super) under_way: Vec<(usize, Direction)>,
+    pub(super) under_way: Vec<UnderWay>,
     pub(super) aborts: HashMap<(usize, Direction), AbortHandle>,
     permit: Option<OwnedSemaphorePermit>,
     /// It is another node's once its first row stands.
@@ -83,6 +85,7 @@ pub(super) fn spawn(
         };
         let mut runner = Runner {
             effects: Positions::START,
+            inherits: pending.is_none(),
             shared,
             definition,
             state,
@@ -96,19 +99,35 @@ pub(super) fn spawn(
             permit: None,
             is_all,
         };
-        runner.carry().await;
+        runner.carry_through().await;
     };
     tokio::spawn(task).abort_handle()
 }
 
 impl Runner {
+    /// Carries the saga; from what the log has of it again where that breaks off.
+    async fn carry_through(&mut self) {
+        while AssertUnwindSafe(self.carry()).catch_unwind().await.is_err() {
+            tracing::error!(saga.id = %self.state.id, "saga.runner.panicked");
+            if self.pending.is_some() {
+                return self.refuse_start(Unbegun::Failed(DeskError::Stopping.into()));
+            }
+            self.drop_flights();
+            self.state = State::new(self.state.tenant.clone(), self.state.id);
+            self.rest().await;
+        }
+    }
+
     async fn carry(&mut self) {
-        if self.pending.is_none() && self.look_again().await.is_err() {
+        if self.pending.is_none() && !self.catches_up().await {
             return self.leave_for_good();
         }
         loop {
             if self.is_all && self.pending.is_none() {
                 return;
+            }
+            if self.pending.is_none() {
+                self.signal.gives_way().await;
             }
             match self.go_on().await {
                 Ok(true) => {}
@@ -117,13 +136,16 @@ impl Runner {
                     if self.shared.live.leave(&key, &self.signal, self.standing()) {
                         return;
                     }
-                    let _ = self.look_again().await;
+                    if !self.catches_up().await {
+                        return self.leave_for_good();
+                    }
                 }
                 Err(Trouble::GoneOn | Trouble::Contended) => {
                     if self.pending.is_some() {
                         return self.refuse_start(Unbegun::Stored);
                     }
-                    if self.look_again().await.is_err() {
+                    self.inherits = true;
+                    if !self.catches_up().await {
                         return self.leave_for_good();
                     }
                 }
@@ -140,7 +162,9 @@ impl Runner {
                     }
                     tracing::warn!(saga.id = %self.state.id, error = &error as &dyn std::error::Error, "saga.log.unavailable");
                     self.rest().await;
-                    let _ = self.look_again().await;
+                    if !self.catches_up().await {
+                        return self.leave_for_good();
+                    }
                 }
                 Err(Trouble::Over(error)) => {
                     tracing::error!(saga.id = %self.state.id, error = &error as &dyn std::error::Error, "saga.left");
@@ -172,6 +196,11 @@ impl Runner {
                 }
                 Action::Run(step) => self.set_out(step, Direction::Run).await?,
                 Action::Undo(step) => self.set_out(step, Direction::Undo).await?,
+                Action::Pass(step) | Action::GiveUp(step) | Action::Park { step, .. }
+                    if self.came_after_all(step).await? =>
+                {
+                    true
+                }
                 Action::Pass(step) => {
                     self.forget_flight(step);
                     self.succeed(step, Direction::Run, Value::Null, self.now()).await?;
@@ -221,7 +250,8 @@ impl Runner {
                 Ok(landed) => {
                     let flight = (landed.step, landed.direction);
                     self.aborts.remove(&flight);
-                    if let Some(index) = self.under_way.iter().position(|other| *other == flight) {
+                    let own = |other: &UnderWay| (other.step, other.direction) == flight;
+                    if let Some(index) = self.under_way.iter().position(own) {
                         self.under_way.remove(index);
                         self.land(landed).await?;
                     }
@@ -271,52 +301,10 @@ impl Runner {
             () = signal.poked() => true,
         };
         if poked {
-            let _ = self.look_again().await;
+            self.look_again().await.map_err(trouble)?;
         }
+        self.set_out_anew();
         Ok(true)
-    }
-
-    /// Reads what the log has beyond what is known, and forgets what is under way and no longer wanted.
-    pub(super) async fn look_again(&mut self) -> Result<(), SagaError> {
-        let shared = Arc::clone(&self.shared);
-        shared.catch_up(&mut self.state).await?;
-        self.signal.know(self.state.position);
-        self.weigh();
-        Ok(())
-    }
-
-    /// Says how much the state holds by now.
-    pub(super) fn weigh(&self) {
-        let key = (self.state.tenant.clone(), self.state.id);
-        self.shared.live.weigh(&key, &self.signal, self.state.weight());
-    }
-
-    fn forget_flight(&mut self, step: usize) {
-        let flight = (step, Direction::Run);
-        self.under_way.retain(|other| *other != flight);
-        if let Some(abort) = self.aborts.remove(&flight) {
-            abort.abort();
-        }
-    }
-
-    fn drop_flights(&mut self) {
-        self.flights = JoinSet::new();
-        self.under_way.clear();
-        self.aborts.clear();
-    }
-
-    /// What is only watched for on the way forth is dropped; a call comes to its end.
-    fn drop_watches(&mut self) {
-        let steps = self.definition.steps();
-        let aborts = &mut self.aborts;
-        self.under_way.retain(|flight| {
-            let watch = !matches!(steps[flight.0].act, Act::Remote { .. });
-            let stays = !watch || flight.1 == Direction::Undo;
-            if !stays && let Some(abort) = aborts.remove(flight) {
-                abort.abort();
-            }
-            stays
-        });
     }
 
     pub(super) async fn take_permit(&mut self) {
@@ -324,12 +312,6 @@ impl Runner {
             let acting = Arc::clone(&self.shared.acting);
             self.permit = acting.acquire_owned().await.ok();
         }
-    }
-
-    async fn rest(&self) {
-        let mut jitter = [0];
-        self.shared.ports.desk.ports().ids.fill(&mut jitter);
-        sleep(LOG_RESTS_FOR + LOG_RESTS_FOR.mul_f64(f64::from(jitter[0]) / 255.0)).await;
     }
 
     pub(super) fn step(&self, index: usize) -> &Step {
@@ -372,16 +354,5 @@ impl Runner {
 
     fn leave_for_good(&self) {
         self.shared.live.abandon(&self.signal, self.standing());
-    }
-}
-
-pub(super) fn trouble(error: SagaError) -> Trouble {
-    match error {
-        SagaError::Desk(error) => error.into(),
-        SagaError::Log(error) => Trouble::Log(error.into()),
-        error => {
-            tracing::error!(error = &error as &dyn std::error::Error, "saga.unreadable");
-            Trouble::Over(docket_engine::desk::DeskError::Stopping)
-        }
     }
 }

@@ -65,7 +65,13 @@ impl World {
     }
 
     fn next(&self) -> Vec<Action> {
-        let actions = next(&self.definition, &self.state, &self.under_way, self.now);
+        let long_since = |&(step, direction): &(usize, Direction)| UnderWay {
+            step,
+            direction,
+            since: Timestamp::from_micros(0),
+        };
+        let under_way: Vec<UnderWay> = self.under_way.iter().map(long_since).collect();
+        let actions = next(&self.definition, &self.state, &under_way, self.now);
         let mut tried = std::collections::BTreeSet::new();
         for action in &actions {
             if let Action::Run(step) | Action::Undo(step) = action {
@@ -349,4 +355,35 @@ fn what_is_not_shown_in_time_parks() {
     let [Action::Sleep(deadline)] = actions[..] else { panic!("{actions:?}") };
     world.now = deadline;
     assert!(matches!(world.next()[..], [Action::Park { step: 0, .. }]));
+}
+
+/// Twenty minutes.
+const LONG: i64 = 20 * 60 * 1_000_000;
+
+#[test]
+fn what_nobody_has_looked_for_is_not_late() {
+    let mut world = World::new(definition(&Shape { stages: vec![vec![Kind::Shown]], pivot: None }));
+    world.now = world.now.plus_micros(LONG);
+    assert_eq!(world.next(), [Action::Run(0)], "no node ran, or the definition was paused");
+    let watch = UnderWay { step: 0, direction: Direction::Run, since: world.now };
+    let due = world.now.plus_micros(15 * 60 * 1_000_000);
+    let actions = next(&world.definition, &world.state, &[watch], world.now);
+    assert_eq!(actions, [Action::Sleep(due)], "from when somebody looks");
+}
+
+#[test]
+fn what_comes_after_a_skipped_step_counts_from_the_skip() {
+    let mut world = World::new(definition(&Shape {
+        stages: vec![vec![Kind::Local], vec![Kind::Pause]],
+        pivot: None,
+    }));
+    world.start(0, Direction::Run);
+    world.land(0, 9);
+    let parks = world.next();
+    world.act(&parks[0]);
+    world.now = world.now.plus_micros(LONG);
+    world.operate(9);
+    let skipped = world.now;
+    let actions = world.next();
+    assert!(matches!(actions[..], [Action::Sleep(at)] if at > skipped), "{actions:?}");
 }

@@ -60,6 +60,7 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::NotMergeable { reason } => Problem::new(Code::NotMergeable).detail(*reason),
         // The desk sends messages on by itself.
         Refusal::Elsewhere => Problem::new(Code::NotMergeable).detail(refusal.to_string()),
+        Refusal::Unreadable => Problem::new(Code::Internal).detail(DAMAGED),
         Refusal::Invalid { field, message, limit } => {
             let error = match limit {
                 Some(limit) => FieldError::beyond(*field, message.clone(), *limit),

@@ -1,6 +1,6 @@
 //! Authoring a job of a batch: on its tickets as they are after the jobs before it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use docket_schemas::{CommandId, Incarnation, Stream, Tenant, TicketId};
@@ -12,6 +12,7 @@ use crate::command::{
     AuthorError, Authoring, Command, Decided, Intent, JointTickets, JointWrite, Prepared, Said,
     decide,
 };
+use crate::desk::DeskError;
 use crate::graph::Node;
 use crate::ports::log::Unit;
 use crate::ticket::{Resolved, Ticket};
@@ -128,24 +129,33 @@ fn joint(
     with: Authoring<'_>,
     held: &mut BTreeMap<Key, Held>,
 ) -> Authored {
-    let keys = job.work.tickets();
-    let entries = || keys.iter().map(|key| held.get(key));
-    if let Some(failure) = entries().flatten().find_map(|entry| entry.failure.as_ref()) {
-        let failure = failure.for_another();
-        return answered(job, Reply::Failed(failure));
+    let (asked, mut keys) = (job.work.tickets(), Vec::new());
+    let mut unreadable = BTreeSet::new();
+    for key in asked {
+        match held.get(&key).and_then(|entry| entry.failure.as_ref()) {
+            None => keys.push(key),
+            Some(DeskError::Damaged(_)) if write.goes_without() => unreadable.extend([key.1]),
+            Some(failure) => {
+                let failure = failure.for_another();
+                return answered(job, Reply::Failed(failure));
+            }
+        }
     }
+    let entries = || keys.iter().map(|key| held.get(key));
     if !entries().all(|entry| entry.is_some_and(|entry| entry.ticket.is_some())) {
         return Authored::Later(job);
     }
     if let Some((ticket, command)) = write.known_by() {
         let holder = (write.tenant().clone(), ticket);
+        let readable = !unreadable.contains(&ticket);
         match held.get(&holder).and_then(|entry| entry.ticket.as_ref()) {
             Some(ticket) => match known(ticket, command) {
                 Known::New => {}
                 Known::Waits => return Authored::Later(job),
                 Known::Stored => return answer_stored(shared, job, holder, command),
             },
-            None => return Authored::Later(job),
+            None if readable => return Authored::Later(job),
+            None => {}
         }
     }
     let standing = Standing {
@@ -155,7 +165,8 @@ fn joint(
     let changes: BTreeMap<&Key, usize> =
         keys.iter().map(|key| (key, changes_of(&held[key]))).collect();
     let current = standing.fresh && !standing.undurable;
-    let outcome = write.author(&mut joint_tickets(write.tenant(), &keys, held, current), with);
+    let mut tickets = joint_tickets(write.tenant(), &keys, held, (unreadable, current));
+    let outcome = write.author(&mut tickets, with);
     let failed = outcome.is_err();
     for (key, before) in changes {
         let entry = held.get_mut(key).expect("it was there");
@@ -184,12 +195,12 @@ fn joint_tickets<'a>(
     tenant: &Tenant,
     keys: &[Key],
     held: &'a mut BTreeMap<Key, Held>,
-    current: bool,
+    (unreadable, current): (BTreeSet<TicketId>, bool),
 ) -> JointTickets<'a> {
     let wanted = held.iter_mut().filter(|(key, _)| key.0 == *tenant && keys.contains(key));
     let tickets: BTreeMap<TicketId, &mut Ticket> =
         wanted.filter_map(|(key, entry)| Some((key.1, entry.ticket.as_mut()?))).collect();
-    JointTickets::new(tickets, current)
+    JointTickets::new(tickets, unreadable, current)
 }
 
 /// What a decision was made on.
