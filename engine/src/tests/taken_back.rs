@@ -30,7 +30,7 @@ struct Job {
 impl Job {
     /// A ticket with these tags, changed as `written` says.
     async fn done(tags: &[&str], written: Changed) -> Self {
-        Self::of(Office::new().await, tags, written).await
+        Box::pin(Self::of(Office::new().await, tags, written)).await
     }
 
     async fn of(office: Office, tags: &[&str], written: Changed) -> Self {
@@ -134,7 +134,7 @@ async fn who_takes_a_ticket_while_an_undo_is_planned_keeps_it() {
     let office = Office::new().await;
     let (bob, cid) = (office.person("bob").await.id, office.person("cid").await.id);
     let written = Changed { assignee_id: Some(Some(bob)), ..Changed::default() };
-    let mut job = Job::of(office, &[], written).await;
+    let mut job = Box::pin(Job::of(office, &[], written)).await;
     let plan = job.plan().await;
     job.agent = job.office.caller(Role::Admin, "root").await;
     job.writes(Command::Claim(cid)).await;
