@@ -165,7 +165,10 @@ async fn through_an_index_that_does_not_answer(mut backend: Backend) {
         watching.spawn(watch(client.clone(), Arc::clone(&pairs), Arc::clone(&stop), seed));
     }
     begun.extend(merge_all(&client, rest).await);
-    let waiting = sagas(&client, "waiting").await;
+    // The list of sagas is a moment behind them.
+    let waiting =
+        eventually(RESTS_WITHIN, async || Some(sagas(&client, "waiting").await).filter(|n| *n > 0));
+    let waiting = waiting.await.expect("merges wait for the index");
     let gone = Duration::from_secs(u64::try_from(seconds).unwrap());
     let took = rests(&client, gone + RESTS_WITHIN).await;
     let whole = began.elapsed();
