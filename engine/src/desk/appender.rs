@@ -1,4 +1,6 @@
 //! The appender: merges what waits into one transaction, and authors a ticket's waiting writes one upon another.
+//!
+//! While one batch is on its way to the log the next is authored, but for tickets that the first one holds.
 
 mod author;
 mod batch;
@@ -12,6 +14,7 @@ use std::time::Duration;
 
 use docket_schemas::{Event, Incarnation, Stream, Tenant, TicketId};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::{DeskError, Shared};
 use crate::command::{Intent, JointWrite, Prepared, Refusal};
@@ -19,11 +22,13 @@ use crate::faults;
 use crate::ports::log::{LogError, Placed, StreamRead, Unit, UnitOutcome};
 use crate::tail::Beside as _;
 use crate::ticket::Ticket;
-use batch::{Assembled, assemble};
+use batch::Assembled;
 use settle::settle;
 
 /// How long an append that gets no answer is repeated before its callers are told that the outcome is unknown.
 const APPEND_RETRY_FOR: Duration = Duration::from_secs(10);
+/// How often, while a batch is on its way, what has come meanwhile is authored for the next.
+const AUTHORS_EVERY: Duration = Duration::from_millis(2);
 /// The first pause between two tries; it doubles up to [`RETRY_PAUSE_MAX`].
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(20);
 /// How often others may have written to the tickets of a divisible unit before it is given up on.
@@ -125,24 +130,46 @@ pub(super) struct Done {
 /// Appends until every desk is dropped and nothing waits.
 pub(super) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
     let mut waiting: VecDeque<Job> = VecDeque::new();
+    let mut next = Assembled::begin(&shared);
     loop {
-        if waiting.is_empty() {
+        if waiting.is_empty() && next.is_empty() {
             match jobs.recv().await {
                 Some(job) => waiting.push_back(job),
                 None => return,
             }
         }
-        while waiting.len() < super::WAITING_WRITES_MAX
-            && let Ok(job) = jobs.try_recv()
-        {
-            waiting.push_back(job);
-        }
-        let assembled = assemble(&shared, &mut waiting).await;
-        if assembled.is_empty() {
+        receive(&mut jobs, &mut waiting, &next);
+        next.take(&shared, &mut waiting, None).await;
+        next.let_go(&mut waiting);
+        if next.is_empty() {
+            next = Assembled::begin(&shared);
             continue;
         }
-        let sent = append(&shared, &assembled).await;
-        settle(&shared, assembled, sent, &mut waiting).await;
+        let flying = std::mem::replace(&mut next, Assembled::begin(&shared));
+        let sent = {
+            let mut sent = std::pin::pin!(append(&shared, &flying));
+            loop {
+                match timeout(AUTHORS_EVERY, &mut sent).await {
+                    Ok(sent) => break sent,
+                    Err(_) => {
+                        receive(&mut jobs, &mut waiting, &next);
+                        next.take(&shared, &mut waiting, Some(&flying)).await;
+                    }
+                }
+            }
+        };
+        next.let_go(&mut waiting);
+        // What it hands back comes before all that.
+        settle(&shared, flying, sent, &mut waiting).await;
+    }
+}
+
+/// Takes what has come, as long as there is room.
+fn receive(jobs: &mut mpsc::Receiver<Job>, waiting: &mut VecDeque<Job>, next: &Assembled) {
+    while waiting.len() + next.put_back() < super::WAITING_WRITES_MAX
+        && let Ok(job) = jobs.try_recv()
+    {
+        waiting.push_back(job);
     }
 }
 

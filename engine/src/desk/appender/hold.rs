@@ -24,11 +24,9 @@ pub(super) struct Held {
     pub(super) failure: Option<DeskError>,
 }
 
-/// Locks every ticket of `jobs` and reads those that are not loaded or must be fresh.
+/// Locks every ticket of `jobs` that is not held yet, and reads those that are not loaded or must be fresh.
 pub(super) async fn hold(shared: &Shared, jobs: &[Job], held: &mut BTreeMap<Key, Held>) {
-    let mut stale = lock(shared, jobs, held).await;
-    let cold: Vec<Key> =
-        held.iter().filter(|(_, held)| held.ticket.is_none()).map(|(key, _)| key.clone()).collect();
+    let (mut stale, cold) = lock(shared, jobs, held).await;
     if !cold.is_empty() {
         // Without its snapshot a ticket is folded from its first event.
         for (key, ticket) in snapshots::restore(shared, &cold).await.unwrap_or_default() {
@@ -78,13 +76,20 @@ pub(super) async fn hold(shared: &Shared, jobs: &[Job], held: &mut BTreeMap<Key,
     }
 }
 
-/// Answers which of them must be read again.
-async fn lock(shared: &Shared, jobs: &[Job], held: &mut BTreeMap<Key, Held>) -> BTreeSet<Key> {
-    let mut stale = BTreeSet::new();
+/// Answers which of them must be read again, and which were never read.
+async fn lock(
+    shared: &Shared,
+    jobs: &[Job],
+    held: &mut BTreeMap<Key, Held>,
+) -> (BTreeSet<Key>, Vec<Key>) {
+    let (mut stale, mut cold) = (BTreeSet::new(), Vec::new());
     for job in jobs {
         for key in job.work.tickets() {
             if !held.contains_key(&key) {
                 let ticket = shared.cache.entry(&key.0, key.1).lock_owned().await;
+                if ticket.is_none() {
+                    cold.push(key.clone());
+                }
                 let held_now = Held { ticket, fresh: false, undurable: false, failure: None };
                 held.insert(key.clone(), held_now);
             }
@@ -93,7 +98,7 @@ async fn lock(shared: &Shared, jobs: &[Job], held: &mut BTreeMap<Key, Held>) -> 
             }
         }
     }
-    stale
+    (stale, cold)
 }
 
 async fn fold(shared: &Shared, key: &Key, entry: &mut Held, run: &[Event]) {

@@ -22,7 +22,7 @@ pub(super) async fn settle(
     sent: Sent,
     waiting: &mut VecDeque<Job>,
 ) {
-    let Assembled { incarnation, pending, mut held } = assembled;
+    let Assembled { incarnation, pending, mut held, .. } = assembled;
     let mut outcomes = match sent.outcomes {
         Ok(outcomes) => outcomes,
         Err(error) => return fail(pending, &mut held, error),
