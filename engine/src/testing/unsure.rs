@@ -8,6 +8,7 @@ use docket_schemas::{
     CommandId, Event, EventId, Incarnation, Partition, Position, Tenant, TicketId,
 };
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::cursor::Positions;
@@ -24,6 +25,9 @@ pub struct UnsureLog {
     missed: AtomicUsize,
     /// Most rows of a unit that nobody overtakes.
     uncrowded: AtomicUsize,
+    held_up: watch::Sender<bool>,
+    /// How many units each append brought.
+    batches: Mutex<Vec<usize>>,
 }
 
 impl std::fmt::Debug for UnsureLog {
@@ -43,7 +47,19 @@ impl UnsureLog {
             silent: AtomicBool::new(false),
             missed: AtomicUsize::new(0),
             uncrowded: AtomicUsize::new(usize::MAX),
+            held_up: watch::Sender::new(false),
+            batches: Mutex::default(),
         }
+    }
+
+    /// Appends are on their way until they are held up no more.
+    pub fn hold_up(&self, held_up: bool) {
+        self.held_up.send_replace(held_up);
+    }
+
+    /// How many units each append brought, also those that are on their way.
+    pub fn batches(&self) -> Vec<usize> {
+        self.batches.lock().clone()
     }
 
     /// A row of this ticket cannot be read any more.
@@ -86,6 +102,8 @@ fn is_left(count: &AtomicUsize) -> bool {
 #[async_trait]
 impl EventLog for UnsureLog {
     async fn append(&self, batch: Batch) -> Result<Vec<UnitOutcome>, LogError> {
+        self.batches.lock().push(batch.units.len());
+        let _ = self.held_up.subscribe().wait_for(|held_up| !held_up).await;
         let most = self.uncrowded.load(Ordering::SeqCst);
         if batch.units.iter().any(|unit| unit.rows.len() > most) {
             return Ok(vec![UnitOutcome::Behind; batch.units.len()]);

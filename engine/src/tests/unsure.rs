@@ -65,6 +65,68 @@ async fn a_write_that_stays_unknown_says_so_and_its_retry_finds_it() {
 }
 
 #[tokio::test]
+async fn what_is_about_a_ticket_on_its_way_waits_until_it_has_landed_and_goes_with_the_rest() {
+    let (office, log) = unsure().await;
+    let desk = office.desk().await;
+    let one = desk.open(office.opening().await).await.unwrap().ticket.id;
+    let other = desk.open(office.opening().await).await.unwrap().ticket.id;
+    let agent = office.caller(Role::Agent, "ann").await;
+    let mut said = Vec::new();
+    for (ticket, text) in [(one, "1"), (other, "2"), (one, "3"), (other, "4")] {
+        said.push(office.intent(&agent, ticket, Command::reply(text)).await);
+    }
+    let before = log.batches().len();
+    log.hold_up(true);
+    let says = |intent| {
+        let desk = desk.clone();
+        tokio::spawn(async move { desk.execute(intent).await.unwrap() })
+    };
+    let mut saying = Vec::new();
+    for intent in said {
+        saying.push(says(intent));
+        while log.batches().len() == before {
+            tokio::task::yield_now().await;
+        }
+    }
+    // Long enough for what has come meanwhile to be authored.
+    tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+    log.hold_up(false);
+    for said in saying {
+        let _ = said.await.unwrap();
+    }
+    assert_eq!(log.batches()[before..], [1, 3]);
+    assert_eq!(office.events(one).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_ticket_whose_write_was_answered_at_once_can_be_looked_at_while_others_are_on_their_way()
+{
+    let (office, log) = unsure().await;
+    let desk = office.desk().await;
+    let one = desk.open(office.opening().await).await.unwrap().ticket.id;
+    let other = desk.open(office.opening().await).await.unwrap().ticket.id;
+    let agent = office.caller(Role::Agent, "ann").await;
+    let stored = office.intent(&agent, one, Command::reply("1")).await;
+    let first = desk.execute(stored.clone()).await.unwrap();
+    let before = log.batches().len();
+    log.hold_up(true);
+    let slow = office.intent(&agent, other, Command::reply("2")).await;
+    let saying = tokio::spawn({
+        let desk = desk.clone();
+        async move { desk.execute(slow).await.unwrap() }
+    });
+    while log.batches().len() == before {
+        tokio::task::yield_now().await;
+    }
+    let again = tokio::time::timeout(std::time::Duration::from_secs(10), desk.execute(stored));
+    let again = again.await.expect("nobody holds it").unwrap();
+    assert!(again.replayed);
+    assert_eq!(again.ticket.version, first.ticket.version);
+    log.hold_up(false);
+    let _ = saying.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_node_that_meets_a_new_incarnation_writes_under_it() {
     let office = Office::new().await;
     let desk = office.desk().await;

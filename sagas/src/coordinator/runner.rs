@@ -57,7 +57,8 @@ pub(super) struct Runner {
     answer: Option<FirstRow>,
     /// What view and index have to reach before they show what the saga wrote.
     pub(super) effects: Positions,
-    /// Others may have written for the saga before: what they wrote is not beyond the present heads.
+    /// More may have been written for the saga than `effects` knows of, by others or without an answer. It is not beyond
+    /// the present heads.
     pub(super) inherits: bool,
     pub(super) flights: JoinSet<Landed>,
     pub(super) under_way: Vec<UnderWay>,
@@ -113,6 +114,7 @@ impl Runner {
                 return self.refuse_start(Unbegun::Failed(DeskError::Stopping.into()));
             }
             self.drop_flights();
+            self.inherits = true;
             self.state = State::new(self.state.tenant.clone(), self.state.id);
             self.rest().await;
         }
@@ -161,6 +163,7 @@ impl Runner {
                         return self.refuse_start(Unbegun::Failed(error.into()));
                     }
                     tracing::warn!(saga.id = %self.state.id, error = &error as &dyn std::error::Error, "saga.log.unavailable");
+                    self.inherits = true;
                     self.rest().await;
                     if !self.catches_up().await {
                         return self.leave_for_good();

@@ -36,7 +36,7 @@ pub(super) struct Readers {
     /// Of the events that are about to be handed on.
     found: HashMap<EventId, Found>,
     /// How often in a row somebody could not be found.
-    failures: u32,
+    failing: Option<(EventId, u32)>,
 }
 
 /// Whose ticket an event is about.
@@ -50,7 +50,7 @@ pub(super) enum Found {
 
 impl Default for Readers {
     fn default() -> Self {
-        Self { tickets: LruCache::new(TICKETS_MAX), found: HashMap::new(), failures: 0 }
+        Self { tickets: LruCache::new(TICKETS_MAX), found: HashMap::new(), failing: None }
     }
 }
 
@@ -83,9 +83,8 @@ impl Readers {
                     Found::Persons(persons)
                 }
                 Err(error) => {
-                    self.failures += 1;
                     let lasts = matches!(error, DeskError::Damaged(_));
-                    if !lasts && self.failures < FIND_TRIES_MAX {
+                    if !lasts && self.failed_for(event.event_id) < FIND_TRIES_MAX {
                         return Err(error);
                     }
                     tracing::warn!(error = &error as &dyn std::error::Error, "live.readers.failed");
@@ -93,9 +92,16 @@ impl Readers {
                 }
             },
         };
-        self.failures = 0;
         self.found.insert(event.event_id, found);
         Ok(())
+    }
+
+    /// How often an event's ticket was looked for in vain. What comes before it on its page is found again each time.
+    fn failed_for(&mut self, event: EventId) -> u32 {
+        let before = self.failing.filter(|(failing, _)| *failing == event);
+        let tries = before.map_or(0, |(_, tries)| tries) + 1;
+        self.failing = Some((event, tries));
+        tries
     }
 
     /// Whose ticket an event is about; none where that was not looked for.

@@ -206,7 +206,7 @@ fn joint_tickets<'a>(
 /// What a decision was made on.
 #[derive(Clone, Copy)]
 struct Standing {
-    /// Read from the log within this batch.
+    /// Read from the log since the write was asked for.
     fresh: bool,
     /// With rows of this batch that are not durable.
     undurable: bool,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use docket_schemas::Incarnation;
 
 use super::author::{Authored, author};
-use super::hold::{Held, Key, hold};
+use super::hold::{Held, Key, Patience, hold};
 use super::{Job, Shared, Work};
 use crate::command::Prepared;
 use crate::ports::log::{APPEND_BATCH_ROWS_MAX, Batch, Unit};
@@ -74,7 +74,8 @@ impl Assembled {
     }
 
     /// Takes what fits from `waiting` and authors it. Refusals are answered here. What cannot be decided yet is put back,
-    /// above all what is about tickets that `flying` holds until it has landed.
+    /// above all what is about tickets that `flying` holds until it has landed. Only tickets with a write of this batch are
+    /// still held afterwards: whoever was answered may look at the others.
     pub(super) async fn take(
         &mut self,
         shared: &Arc<Shared>,
@@ -84,24 +85,24 @@ impl Assembled {
         if self.is_outdated(shared) {
             return;
         }
-        let mut jobs = Vec::new();
-        while self.rows + jobs.len() < APPEND_BATCH_ROWS_MAX
-            && let Some(job) = waiting.pop_front()
-        {
-            if self.must_wait(&job, flying) {
-                self.put(job);
-            } else {
-                jobs.push(job);
-            }
+        // What was read for those who asked before is not newer than what is asked now.
+        self.held.values_mut().for_each(|held| held.fresh = false);
+        let jobs = self.choose(waiting, flying);
+        if jobs.is_empty() {
+            return;
         }
-        hold(shared, &jobs, &mut self.held).await;
+        let patience = if flying.is_some() { Patience::None } else { Patience::Endless };
+        hold(shared, &jobs, &mut self.held, patience).await;
         for job in jobs {
-            if self.rows + rows_max(&job) > APPEND_BATCH_ROWS_MAX {
+            if self.rows + rows_max(&job) > APPEND_BATCH_ROWS_MAX || self.is_kept(&job) {
                 self.put(job);
                 continue;
             }
             match author(shared, job, &self.incarnation, &mut self.held) {
                 Authored::Ready(pending) => {
+                    for key in &pending.keys {
+                        self.held.get_mut(key).expect("decided on").is_needed = true;
+                    }
                     self.rows += pending.unit.rows.len();
                     self.pending.push(*pending);
                 }
@@ -109,6 +110,25 @@ impl Assembled {
                 Authored::Answered => {}
             }
         }
+        self.held.retain(|_, held| held.is_needed);
+    }
+
+    /// The jobs that may fit and need not wait.
+    fn choose(&mut self, waiting: &mut VecDeque<Job>, flying: Option<&Self>) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        let mut room = APPEND_BATCH_ROWS_MAX - self.rows;
+        while room >= ROWS_PER_COMMAND_MAX
+            && let Some(job) = waiting.pop_front()
+        {
+            let least = rows_least(&job);
+            if least > room || self.must_wait(&job, flying) {
+                self.put(job);
+            } else {
+                room -= least;
+                jobs.push(job);
+            }
+        }
+        jobs
     }
 
     /// The jobs that were put back wait again, before those that came later.
@@ -134,13 +154,25 @@ impl Assembled {
             let is_stale = self.held.get(key).is_some_and(|held| {
                 job.needs_fresh || (held.ticket.is_none() && held.failure.is_none())
             });
-            flies || is_stale || self.kept.contains(key)
-        })
+            flies || is_stale
+        }) || self.is_kept(job)
+    }
+
+    fn is_kept(&self, job: &Job) -> bool {
+        !self.kept.is_empty() && job.work.tickets().iter().any(|key| self.kept.contains(key))
     }
 
     fn put(&mut self, job: Job) {
         self.kept.extend(job.work.tickets());
         self.back.push_back(job);
+    }
+}
+
+/// Fewest rows for which a batch must have room: those of a write over several tickets come as one.
+fn rows_least(job: &Job) -> usize {
+    match &job.work {
+        Work::Prepared(..) | Work::Intent(_) => 1,
+        Work::Joint(write) => write.rows_max(),
     }
 }
 

@@ -16,17 +16,34 @@ pub(super) type Key = (Tenant, TicketId);
 /// A ticket held for the length of a transaction.
 pub(super) struct Held {
     pub(super) ticket: OwnedMutexGuard<Option<Ticket>>,
-    /// Read from the log within this batch.
+    /// Read from the log since the writes that are being decided were asked for.
     pub(super) fresh: bool,
+    /// A write of this batch was decided on it.
+    pub(super) is_needed: bool,
     /// Holds rows of this batch that are not durable.
     pub(super) undurable: bool,
     /// Why it cannot be read. It fails alone: the batch goes on without it.
     pub(super) failure: Option<DeskError>,
 }
 
-/// Locks every ticket of `jobs` that is not held yet, and reads those that are not loaded or must be fresh.
-pub(super) async fn hold(shared: &Shared, jobs: &[Job], held: &mut BTreeMap<Key, Held>) {
-    let (mut stale, cold) = lock(shared, jobs, held).await;
+/// How long to wait for a ticket that somebody looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Not at all: a batch is on its way, whose callers wait for their answers.
+    None,
+    /// Until they have seen it.
+    Endless,
+}
+
+/// Locks every ticket of `jobs` that is not held yet, and reads those that are not loaded or must be fresh. One that
+/// somebody looks at is left out where there is no patience.
+pub(super) async fn hold(
+    shared: &Shared,
+    jobs: &[Job],
+    held: &mut BTreeMap<Key, Held>,
+    patience: Patience,
+) {
+    let (mut stale, cold) = lock(shared, jobs, held, patience).await;
     if !cold.is_empty() {
         // Without its snapshot a ticket is folded from its first event.
         for (key, ticket) in snapshots::restore(shared, &cold).await.unwrap_or_default() {
@@ -81,16 +98,30 @@ async fn lock(
     shared: &Shared,
     jobs: &[Job],
     held: &mut BTreeMap<Key, Held>,
+    patience: Patience,
 ) -> (BTreeSet<Key>, Vec<Key>) {
     let (mut stale, mut cold) = (BTreeSet::new(), Vec::new());
     for job in jobs {
         for key in job.work.tickets() {
             if !held.contains_key(&key) {
-                let ticket = shared.cache.entry(&key.0, key.1).lock_owned().await;
+                let entry = shared.cache.entry(&key.0, key.1);
+                let ticket = match patience {
+                    Patience::Endless => entry.lock_owned().await,
+                    Patience::None => match entry.try_lock_owned() {
+                        Ok(ticket) => ticket,
+                        Err(_) => continue,
+                    },
+                };
                 if ticket.is_none() {
                     cold.push(key.clone());
                 }
-                let held_now = Held { ticket, fresh: false, undurable: false, failure: None };
+                let held_now = Held {
+                    ticket,
+                    fresh: false,
+                    is_needed: false,
+                    undurable: false,
+                    failure: None,
+                };
                 held.insert(key.clone(), held_now);
             }
             if job.needs_fresh {

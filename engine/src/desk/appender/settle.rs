@@ -90,11 +90,13 @@ fn settle_one(
             Reply::Again
         }
         UnitOutcome::IncarnationOld { current } => {
-            if current.number() > shared.incarnation.read().number() {
-                shared.go_on_as(current);
-            } else {
-                // An older one: the log was restored under this connection.
-                shared.reconnected.store(true, Ordering::Release);
+            let known = shared.incarnation.read().number();
+            match current.number().cmp(&known) {
+                std::cmp::Ordering::Greater => shared.go_on_as(current),
+                // Learned of while this batch was on its way, or from a unit before this one.
+                std::cmp::Ordering::Equal => {}
+                // The log was restored under this connection.
+                std::cmp::Ordering::Less => shared.reconnected.store(true, Ordering::Release),
             }
             Reply::Again
         }
