@@ -15,8 +15,9 @@ use crate::policy::{Action, Verdict, may};
 use crate::ports::log::Row;
 use crate::ticket::{Baggage, Ticket};
 
-/// Most tickets that one shows besides itself, each of which a reader of its messages looks at.
-pub const MERGED_SOURCES_MAX: usize = 500;
+/// Most tickets that one shows besides itself, those that its sources show among them: a reader of its messages looks at
+/// each.
+pub const MERGED_SOURCES_MAX: u64 = 500;
 
 /// The part of a merging command that stands on the target.
 const TARGET_ORDINAL: u32 = 4;
@@ -89,8 +90,8 @@ impl MergeWrite {
         }
         match goal {
             MergeGoal::Merge => {
-                check_merges(source)?;
-                check_takes(tickets.get(self.into)?)?;
+                let brings = check_merges(source)?;
+                check_takes(tickets.get(self.into)?, brings)?;
             }
             MergeGoal::Unmerge => {
                 check_leaves(source, self.into)?;
@@ -134,6 +135,7 @@ impl MergeWrite {
             return Err(Refusal::NotMergeable { reason: "the ticket is merged already" }.into());
         }
         let baggage = source.baggage()?;
+        let source_count = source.merges().sources_shown();
         let into = self.into;
         let mut rows = self.write(source, TicketPayload::Merged(Merged { into }), with)?;
         let target = tickets.get(self.into)?;
@@ -150,6 +152,7 @@ impl MergeWrite {
             followers,
             message_count: messages.0,
             public_message_count: messages.1,
+            source_count,
             unanswered,
         };
         rows.extend(self.write(target, TicketPayload::MergeAttached(Box::new(attached)), with)?);

@@ -10,19 +10,19 @@ const fn no(reason: &'static str) -> Refusal {
     Refusal::NotMergeable { reason }
 }
 
-/// Whether a ticket may go into another.
-pub(super) fn check_merges(source: &Ticket) -> Result<(), Refusal> {
+/// Whether a ticket may go into another, and how many tickets it brings: itself, and those that it shows.
+pub(super) fn check_merges(source: &Ticket) -> Result<u64, Refusal> {
     let merges = source.merges();
     match merges.merged() {
         _ if merges.underway().is_some() => Err(no("the ticket is being merged or unmerged")),
         Some(_) => Err(no("the ticket is merged already")),
         None if merges.holds_slot() => Err(no("the ticket is held by another merge")),
-        None => Ok(()),
+        None => Ok(1 + merges.sources_shown()),
     }
 }
 
-/// Whether another may come into a ticket.
-pub(super) fn check_takes(target: &mut Ticket) -> Result<(), AuthorError> {
+/// Whether another may come into a ticket, with as many as it brings.
+pub(super) fn check_takes(target: &mut Ticket, brings: u64) -> Result<(), AuthorError> {
     let merges = target.merges();
     if merges.underway().is_some() {
         return Err(no("the other ticket is being merged or unmerged").into());
@@ -33,8 +33,8 @@ pub(super) fn check_takes(target: &mut Ticket) -> Result<(), AuthorError> {
     if merges.holds_slot() {
         return Err(no("the other ticket is held by another merge").into());
     }
-    if merges.attached().count() >= MERGED_SOURCES_MAX {
-        return Err(no("too many tickets are merged into the other one").into());
+    if merges.sources_shown() + brings > MERGED_SOURCES_MAX {
+        return Err(no("the other ticket would show more than 500 merged tickets").into());
     }
     check_open(target)
 }

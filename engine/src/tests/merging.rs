@@ -5,7 +5,7 @@ use std::sync::Arc;
 use docket_schemas::{MergeGoal, Role, Status, TicketId};
 
 use super::two::{Two, not_mergeable, open, refusal};
-use crate::command::{Command, MergeMove, Precondition, Refusal, Urgency};
+use crate::command::{Command, MERGED_SOURCES_MAX, MergeMove, Precondition, Refusal, Urgency};
 use crate::desk::Joined;
 use crate::ticket::{MergeState, Ticket};
 
@@ -61,6 +61,28 @@ async fn what_cannot_be_merged_is_refused_with_the_reason_and_leaves_no_trace() 
     two.does(&two.admin, two.target, Command::status(Status::Closed)).await;
     not_mergeable(two.merges(third, two.target).await, "the other ticket is closed");
     two.unmerges(two.source, two.target).await.expect("a closed target lets go all the same");
+}
+
+#[tokio::test]
+async fn what_a_source_shows_counts_towards_the_most_that_its_target_shows() {
+    let two = Two::opened().await;
+    let half = MERGED_SOURCES_MAX / 2;
+    let fill = async |target, sources| {
+        for _ in 0..sources {
+            let source = open(&two.office, &two.desk, "cus_3").await;
+            two.merges(source, target).await.unwrap();
+        }
+    };
+    fill(two.source, half).await;
+    fill(two.target, half).await;
+    let too_many = "the other ticket would show more than 500 merged tickets";
+    not_mergeable(two.merges(two.source, two.target).await, too_many);
+    let one = two.shows(two.target).await.merge.unwrap().from[0];
+    two.unmerges(one, two.target).await.unwrap();
+    two.merges(two.source, two.target).await.unwrap();
+    not_mergeable(two.merges(one, two.target).await, too_many);
+    let shown = two.shows(two.target).await;
+    assert_eq!(shown.message_count, MERGED_SOURCES_MAX + 1);
 }
 
 #[tokio::test]

@@ -62,6 +62,7 @@ pub struct Attachment {
     /// Set when the source was waiting for an answer.
     pub unanswered: Option<Unanswered>,
     messages: Counted,
+    sources: u64,
     detached: Option<Detachment>,
 }
 
@@ -133,6 +134,12 @@ impl Merges {
         self.attachments.iter().filter(|one| one.detached.is_none())
     }
 
+    /// How many tickets it shows besides itself: its sources, and those that they show.
+    #[must_use]
+    pub fn sources_shown(&self) -> u64 {
+        self.attached().map(|one| 1_u64.saturating_add(one.sources)).fold(0, u64::saturating_add)
+    }
+
     /// The sources that it showed in a state of its past.
     pub fn attached_in<'a>(
         &'a self,
@@ -159,7 +166,7 @@ impl Merges {
     /// What the attached sources add to the messages: all of them, and the public ones.
     pub(super) fn message_counts(&self) -> (u64, u64) {
         self.attached().fold((0, 0), |(all, public), one| {
-            (all + one.messages.all, public + one.messages.public)
+            (all.saturating_add(one.messages.all), public.saturating_add(one.messages.public))
         })
     }
 
@@ -226,6 +233,7 @@ impl Merges {
                 all: attached.message_count,
                 public: attached.public_message_count,
             },
+            sources: attached.source_count,
             detached: None,
         });
     }

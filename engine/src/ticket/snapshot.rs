@@ -18,7 +18,7 @@ use crate::ports::log::Snapshot;
 pub const SNAPSHOT_EVERY: usize = 200;
 
 /// The first byte of every snapshot; another one is ignored and the ticket folded from its events.
-const FORMAT: u8 = 4;
+const FORMAT: u8 = 5;
 
 /// What a snapshot holds. Texts in it are as sealed as in the log.
 #[derive(Serialize, Deserialize)]

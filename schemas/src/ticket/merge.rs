@@ -69,6 +69,9 @@ pub struct MergeAttached {
     pub message_count: u64,
     /// The public ones.
     pub public_message_count: u64,
+    /// The tickets that the source itself showed besides its own messages, theirs among them.
+    #[serde(default)]
+    pub source_count: u64,
     /// What the source's customer was waiting for, when it showed neither solved, pending nor closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unanswered: Option<UnansweredSource>,
