@@ -39,7 +39,7 @@ impl Job {
         opening.opened.tags = tags.iter().map(|&tag| tag.to_owned()).collect();
         let ticket = desk.open(opening).await.unwrap().ticket.id;
         // Which therefore has it in memory as it was then.
-        let _ = other.look(&office.tenant, ticket, |_| ()).await.unwrap().unwrap();
+        other.look(&office.tenant, ticket, |_| ()).await.unwrap().unwrap();
         let (agent, start) = (office.caller(Role::Agent, "ann").await, office.command());
         let job = Self { office, desk, other, ticket, agent, start, written };
         let change = Command::fields(FieldChange::from(&job.written));
