@@ -5,6 +5,7 @@ mod connection;
 mod lingering;
 mod refusal;
 mod tls;
+mod write_deadline;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

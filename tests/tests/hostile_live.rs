@@ -79,6 +79,9 @@ async fn what_is_no_text_of_a_bearable_size_ends_the_socket_with_its_code() {
         let mut big = open().await;
         let _ = big.try_send(Message::text("x".repeat(90 * 1024))).await;
         assert_eq!(big.closed().await, 1009);
+        let mut stranger = Socket::handshake(node.address(), &[]).await.unwrap();
+        let _ = stranger.try_send(Message::text("x".repeat(20 * 1024))).await;
+        assert_eq!(stranger.closed().await, 1009, "who brought no token yet is read no further");
         let mut broken = open().await;
         let frame = Frame::message(vec![0xff, 0xfe], OpCode::Data(Data::Text), true);
         broken.send_raw(Message::Frame(frame)).await;

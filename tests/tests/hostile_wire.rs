@@ -6,11 +6,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use docket_tests::{is_long, on_both_backends};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// Longer than the server waits for a head or a body.
 const PATIENCE: Duration = Duration::from_secs(45);
+
+/// So long the server may take to begin with what was sent.
+const ARRIVES_WITHIN: Duration = Duration::from_millis(500);
 
 /// Sends bytes and gives all that comes back until the server closes; what it does not read is not sent.
 async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
@@ -98,6 +102,30 @@ async fn a_body_that_breaks_off_or_lies_about_its_length_harms_nobody() {
             let half = head("content-length: 100\r\n") + "{\"subject\":";
             stream.write_all(half.as_bytes()).await.unwrap();
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn bodies_that_are_announced_and_do_not_come_keep_nobody_out() {
+    on_both_backends(async |site, node| {
+        let tokens = ["ida", "ian", "ike", "ivy"].map(|name| site.token("agent", name));
+        let mut idle = Vec::new();
+        // More than all bodies together may have, if what they announce counted.
+        for number in 0..300 {
+            let token = &tokens[number % tokens.len()];
+            let head = format!(
+                "POST /v1/tickets HTTP/1.1\r\nhost: d\r\nauthorization: Bearer {token}\r\n\
+                 content-type: application/json\r\ncontent-length: 1048576\r\n\r\n{{"
+            );
+            let mut stream = TcpStream::connect(node.address()).await.unwrap();
+            stream.write_all(head.as_bytes()).await.unwrap();
+            idle.push(stream);
+        }
+        tokio::time::sleep(ARRIVES_WITHIN).await;
+        let ann = node.client(&site.token("agent", "ann"));
+        let ticket = json!({"subject": "S", "body": "B", "requester": {"id": "mia"}});
+        let _ = ann.post("/v1/tickets").json(&ticket).send().await.expect_status(201);
     })
     .await;
 }

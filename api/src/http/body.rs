@@ -73,10 +73,8 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
             (Err(problem), length) if length != Some(0) => Err(problem.clone()),
             (_, Some(length)) if length > BODY_BYTES_MAX as u64 => Err(too_large()),
             (_, length) => {
-                match Share::take(length.map_or(BODY_BYTES_MAX, |length| length as usize)) {
-                    Some(share) => read(body).await.map(|content| (content, share)),
-                    None => Err(Problem::overloaded()),
-                }
+                let most = length.map_or(BODY_BYTES_MAX, |length| length as usize);
+                read(Limited::new(body, BODY_BYTES_MAX), most).await
             }
         };
         Ok(match read {
@@ -86,16 +84,39 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
     }
 }
 
-async fn read(body: Body) -> Result<Bytes, Problem> {
-    match timeout(BODY_TIME_MAX, Limited::new(body, BODY_BYTES_MAX).collect()).await {
-        Err(_) => {
-            Err(Problem::new(Code::Timeout).detail("the body did not arrive within 30 seconds"))
+/// The body and its share, read in time. `most` is how long it says that it is.
+async fn read(body: Limited<Body>, most: usize) -> Result<(Bytes, Share), Problem> {
+    timeout(BODY_TIME_MAX, gather(body, most)).await.unwrap_or_else(|_| {
+        Err(Problem::new(Code::Timeout).detail("the body did not arrive within 30 seconds"))
+    })
+}
+
+/// Takes a share for what has come and not for what was announced: a length costs its sender nothing, and a few hundred
+/// that send no byte after it would keep everybody else out.
+async fn gather(mut body: Limited<Body>, most: usize) -> Result<(Bytes, Share), Problem> {
+    let (mut content, mut share) = (Vec::new(), Share(0));
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|error| broken(&*error))?.into_data() else { continue };
+        let length = content.len() + data.len();
+        if length > content.capacity() {
+            // Doubled, so that a body in many small pieces is not copied for each of them.
+            let capacity = (2 * content.capacity()).min(most).max(length);
+            if !share.grow(capacity) {
+                return Err(Problem::overloaded());
+            }
+            content.reserve_exact(capacity - content.len());
         }
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        // The connection broke: nobody reads the answer.
-        Ok(Err(_)) => Err(Problem::new(Code::MalformedRequest).detail("the body broke off")),
-        Ok(Ok(content)) => Ok(content.to_bytes()),
+        content.extend_from_slice(&data);
     }
+    Ok((content.into(), share))
+}
+
+fn broken(error: &(dyn std::error::Error + 'static)) -> Problem {
+    if error.is::<LengthLimitError>() {
+        return too_large();
+    }
+    // The connection broke: nobody reads the answer.
+    Problem::new(Code::MalformedRequest).detail("the body broke off")
 }
 
 /// The refusal of a body beyond [`BODY_BYTES_MAX`].
@@ -133,14 +154,20 @@ fn allows_utf8(parameter: &str) -> bool {
         || ["utf-8", "utf8"].iter().any(|utf8| charset.eq_ignore_ascii_case(utf8))
 }
 
-/// A part of [`BODIES_BYTES_MAX`], given back when dropped.
+/// A part of [`BODIES_BYTES_MAX`], in bytes, given back when dropped.
 struct Share(usize);
 
 impl Share {
-    fn take(bytes: usize) -> Option<Self> {
-        let before = BODIES_BYTES.fetch_add(bytes, Ordering::Relaxed);
-        let share = Self(bytes);
-        (before + bytes <= BODIES_BYTES_MAX).then_some(share)
+    /// Makes it so many bytes; false, and it stays as it is, where all bodies together would be beyond their limit.
+    fn grow(&mut self, bytes: usize) -> bool {
+        let more = bytes.saturating_sub(self.0);
+        let before = BODIES_BYTES.fetch_add(more, Ordering::Relaxed);
+        if before + more > BODIES_BYTES_MAX {
+            BODIES_BYTES.fetch_sub(more, Ordering::Relaxed);
+            return false;
+        }
+        self.0 += more;
+        true
     }
 }
 

@@ -16,6 +16,7 @@ use tower::{Layer, Service};
 use super::body::unread;
 use super::head;
 use super::request_id::RequestIds;
+use super::wait;
 use crate::clock;
 use crate::metrics::RequestMetrics;
 use crate::problem::{Code, Problem};
@@ -23,7 +24,7 @@ use crate::problem::{Code, Problem};
 /// Names a request in answers and logs.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Answers that took longer are logged as a warning.
+/// Answers that took longer are logged as a warning. The time for which a request asked to wait comes on top of it.
 const SLOW: Duration = Duration::from_secs(5);
 
 /// Makes [`Observe`]; cheap to clone.
@@ -72,6 +73,7 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         let started = clock::monotonic();
         let method = request.method().clone();
+        let slow = SLOW + wait::asked(request.uri().query());
         let matched = request.extensions().get::<MatchedPath>().cloned();
         let shared = Arc::clone(&self.shared);
         let checked = head::check(&request);
@@ -91,7 +93,7 @@ where
             let metrics = shared.metrics.find(path, &method);
             metrics.observe(response.status().as_u16(), took.as_secs_f64());
             let id = shared.ids.next();
-            log(&method, metrics.route, response.status(), took, &id);
+            log(&method, metrics.route, response.status(), (took, slow), &id);
             complete(response.headers_mut(), id);
             if let Some(unread) = unread {
                 unread.settle(&mut response).await;
@@ -102,12 +104,18 @@ where
 }
 
 /// Never anything of the request but its method and route: paths, queries, headers and bodies may be personal.
-fn log(method: &Method, route: &str, status: StatusCode, took: Duration, id: &HeaderValue) {
+fn log(
+    method: &Method,
+    route: &str,
+    status: StatusCode,
+    (took, slow): (Duration, Duration),
+    id: &HeaderValue,
+) {
     let took_ms = took.as_secs_f64() * 1e3;
     let (status, id) = (status.as_u16(), id.to_str().unwrap_or_default());
     if status >= 500 {
         tracing::error!(target: "docket::request", %method, route, status, took_ms, request.id = id, "failed");
-    } else if took >= SLOW {
+    } else if took >= slow {
         tracing::warn!(target: "docket::request", %method, route, status, took_ms, request.id = id, "slow");
     } else {
         tracing::debug!(target: "docket::request", %method, route, status, took_ms, request.id = id, "answered");

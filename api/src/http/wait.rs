@@ -38,6 +38,13 @@ impl Waiting {
     }
 }
 
+/// How long the query of a request asks to wait; no time where it does not ask, or not rightly.
+pub(super) fn asked(query: Option<&str>) -> Duration {
+    let mut fields = query.unwrap_or_default().split('&');
+    let wait = fields.find_map(|field| field.strip_prefix("wait="));
+    wait.and_then(duration).filter(|wait| *wait <= WAIT_MAX).unwrap_or_default()
+}
+
 /// A whole number with its unit.
 fn duration(text: &str) -> Option<Duration> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -69,5 +76,19 @@ mod tests {
             assert_eq!(refused.field_errors()[0].field, "wait", "{text}");
         }
         assert!(!Waiting::parse(None).unwrap().begun());
+    }
+
+    #[test]
+    fn a_query_says_how_long_it_asks_to_wait() {
+        for (query, seconds) in [
+            (None, 0),
+            (Some("after=&limit=5"), 0),
+            (Some("wait=30s"), 30),
+            (Some("after=x&wait=1m"), 60),
+            (Some("wait=2m"), 0),
+            (Some("await=30s"), 0),
+        ] {
+            assert_eq!(asked(query), Duration::from_secs(seconds), "{query:?}");
+        }
     }
 }

@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::lingering::Lingering;
 use super::refusal::{self, WithRefusals};
+use super::write_deadline::WriteDeadline;
 use crate::http::head::HEAD_BYTES_MAX;
 
 /// Longest time for the head of a request, and for an idle connection to send its next one.
@@ -51,7 +52,8 @@ pub(super) fn http1() -> http1::Builder {
 
 /// Serves a connection until it ends.
 pub(super) async fn run(stream: TcpStream, mut shared: Shared) {
-    let stream = Lingering::new(stream);
+    // Below TLS: what it has sealed waits for the peer as well.
+    let stream = WriteDeadline::new(Lingering::new(stream));
     let Some(tls) = &shared.tls else { return run_http1(stream, shared).await };
     let Ok(Ok(mut stream)) = timeout(HANDSHAKE_TIME_MAX, tls.accept(stream)).await else {
         tracing::debug!("TLS handshake failed");

@@ -1,9 +1,12 @@
 //! Which bodies are read, and what the others get.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::http::Version;
 use axum::response::{IntoResponse as _, Response};
+use hyper::body::{Frame, SizeHint};
 
 use super::*;
 
@@ -91,6 +94,60 @@ async fn a_body_beyond_1_mib_gets_413_with_the_limit() {
     let problem = more.parse::<Claim>().unwrap_err();
     assert_eq!(problem.code(), Code::TooLarge);
     assert_eq!(serde_json::to_value(&problem).unwrap()["limit"], BODY_BYTES_MAX);
+}
+
+/// A body that announces 1 MiB, sends one byte of it and then nothing.
+struct Idle(Option<Bytes>);
+
+impl axum::body::HttpBody for Idle {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.0.take().map_or(Poll::Pending, |first| Poll::Ready(Some(Ok(Frame::data(first)))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(BODY_BYTES_MAX as u64)
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_are_announced_and_do_not_come_keep_nobody_out() {
+    let mut idle = Vec::new();
+    for _ in 0..2 * BODIES_BYTES_MAX / BODY_BYTES_MAX {
+        let body = Body::new(Idle(Some(Bytes::from_static(b"{"))));
+        let mut reading = Box::pin(payload(Some("application/json"), body));
+        assert!(futures_util::poll!(&mut reading).is_pending());
+        idle.push(reading);
+    }
+    let small = payload(Some("application/json"), "{}").await;
+    assert_eq!(small.parse().map_err(code), Ok(Claim::default()));
+}
+
+#[tokio::test]
+async fn a_body_in_pieces_is_put_together_and_counted_while_it_is_held() {
+    for (count, bytes) in [(1, 0), (5, 1), (3, 1_000), (16, 64 * 1024)] {
+        let (_, share) =
+            read(Limited::new(pieces(count, bytes).0, BODY_BYTES_MAX), 0).await.unwrap();
+        assert!((count * bytes..=BODY_BYTES_MAX).contains(&share.0), "{count} of {bytes}");
+    }
+    let texts = ["{\"assignee_id\":", "\"ann\"}"].map(Ok::<_, std::io::Error>);
+    let said = Body::from_stream(futures_util::stream::iter(texts));
+    let claim = Claim { assignee_id: Some("ann".into()) };
+    assert_eq!(payload(Some("application/json"), said).await.parse().map_err(code), Ok(claim));
+}
+
+#[test]
+fn a_share_beyond_what_is_left_is_refused_and_takes_nothing() {
+    let mut share = Share(0);
+    assert!(share.grow(10) && !share.grow(BODIES_BYTES_MAX + 1));
+    assert_eq!(share.0, 10);
+    drop(share);
+    assert!(Share(0).grow(BODY_BYTES_MAX));
 }
 
 #[tokio::test]

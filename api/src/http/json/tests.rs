@@ -110,3 +110,26 @@ fn a_body_of_too_many_values_is_refused_before_it_takes_memory() {
     check_field(&document, &format!("tags[{}]", JSON_VALUES_MAX - 2), "too many");
     assert_eq!(refusal(&document)["errors"][0]["limit"], JSON_VALUES_MAX);
 }
+
+#[test]
+fn a_finding_repeats_no_more_than_the_beginning_of_a_long_key() {
+    let key = "ü".repeat(40_000);
+    let cut = format!("{}…", "ü".repeat(100));
+    check_field(&format!(r#"{{"{key}":{{"a":"\u0000"}}}}"#), &format!("{cut}.a"), "NUL");
+    check_field(&format!(r#"{{"{key}":1,"{key}":2}}"#), &cut, "twice");
+    check_field(&format!(r#"{{"{key}\u0000":1}}"#), &cut, "NUL");
+    let whole = "k".repeat(100);
+    check_field(&format!(r#"{{"{whole}":1,"{whole}":1}}"#), &whole, "twice");
+}
+
+#[test]
+fn thousands_of_findings_below_a_long_key_cost_no_more_than_those_that_are_named() {
+    let key = "k".repeat(40_000);
+    let named = |inner: &str| {
+        let document = format!(r#"{{"{key}":{{{}}}}}"#, inner.repeat(1_000) + r#""end":1"#);
+        refusal(document)["errors"].as_array().map_or(0, Vec::len)
+    };
+    for inner in [r#""a\u0000":1,"#, r#""a":"\u0000","#, r#""a":1,"#] {
+        assert_eq!(named(inner), 20, "{inner}");
+    }
+}

@@ -11,6 +11,8 @@ use crate::problem::{Code, FieldError, Problem};
 
 /// Most findings reported at once.
 const FINDINGS_MAX: usize = 20;
+/// Most characters of each key that a finding's path repeats: a document may have many findings below one long key.
+const PATH_KEY_CHARS_MAX: usize = 100;
 /// Up to so many keys of an object are compared one by one.
 const KEYS_COMPARED_MAX: usize = 16;
 
@@ -54,9 +56,11 @@ struct Findings {
 }
 
 impl Findings {
-    fn add(&mut self, field: String, message: &'static str) {
+    /// Adds one while there is room. Its path is not even built where there is none: anybody can send a document with
+    /// thousands of findings below a long key.
+    fn add(&mut self, field: impl FnOnce() -> String, message: &'static str) {
         if self.errors.len() < FINDINGS_MAX {
-            self.errors.push(FieldError::new(field, message));
+            self.errors.push(FieldError::new(field(), message));
         }
     }
 }
@@ -72,9 +76,21 @@ impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => Ok(()),
-            Self::Key(Self::Root, key) => f.write_str(key),
-            Self::Key(parent, key) => write!(f, "{parent}.{key}"),
+            Self::Key(Self::Root, key) => Cut(key).fmt(f),
+            Self::Key(parent, key) => write!(f, "{parent}.{}", Cut(key)),
             Self::Index(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
+}
+
+/// A key, cut off behind [`PATH_KEY_CHARS_MAX`].
+struct Cut<'a>(&'a str);
+
+impl fmt::Display for Cut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.char_indices().nth(PATH_KEY_CHARS_MAX) {
+            Some((end, _)) => write!(f, "{}…", &self.0[..end]),
+            None => f.write_str(self.0),
         }
     }
 }
@@ -102,7 +118,7 @@ impl<'de> DeserializeSeed<'de> for Walk<'_> {
 impl Walk<'_> {
     fn text<'de>(self, text: Cow<'de, str>) -> Node<'de> {
         if text.contains('\0') {
-            self.findings.add(self.path.to_string(), "contains a NUL character");
+            self.findings.add(|| self.path.to_string(), "contains a NUL character");
         }
         Node::Text(text)
     }
@@ -161,11 +177,11 @@ impl<'de> Visitor<'de> for Walk<'_> {
         while let Some(key) = entries.next_key_seed(Key)? {
             let path = Path::Key(&self.path, &key);
             if key.contains('\0') {
-                let name = path.to_string().escape_debug().to_string();
+                let name = || path.to_string().escape_debug().to_string();
                 self.findings.add(name, "has a NUL character in its name");
             }
             if !keys.insert(&key, &nodes) {
-                self.findings.add(path.to_string(), "is given twice");
+                self.findings.add(|| path.to_string(), "is given twice");
             }
             let walk = Walk { findings: &mut *self.findings, path };
             let node = entries.next_value_seed(walk)?;
@@ -216,5 +232,24 @@ impl<'de> Visitor<'de> for Key {
 
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
         Ok(Cow::Owned(key.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_path_is_built_for_a_finding_that_nobody_is_told_of() {
+        let mut findings = Findings { errors: Vec::new(), values: 0 };
+        let mut built = 0;
+        for _ in 0..3 * FINDINGS_MAX {
+            let path = || {
+                built += 1;
+                String::new()
+            };
+            findings.add(path, "is wrong");
+        }
+        assert_eq!((built, findings.errors.len()), (FINDINGS_MAX, FINDINGS_MAX));
     }
 }

@@ -35,6 +35,8 @@ use writes::Writes;
 
 /// How long a socket without a token may take to bring one.
 const AUTH_WITHIN: Duration = Duration::from_secs(10);
+/// Longest frame that may bring a token: the longest token (8 KiB), with room. What is longer is not even parsed.
+const AUTH_FRAME_BYTES_MAX: usize = 16 * 1024;
 /// How long a peer may take to read what it was sent.
 const READ_WITHIN: Duration = Duration::from_secs(30);
 /// How long an acknowledgement may wait in the buffer for the event of its write, to go out with it.
@@ -70,6 +72,9 @@ pub(super) async fn run(
 async fn authenticate(app: &App, socket: &mut WebSocket) -> Result<Token, Closing> {
     loop {
         match socket.recv().await {
+            Some(Ok(Message::Text(text))) if text.len() > AUTH_FRAME_BYTES_MAX => {
+                return Err(Closing::TOO_BIG);
+            }
             Some(Ok(Message::Text(text))) => {
                 let token = match frame::read(text.as_bytes()) {
                     Ok(Frame::Auth(auth)) => app.gate.admit(&auth.token, clock::now()).await,

@@ -1,17 +1,16 @@
 //! Subscriptions to tickets: who is admitted, where each begins, and what was missed since.
 
-use std::collections::{BTreeMap, VecDeque};
+mod missed;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use docket_engine::cursor::{Cursor, Positions};
 use docket_engine::desk::DeskError;
 use docket_engine::policy::{Action, Audience, Relation, Verdict, may};
-use docket_engine::ports::log::StreamRead;
 use docket_engine::ticket::Ticket;
 use docket_schemas::{
-    Event, EventType, Incarnation, Partition, PersonId, Position, Stream, Tenant, TicketEvent,
-    TicketId,
+    Event, EventType, Incarnation, PersonId, Stream, Tenant, TicketEvent, TicketId,
 };
 use tokio::time::{sleep, timeout};
 
@@ -22,9 +21,7 @@ use crate::http::tickets::{own_tickets, problem, store_problem};
 use crate::live::hub::Registration;
 use crate::live::outbox::{Listener, SubscriptionNumber};
 use crate::problem::{Code, FieldError, Problem};
-
-/// Most events of one ticket that are read at once when a subscription catches up.
-const READ_AT_ONCE_MAX: usize = 20;
+use missed::Missed;
 
 /// Most own tickets of a customer who follows all of them.
 const OWN_TICKETS_MAX: usize = 1_000;
@@ -146,21 +143,17 @@ impl Subscription {
 
     /// The tickets with the position up to which each has to be read from the log: what lies beyond is heard.
     pub(super) fn missed(&self, tenant: &Tenant) -> Missed {
-        let mut tickets: BTreeMap<Partition, Vec<Stretch>> = BTreeMap::new();
-        let mut missed = |ticket: TicketId, registration: &Registration| {
-            let stream = Stream::ticket(ticket);
-            let partition = stream.partition(tenant);
+        let mut missed = Missed::default();
+        let mut add = |ticket: TicketId, registration: &Registration| {
+            let partition = Stream::ticket(ticket).partition(tenant);
             let after = self.cursor.positions.get(partition);
-            let to = registration.from.get(partition);
-            let read = StreamRead { tenant: tenant.clone(), stream, after };
-            let stretch = Stretch { read, to, ready: VecDeque::new(), ended: after >= to };
-            tickets.entry(partition).or_default().push(stretch);
+            missed.add(tenant, ticket, (after, registration.from.get(partition)));
         };
         match &self.follows {
-            Follows::Named(named) => named.iter().for_each(|(ticket, from)| missed(*ticket, from)),
-            Follows::Own(from, own) => own.iter().for_each(|ticket| missed(*ticket, from)),
+            Follows::Named(named) => named.iter().for_each(|(ticket, from)| add(*ticket, from)),
+            Follows::Own(from, own) => own.iter().for_each(|ticket| add(*ticket, from)),
         }
-        Missed(tickets)
+        missed
     }
 
     /// Whether an event is one of its tickets'.
@@ -232,57 +225,4 @@ async fn newest_shown(
         positions.advance(partition, newest.unwrap_or(0));
     }
     Ok(positions)
-}
-
-/// What a subscription has missed, read in pages. Tickets of one partition are read side by side, for one cursor tells
-/// how far all of them are.
-pub(super) struct Missed(BTreeMap<Partition, Vec<Stretch>>);
-
-/// A part of one ticket's history.
-struct Stretch {
-    read: StreamRead,
-    to: Position,
-    ready: VecDeque<Event>,
-    ended: bool,
-}
-
-impl Missed {
-    /// The next event by position; none at the end.
-    pub(super) async fn next(&mut self, app: &App) -> Result<Option<Event>, DeskError> {
-        while let Some(mut first) = self.0.first_entry() {
-            let mut least: Option<(Position, usize)> = None;
-            for (index, stretch) in first.get_mut().iter_mut().enumerate() {
-                stretch.fill(app).await?;
-                if let Some(event) = stretch.ready.front()
-                    && least.is_none_or(|(position, _)| event.position < position)
-                {
-                    least = Some((event.position, index));
-                }
-            }
-            if let Some((_, index)) = least {
-                return Ok(first.get_mut()[index].ready.pop_front());
-            }
-            first.remove();
-        }
-        Ok(None)
-    }
-}
-
-impl Stretch {
-    async fn fill(&mut self, app: &App) -> Result<(), DeskError> {
-        if self.ended || !self.ready.is_empty() {
-            return Ok(());
-        }
-        let page = app.live.tail.stream_page(&self.read, READ_AT_ONCE_MAX).await?;
-        self.ended = page.found.len() < page.asked;
-        for event in page.found {
-            self.read.after = event.position;
-            if event.position > self.to {
-                self.ended = true;
-                break;
-            }
-            self.ready.push_back(event);
-        }
-        Ok(())
-    }
 }

@@ -52,7 +52,11 @@ pub(super) async fn get(
         app.live.hub.to_ticket(&token.tenant, ticket.0, SubscriptionNumber::default(), news)
     });
     let mut found = slice(&app, &entered, after(&from), limit, wanted).await.map_err(problem)?;
-    while found.events.is_empty() && until.news(&app.live, news.notified()).await {
+    // A reader whose page ended before anything that they see is not up to date: they go on at once.
+    while found.events.is_empty()
+        && found.goes_on.is_none()
+        && until.news(&app.live, news.notified()).await
+    {
         // Who may read a ticket may have changed meanwhile.
         enter(&app, &token, ticket.0, Action::ReadHistory).await?;
         // The log may have been restored.
@@ -67,11 +71,12 @@ pub(super) async fn get(
     }
     let last = found.events.last().map(|event| event.position);
     let last = last.max(found.unreadable.last().map(|row| row.position));
+    let last = last.max(found.goes_on);
     let after = last.map_or(from, |last| position_of(&incarnation, partition, last));
     let mut body = json!({
         "events": events,
         "after_cursor": after.to_string(),
-        "end_of_stream": !found.more,
+        "end_of_stream": found.goes_on.is_none(),
     });
     name_unreadable(&mut body, &found.unreadable);
     Ok(Json(body).into_response())

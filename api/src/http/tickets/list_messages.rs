@@ -127,8 +127,8 @@ async fn own(app: &App, entered: &Entered, after: u64, size: usize) -> Result<Li
     let wanted = |event: &Event| is_message(event) && (staff || event.public);
     let incarnation = app.desk.incarnation();
     let found = slice(app, entered, after, size, wanted).await.map_err(problem)?;
-    let last = found.events.last().filter(|_| found.more);
-    let cursor = last.map(|event| position_of(&incarnation, event.partition, event.position));
+    let partition = Stream::ticket(entered.ticket).partition(&entered.caller.tenant);
+    let cursor = found.goes_on.map(|position| position_of(&incarnation, partition, position));
     let after_cursor = cursor.map(|cursor| cursor.to_string());
     Ok(Listed { events: found.events, after_cursor })
 }

@@ -1,5 +1,7 @@
 //! Merged tickets as callers meet them: lists, marks, what a customer gets.
 
+mod pages;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -117,13 +119,17 @@ impl House {
 
     /// Without a key: said as often as it is asked.
     async fn say(&self, token: &str, ticket: TicketId, body: &str) -> Value {
+        self.write(token, ticket, &json!({"body": body})).await
+    }
+
+    async fn write(&self, token: &str, ticket: TicketId, message: &Value) -> Value {
         let path = format!("/v1/tickets/{ticket}/messages");
         let request = Request::builder()
             .method("POST")
             .uri(path)
             .header("authorization", format!("Bearer {token}"))
             .header("content-type", "application/json")
-            .body(Body::from(json!({"body": body}).to_string()));
+            .body(Body::from(message.to_string()));
         let response = self.router.clone().oneshot(request.unwrap()).await.unwrap();
         assert_eq!(response.status(), 201);
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
