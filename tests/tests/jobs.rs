@@ -198,25 +198,34 @@ async fn refuses(site: &Site, node: &Node) {
         (job(json!({"tickets": ["no id"]})), "tickets[0]"),
         (job(json!({"tickets": many})), "tickets"),
         (job(json!({"filter": "tag=nobody-has-it"})), "filter"),
-        (job(json!({"filter": "colour=red"})), "colour"),
+        (job(json!({"filter": "colour=red"})), "filter.colour"),
         (job(json!({"filter": ""})), "filter"),
-        (job(json!({"filter": "status=sleepy"})), "status"),
+        (job(json!({"filter": "status=sleepy"})), "filter.status"),
         (job(json!({"tickets": [ticket], "kind": "bulk-delete"})), "kind"),
         (job(json!({"tickets": [ticket], "set": {"subject": "All"}})), "set.subject"),
         (job(json!({"tickets": [ticket], "set": {"observed": "x"}})), "set.observed"),
+        (job(json!({"tickets": [ticket], "set": {}})), "set"),
+        (job(json!({"tickets": [ticket], "set": {"colour": "red"}})), "set.colour"),
+        (job(json!({"tickets": [ticket], "set": {"status": "snoozed"}})), "set.status"),
+        (job(json!({"tickets": [ticket], "set": {"add_tags": [""]}})), "set.add_tags[0]"),
     ] {
         let refused = begin(&agent, &body).await.expect_status(422).json();
         assert_eq!(refused["errors"][0]["field"], field, "{refused}");
     }
-    let empty = json!({"kind": "bulk-update", "tickets": [ticket], "set": {}});
-    let _ = begin(&agent, &empty).await.expect_status(422);
     let good = job(json!({"tickets": [ticket]}));
+    let asked = agent.post("/v1/jobs").header("Docket-After", "zz").json(&good).send().await;
+    assert_eq!(asked.expect_status(400).json()["code"], "cursor_malformed");
     for role in ["customer", "auditor", "integrator"] {
         let _ = begin(&client(role, "cus_1"), &good).await.expect_status(403);
     }
     let begun = begin(&agent, &good).await.expect_status(202).json()["job"].take();
     let _ = ended(&agent, &begun).await;
     let path = format!("/v1/jobs/{}", begun["id"].as_str().unwrap());
+    for path in [format!("{path}?x=1"), format!("{path}/results?x=1")] {
+        let _ = client("customer", "cus_1").get(&path).send().await.expect_status(403);
+        let _ = client("agent", "bob").get(&path).send().await.expect_status(404);
+        let _ = agent.get(&path).send().await.expect_status(422);
+    }
     let _ = client("agent", "bob").get(&path).send().await.expect_status(404);
     let _ = client("admin", "root").get(&path).send().await.expect_status(200);
     let _ = client("auditor", "aud").get(&path).send().await.expect_status(200);
