@@ -282,3 +282,28 @@ async fn stops(site: &Site, node: &Node) {
 async fn a_job_that_is_cancelled_keeps_what_is_done_until_it_is_undone() {
     on_both_backends(stops).await;
 }
+
+async fn lists_own(site: &Site, node: &Node) {
+    let agent = node.client(&site.token("agent", "ann"));
+    let ticket = open(&agent, 1).await;
+    let body = json!({"kind": "bulk-update", "tickets": [ticket], "set": {"priority": "high"}});
+    let list = |after: &str| agent.get("/v1/sagas").header("Docket-After", after).send();
+    for _ in 0..5 {
+        let begun = begin(&agent, &body).await.expect_status(202);
+        let listed = list(begun.header("docket-position").unwrap()).await.expect_status(200).json();
+        assert_eq!(listed["sagas"][0]["id"], begun.json()["job"]["id"]);
+        assert_eq!(listed["as_of"]["stale"], false);
+        // Another write is no saga's: there is nothing to wait for.
+        let path = format!("/v1/tickets/{ticket}");
+        let changed = agent.patch(&path).json(&json!({"priority": "low"})).send().await;
+        let place = changed.expect_status(200).header("docket-position").unwrap().to_owned();
+        let listed = list(&place).await.expect_status(200).json();
+        assert_eq!(listed["as_of"]["stale"], false);
+    }
+    let _ = list("zz").await.expect_status(400);
+}
+
+#[tokio::test]
+async fn a_list_of_sagas_waits_for_what_its_caller_has_begun() {
+    on_both_backends(lists_own).await;
+}
