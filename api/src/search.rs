@@ -12,7 +12,7 @@ use docket_projections::{Progress, WAIT_MAX};
 use docket_search::home::IndexHome;
 use docket_search::indexer::{Following, Indexer};
 use docket_search::port::SearchIndex;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -20,6 +20,9 @@ use errands::Errands;
 
 /// How long a node that stops lets the index make durable what it has taken.
 const COMMIT_WITHIN: Duration = Duration::from_secs(2);
+
+/// Pages whose highlights are found at once; the others wait.
+const HIGHLIGHTED_AT_ONCE_MAX: usize = 4;
 
 /// The search as handlers ask it. Cheap to clone.
 #[derive(Clone)]
@@ -30,6 +33,7 @@ pub struct Search {
     visible: Arc<Progress>,
     /// The heads of the log when the node began: before the index has reached them it may have missed a lot.
     began: Positions,
+    highlighting: Arc<Semaphore>,
 }
 
 /// The task that keeps the index of a node up to date.
@@ -76,10 +80,16 @@ pub fn start(home: Arc<IndexHome>, desk: &Desk, tail: &Tail) -> (Search, Indexin
         log: Arc::clone(&ports.log),
     };
     let errands = tokio::spawn(errands.run());
-    (Search { index, visible, began }, Indexing { indexer, following, errands })
+    let highlighting = Arc::new(Semaphore::new(HIGHLIGHTED_AT_ONCE_MAX));
+    (Search { index, visible, began, highlighting }, Indexing { indexer, following, errands })
 }
 
 impl Search {
+    /// A turn to find the highlights of a page.
+    pub async fn highlighting(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.highlighting).acquire_owned().await.ok()
+    }
+
     /// How far the index answers.
     #[must_use]
     pub fn reached(&self) -> watch::Receiver<Positions> {

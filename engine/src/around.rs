@@ -117,6 +117,29 @@ pub async fn page(
     go_around(*after, limit, ask, pass).await
 }
 
+/// The events at these places, in any order; those that are not there or cannot be read are left out.
+///
+/// # Errors
+/// When the log does not answer.
+pub async fn events_at(
+    log: &dyn EventLog,
+    places: &[(Partition, Position)],
+) -> Result<Vec<Event>, LogError> {
+    match log.events_at(places).await {
+        Err(LogError::Damaged { .. }) => {}
+        answer => return answer,
+    }
+    let mut events = Vec::with_capacity(places.len());
+    for place in places {
+        match log.events_at(std::slice::from_ref(place)).await {
+            Ok(found) => events.extend(found),
+            Err(LogError::Damaged { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(events)
+}
+
 /// Reads with ever smaller limits until what is asked for can be read, and passes what alone cannot.
 ///
 /// # Errors

@@ -107,6 +107,7 @@ impl From<AuthorError> for DeskError {
     fn from(error: AuthorError) -> Self {
         match error {
             AuthorError::Refused(refusal) => Self::Refused(refusal),
+            AuthorError::Stale => Self::Contended,
             AuthorError::Fold(error) => error.into(),
         }
     }
@@ -140,7 +141,7 @@ pub(crate) struct Shared {
     /// What the appender has written, for this node's tail.
     written: Written,
     /// Reads of the past, each of which folds a ticket from its first event.
-    past_reads: Semaphore,
+    past_reads: Arc<Semaphore>,
 }
 
 /// A node's one place for writes and reads. Cheap to clone.

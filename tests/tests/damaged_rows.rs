@@ -278,3 +278,44 @@ async fn an_event_that_cannot_be_read_stays_noted_through_a_repair_on_postgres()
     let damage = DAMAGES_ONE_OF_MANY.replace("$TYPE", "type");
     stays_noted(Backend::postgres().await, &damage).await;
 }
+
+/// A message that was indexed and cannot be read any more: its ticket is found, without the part that says why.
+async fn is_found_without_it(backend: Backend, damage: &str) {
+    let site = &backend.site;
+    let mut node = site.serve().await;
+    let agent = node.client(&site.token("agent", "ann"));
+    for number in 0..2 {
+        let ticket = opens(&agent, &format!("Smoke {number}")).await;
+        let _ = says(&agent, &ticket, "There was fire as well.").await;
+    }
+    let found = async |agent: &Client| {
+        let answer = agent.get("/v1/search?q=fire").send().await.expect_status(200).json();
+        answer["results"].as_array().unwrap().clone()
+    };
+    let indexed =
+        eventually(TOLD_WITHIN, async || (found(&agent).await.len() == 2).then_some(())).await;
+    assert!(indexed.is_some());
+    let _ = node.stop().await;
+    backend.change_log(damage).await;
+    node.restart().await;
+    let results = found(&node.client(&site.token("agent", "ann"))).await;
+    let mut highlights: Vec<usize> =
+        results.iter().map(|result| result["highlights"].as_array().unwrap().len()).collect();
+    highlights.sort_unstable();
+    assert_eq!(highlights, [0, 1]);
+}
+
+const DAMAGES_A_MESSAGE: &str = "UPDATE event SET $TYPE = 'no.type' WHERE event_id = \
+     (SELECT event_id FROM event WHERE $TYPE = 'ticket.message_added' ORDER BY event_id LIMIT 1)";
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_hides_no_hit_on_sqlite() {
+    let damage = DAMAGES_A_MESSAGE.replace("$TYPE", "event_type");
+    is_found_without_it(Backend::sqlite(), &damage).await;
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_hides_no_hit_on_postgres() {
+    let damage = DAMAGES_A_MESSAGE.replace("$TYPE", "type");
+    is_found_without_it(Backend::postgres().await, &damage).await;
+}

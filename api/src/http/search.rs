@@ -83,7 +83,7 @@ async fn get(
     let count = found.count.saturating_sub((hits - found.hits.len()) as u64);
     let names = Names { desk: &app.desk, tenant: &token.tenant };
     let facets = facets(names, std::mem::take(&mut found.facets)).await.map_err(problem)?;
-    let results = results(&app, &token.tenant, audience, &highlighter, &found, seen).await;
+    let results = results(&app, &token.tenant, audience, highlighter, &found, seen).await;
     let results = results.map_err(problem)?;
     let meta = json!({"has_more": found.more, "after_cursor": last});
     let body = json!({
@@ -125,7 +125,7 @@ async fn results(
     app: &App,
     tenant: &Tenant,
     audience: Audience,
-    highlighter: &Highlighter,
+    highlighter: Highlighter,
     found: &Found,
     mut seen: HashMap<TicketId, TicketView>,
 ) -> Result<Vec<Value>, DeskError> {

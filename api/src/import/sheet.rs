@@ -163,11 +163,15 @@ impl Cells<'_> {
     /// The requester's id, and what is said of them.
     fn requester(&mut self) -> (Option<String>, Option<PersonText>) {
         let name = self.take(&Field::RequesterName, cells::name);
-        let email = self.take(&Field::RequesterEmail, cells::name);
         let named = self.get(&Field::Requester).is_some();
-        let source = if named { Field::Requester } else { Field::RequesterEmail };
-        let id = self.take(&source, cells::id);
-        if !named && id.is_none() {
+        let (id, email) = if named {
+            let id = self.take(&Field::Requester, cells::id);
+            (id, self.take(&Field::RequesterEmail, cells::name))
+        } else {
+            let email = self.take(&Field::RequesterEmail, cells::id);
+            (email.clone(), email)
+        };
+        if !named && self.get(&Field::RequesterEmail).is_none() {
             self.fault(&Field::Requester, "is empty, and so is requester_email");
         }
         let person = PersonText { name, email };

@@ -27,6 +27,9 @@ pub enum AuthorError {
     /// The caller's fault.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// Nobody's: it can be decided on tickets alone that are as the log has them now.
+    #[error("the tickets may have changed meanwhile")]
+    Stale,
     /// The log's fault.
     #[error(transparent)]
     Fold(#[from] FoldError),

@@ -150,6 +150,10 @@ impl JointWrite for SagaUnit {
             let decided = ticket.map_err(AuthorError::from).and_then(|t| decide(t, intent, with));
             let after = tickets.get(intent.ticket).map_or(0, |ticket| ticket.graph.nodes().len());
             match decided {
+                // Without a row the log compares nothing: what is to be done may stand there unseen.
+                Ok(decided) if decided.rows.is_empty() && !tickets.are_current() => {
+                    return Err(AuthorError::Stale);
+                }
                 Ok(decided) => {
                     rows.extend(decided.rows);
                     verdicts.push(Ok(()));

@@ -14,6 +14,9 @@ use crate::ticket::Ticket;
 /// The part of a message's command that writes it to the ticket that shows it.
 pub(crate) const FORWARD_ORDINAL: u32 = 3;
 
+/// The first ticket of a path and the last.
+const ENDS: usize = 2;
+
 /// Most rows: the link, the message or the two of a follow-up, and joined heads on both tickets.
 const ROWS_MAX: usize = 5;
 
@@ -47,13 +50,17 @@ impl Forward {
 
     /// Refuses a path that is no longer the one.
     ///
-    /// The ends alone are fenced by the unit: whatever changes the path between them writes to its last ticket too.
-    fn check_path(&self, tickets: &mut JointTickets<'_>) -> Result<(), Refusal> {
+    /// The ends alone are fenced by the unit: whatever changes the path between them writes to its last ticket too. That
+    /// says something only where what lies between was not read before that one.
+    fn check_path(&self, tickets: &mut JointTickets<'_>) -> Result<(), AuthorError> {
+        if self.path.len() > ENDS && !tickets.are_current() {
+            return Err(AuthorError::Stale);
+        }
         let next = self.path.iter().skip(1).copied().map(Some).chain([None]);
         for (id, next) in self.path.iter().zip(next) {
             let merged = tickets.get(*id)?.merges().merged();
             if merged.map(|merged| merged.into) != next {
-                return Err(Refusal::Elsewhere);
+                return Err(Refusal::Elsewhere.into());
             }
         }
         Ok(())

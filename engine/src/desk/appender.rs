@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use docket_schemas::{Event, Incarnation, Stream, Tenant, TicketId};
+use docket_schemas::{Event, Incarnation, Stream, Tenant, TicketId, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -25,7 +25,8 @@ use crate::ticket::Ticket;
 use batch::Assembled;
 use settle::settle;
 
-/// How long an append that gets no answer is repeated before its callers are told that the outcome is unknown.
+/// How long an append that gets no answer is repeated before its callers are told that the outcome is unknown; the try that
+/// is under way then has its answer awaited.
 const APPEND_RETRY_FOR: Duration = Duration::from_secs(10);
 /// How often, while a batch is on its way, what has come meanwhile is authored for the next.
 const AUTHORS_EVERY: Duration = Duration::from_millis(2);
@@ -139,7 +140,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
             }
         }
         receive(&mut jobs, &mut waiting, &next);
-        next.take(&shared, &mut waiting, None).await;
+        next.take(&shared, &mut waiting).await;
         next.let_go(&mut waiting);
         if next.is_empty() {
             next = Assembled::begin(&shared);
@@ -153,7 +154,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
                     Ok(sent) => break sent,
                     Err(_) => {
                         receive(&mut jobs, &mut waiting, &next);
-                        next.take(&shared, &mut waiting, Some(&flying)).await;
+                        next.take_meanwhile(&shared, &mut waiting, &flying);
                     }
                 }
             }
@@ -164,9 +165,9 @@ pub(super) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
     }
 }
 
-/// Takes what has come, as long as there is room.
+/// Takes what has come, as long as there is room: half of what may wait does so here, the other half in the channel.
 fn receive(jobs: &mut mpsc::Receiver<Job>, waiting: &mut VecDeque<Job>, next: &Assembled) {
-    while waiting.len() + next.put_back() < super::WAITING_WRITES_MAX
+    while waiting.len() + next.put_back() < super::WAITING_WRITES_MAX / 2
         && let Ok(job) = jobs.try_recv()
     {
         waiting.push_back(job);
@@ -184,16 +185,17 @@ struct Sent {
 async fn append(shared: &Shared, assembled: &Assembled) -> Sent {
     let mut tries = 0;
     let mut pause = RETRY_PAUSE_MIN;
-    let mut waited = Duration::ZERO;
+    let mut paused = Duration::ZERO;
+    let began = shared.ports.clock.now();
     loop {
         tries += 1;
         match send(shared, assembled).await {
             Err(error @ (LogError::Unavailable(_) | LogError::Reconnected))
-                if waited < APPEND_RETRY_FOR =>
+                if paused.max(since(shared, began)) < APPEND_RETRY_FOR =>
             {
                 tracing::warn!(error = &error as &dyn std::error::Error, "log.append.retried");
                 tokio::time::sleep(pause).await;
-                waited += pause;
+                paused += pause;
                 pause = (pause * 2).min(RETRY_PAUSE_MAX);
             }
             outcomes => return Sent { outcomes, tries },
@@ -215,9 +217,15 @@ async fn send(shared: &Shared, assembled: &Assembled) -> Result<Vec<UnitOutcome>
         shared.reconnected.store(true, Ordering::Release);
     }
     fault("append.after")?;
-    let took = shared.ports.clock.now().micros().saturating_sub(began.micros());
-    (shared.ports.on_append)(u64::try_from(took).unwrap_or(0), assembled.rows());
+    let took = u64::try_from(since(shared, began).as_micros()).unwrap_or(u64::MAX);
+    (shared.ports.on_append)(took, assembled.rows());
     outcomes
+}
+
+/// How long ago a time of the clock was; nothing where the clock was set back.
+fn since(shared: &Shared, began: Timestamp) -> Duration {
+    let passed = shared.ports.clock.now().micros().saturating_sub(began.micros());
+    Duration::from_micros(u64::try_from(passed).unwrap_or(0))
 }
 
 /// A rehearsal may have the log not answer, before it was asked or after it has written.

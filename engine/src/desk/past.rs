@@ -1,6 +1,8 @@
 //! The past: a ticket as it was at a version, a time or a position, rebuilt from the log.
 
-use docket_schemas::{Position, Stream, Tenant, TicketId, Timestamp};
+use std::sync::Arc;
+
+use docket_schemas::{Event, Position, Stream, Tenant, TicketId, Timestamp};
 
 use super::{Desk, DeskError};
 use crate::command::Refusal;
@@ -34,39 +36,56 @@ impl Desk {
         id: TicketId,
         at: &AsOf,
     ) -> Result<Option<Ticket>, DeskError> {
-        let _turn = self.shared.past_reads.acquire().await;
+        let turn = Arc::clone(&self.shared.past_reads).acquire_owned().await;
         let stream = Stream::ticket(id);
         let read = StreamRead { tenant: tenant.clone(), stream, after: 0 };
         let events = self.ports().log.stream_events(&[read]).await?;
         if events.is_empty() {
             return Ok(None);
         }
-        let past = match at {
-            AsOf::Version(version) => {
-                let mut whole = Ticket::new(tenant.clone(), id);
-                whole.apply_all(&events)?;
-                let heads = version.heads(&whole.graph).map_err(|_| Refusal::VersionUnknown)?;
-                Some((whole.graph.past_of(&heads), whole))
-            }
-            AsOf::Time(_) | AsOf::Position(_) => None,
-        };
-        let mut ticket = Ticket::new(tenant.clone(), id);
-        for event in &events {
-            let within = match (at, &past) {
-                (AsOf::Time(time), _) => event.recorded_at <= *time,
-                (AsOf::Position(position), _) => event.position <= *position,
-                (AsOf::Version(_), Some((past, whole))) => {
-                    event.change.as_ref().is_some_and(|change| {
-                        let node = whole.graph.index_of(&head_name(&change.hash));
-                        node.is_some_and(|index| past.holds(&whole.graph.nodes()[index]))
-                    })
-                }
-                (AsOf::Version(_), None) => false,
-            };
-            if within {
-                ticket.apply(event)?;
-            }
-        }
-        Ok(ticket.facts().is_some().then_some(ticket))
+        let (tenant, at) = (tenant.clone(), at.clone());
+        // Folding a long ticket takes seconds.
+        let folding = tokio::task::spawn_blocking(move || {
+            // Until it is done, also where nobody waits for it any more.
+            let _turn = turn;
+            fold_as_of(&tenant, id, &at, &events)
+        });
+        folding.await.unwrap_or_else(|stopped| Err(DeskError::Damaged(Arc::new(stopped))))
     }
+}
+
+/// The ticket that these events, which are all of its own, had come to.
+fn fold_as_of(
+    tenant: &Tenant,
+    id: TicketId,
+    at: &AsOf,
+    events: &[Event],
+) -> Result<Option<Ticket>, DeskError> {
+    let past = match at {
+        AsOf::Version(version) => {
+            let mut whole = Ticket::new(tenant.clone(), id);
+            whole.apply_all(events)?;
+            let heads = version.heads(&whole.graph).map_err(|_| Refusal::VersionUnknown)?;
+            Some((whole.graph.past_of(&heads), whole))
+        }
+        AsOf::Time(_) | AsOf::Position(_) => None,
+    };
+    let mut ticket = Ticket::new(tenant.clone(), id);
+    for event in events {
+        let within = match (at, &past) {
+            (AsOf::Time(time), _) => event.recorded_at <= *time,
+            (AsOf::Position(position), _) => event.position <= *position,
+            (AsOf::Version(_), Some((past, whole))) => {
+                event.change.as_ref().is_some_and(|change| {
+                    let node = whole.graph.index_of(&head_name(&change.hash));
+                    node.is_some_and(|index| past.holds(&whole.graph.nodes()[index]))
+                })
+            }
+            (AsOf::Version(_), None) => false,
+        };
+        if within {
+            ticket.apply(event)?;
+        }
+    }
+    Ok(ticket.facts().is_some().then_some(ticket))
 }

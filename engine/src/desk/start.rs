@@ -75,9 +75,9 @@ pub async fn start(ports: Ports, region: &str) -> Result<Started, StartError> {
         erasure_epoch,
         reconnected: AtomicBool::new(false),
         written: Written::default(),
-        past_reads: Semaphore::new(PAST_READS_MAX),
+        past_reads: Arc::new(Semaphore::new(PAST_READS_MAX)),
     });
-    let (submit, jobs) = mpsc::channel(WAITING_WRITES_MAX);
+    let (submit, jobs) = mpsc::channel(WAITING_WRITES_MAX / 2);
     let appender = tokio::spawn(run(Arc::clone(&shared), jobs));
     Ok(Started { desk: Desk { shared, submit }, appender, restored })
 }

@@ -38,6 +38,8 @@ impl Job {
         let mut opening = office.opening().await;
         opening.opened.tags = tags.iter().map(|&tag| tag.to_owned()).collect();
         let ticket = desk.open(opening).await.unwrap().ticket.id;
+        // Which therefore has it in memory as it was then.
+        other.look(&office.tenant, ticket, |_| ()).await.unwrap().unwrap();
         let (agent, start) = (office.caller(Role::Agent, "ann").await, office.command());
         let job = Self { office, desk, other, ticket, agent, start, written };
         let change = Command::fields(FieldChange::from(&job.written));
@@ -127,6 +129,16 @@ async fn where_all_was_written_since_an_undo_writes_nothing() {
     job.writes(Command::priority(Priority::Urgent)).await;
     let (shown, rows) = job.undo(plan).await;
     assert_eq!((shown.priority, rows), (Priority::Urgent, 0));
+}
+
+#[tokio::test]
+async fn a_node_that_has_not_seen_the_change_yet_takes_it_back_all_the_same() {
+    let written = Changed { priority: Some(Priority::Urgent), ..Changed::default() };
+    let mut job = Job::done(&[], written).await;
+    let plan = job.plan().await;
+    std::mem::swap(&mut job.desk, &mut job.other);
+    let (shown, rows) = job.undo(plan).await;
+    assert_eq!((shown.priority, rows), (Priority::Normal, 1));
 }
 
 #[tokio::test]

@@ -99,6 +99,36 @@ async fn what_is_about_a_ticket_on_its_way_waits_until_it_has_landed_and_goes_wi
 }
 
 #[tokio::test]
+async fn what_has_to_be_read_first_waits_until_the_batch_on_its_way_has_landed() {
+    let (office, log) = unsure().await;
+    let desk = office.desk().await;
+    let one = desk.open(office.opening().await).await.unwrap().ticket.id;
+    let other = desk.open(office.opening().await).await.unwrap().ticket.id;
+    let agent = office.caller(Role::Agent, "ann").await;
+    let (first, second) = (Command::reply("1"), Command::reply("2"));
+    let first = office.intent(&agent, one, first).await;
+    let second = office.intent(&agent, other, second).await;
+    // A node that has neither ticket in memory.
+    let desk = office.desk().await;
+    let before = log.batches().len();
+    log.hold_up(true);
+    let says = |intent| {
+        let desk = desk.clone();
+        tokio::spawn(async move { desk.execute(intent).await.unwrap() })
+    };
+    let first = says(first);
+    while log.batches().len() == before {
+        tokio::task::yield_now().await;
+    }
+    let second = says(second);
+    tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+    assert_eq!(log.batches().len(), before + 1);
+    log.hold_up(false);
+    let (_, _) = (first.await.unwrap(), second.await.unwrap());
+    assert_eq!(log.batches()[before..], [1, 1]);
+}
+
+#[tokio::test]
 async fn a_ticket_whose_write_was_answered_at_once_can_be_looked_at_while_others_are_on_their_way()
 {
     let (office, log) = unsure().await;

@@ -271,7 +271,7 @@ impl World {
         let with = Authoring { incarnation: &region.incarnation, ids: &self.ids };
         let rows = match decide(&mut region.ticket, &intent, with) {
             Ok(decided) => decided.rows,
-            Err(AuthorError::Refused(_)) => return None,
+            Err(AuthorError::Refused(_) | AuthorError::Stale) => return None,
             Err(AuthorError::Fold(error)) => panic!("what was decided cannot be folded: {error}"),
         };
         for row in rows {

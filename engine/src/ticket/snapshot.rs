@@ -14,8 +14,12 @@ use crate::graph::ChangeGraph;
 use crate::layout::Container;
 use crate::ports::log::Snapshot;
 
-/// How many changes a ticket gains between two snapshots.
+/// How many changes a ticket gains between two snapshots, at least.
 pub const SNAPSHOT_EVERY: usize = 200;
+
+/// A long ticket gains this part of its changes: each snapshot holds all of it, and all together are to cost no more than the
+/// changes do.
+const SNAPSHOT_GROWTH: usize = 8;
 
 /// The first byte of every snapshot; another one is ignored and the ticket folded from its events.
 const FORMAT: u8 = 5;
@@ -42,7 +46,8 @@ impl Ticket {
     #[must_use]
     pub fn snapshot_due(&self) -> bool {
         let durable = self.graph.nodes().last().is_some_and(|node| node.position > 0);
-        durable && self.graph.nodes().len() >= self.kept + SNAPSHOT_EVERY
+        let apart = SNAPSHOT_EVERY.max(self.kept / SNAPSHOT_GROWTH);
+        durable && self.graph.nodes().len() >= self.kept + apart
     }
 
     /// The ticket as bytes.

@@ -1,10 +1,14 @@
 //! What of a text a query finds, shown as a part of the text with the places in it.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
 use levenshtein_automata::{DFA, Distance};
 
+use crate::near::near;
 use crate::query::{Query, Text};
-use crate::tantivy_index::text_query::near;
-use crate::text::{Token, stem, tokens};
+use crate::text::{Stems, Token, tokens};
 
 /// Most characters of a text that are shown.
 pub const SNIPPET_CHARS_MAX: usize = 200;
@@ -20,57 +24,83 @@ pub struct Snippet {
     pub ranges: Vec<[usize; 2]>,
 }
 
-/// Finds a query's words in texts.
-pub struct Highlighter {
-    wanted: Vec<Wanted>,
-}
+/// A phrase: tokens, each with its offset from the first.
+type Phrase = Vec<(usize, String)>;
 
-enum Wanted {
-    Word { word: String, stem: Option<String> },
-    Phrase(Vec<(usize, String)>),
-    Prefix(String),
-    Near(Box<DFA>),
+/// Finds a query's words in texts. What a token costs does not depend on how many words and beginnings are wanted.
+#[derive(Default)]
+pub struct Highlighter {
+    /// Words, by their stems where they have one.
+    words: HashSet<String>,
+    /// By their first tokens.
+    phrases: HashMap<String, Vec<Phrase>>,
+    /// None of them begins with another.
+    prefixes: BTreeSet<String>,
+    near: Vec<Arc<DFA>>,
+    stems: Stems,
 }
 
 impl Highlighter {
     /// Looks for all that a query wants, not for what must be missing.
     #[must_use]
     pub fn of(query: &Query) -> Self {
-        let wanted = query.wanted_texts().map(|text| match text {
-            Text::Word(word) => {
-                Wanted::Word { word: word.clone(), stem: stem(word).map(|stem| stem.into_owned()) }
+        let mut wanted = Self::default();
+        for text in query.wanted_texts() {
+            match text {
+                Text::Word(word) => {
+                    let word = wanted.key(word);
+                    wanted.words.insert(word);
+                }
+                Text::Phrase(tokens) => wanted.phrase(tokens),
+                Text::Prefix(prefix) => wanted.prefix(prefix),
+                Text::Fuzzy(word, distance) => wanted.near.push(near(word, *distance)),
             }
-            Text::Phrase(tokens) => Wanted::Phrase(tokens.clone()),
-            Text::Prefix(prefix) => Wanted::Prefix(prefix.clone()),
-            Text::Fuzzy(word, distance) => Wanted::Near(Box::new(near(word, *distance))),
-        });
-        Self { wanted: wanted.collect() }
+        }
+        wanted
+    }
+
+    fn phrase(&mut self, tokens: &Phrase) {
+        let Some((_, first)) = tokens.first() else { return };
+        let same_first = self.phrases.entry(first.clone()).or_default();
+        if !same_first.contains(tokens) {
+            same_first.push(tokens.clone());
+        }
+    }
+
+    fn prefix(&mut self, prefix: &str) {
+        if !self.begins(prefix) {
+            self.prefixes.retain(|longer| !longer.starts_with(prefix));
+            self.prefixes.insert(prefix.to_owned());
+        }
+    }
+
+    /// Whether a word begins with a wanted beginning: only the last of those that are not behind it can be one.
+    fn begins(&self, word: &str) -> bool {
+        let upto = (Bound::Unbounded, Bound::Included(word));
+        self.prefixes.range::<str, _>(upto).next_back().is_some_and(|last| word.starts_with(last))
+    }
+
+    /// What a word is compared by.
+    fn key(&self, word: &str) -> String {
+        let mut key = String::new();
+        if !self.stems.push(word, &mut key) {
+            key.push_str(word);
+        }
+        key
     }
 
     /// The part of a text in which most is found; none where nothing is.
     #[must_use]
     pub fn snippet(&self, text: &str) -> Option<Snippet> {
         let ranges = self.ranges(&tokens(text));
-        let first = ranges.first()?;
         let length = text.chars().count();
+        if ranges.is_empty() {
+            return None;
+        }
         if length <= SNIPPET_CHARS_MAX {
             return Some(Snippet { text: text.to_owned(), ranges });
         }
-        // The window that begins shortly before a place and holds the most of them; of equals the first.
-        let window = |range: &[usize; 2]| {
-            let start = range[0].saturating_sub(LEAD_CHARS).min(length - SNIPPET_CHARS_MAX);
-            let end = start + SNIPPET_CHARS_MAX;
-            let within = |range: &&[usize; 2]| range[0] >= start && range[1] <= end;
-            (ranges.iter().filter(within).count(), start)
-        };
-        let mut best = window(first);
-        for range in &ranges[1..] {
-            let next = window(range);
-            if next.0 > best.0 {
-                best = next;
-            }
-        }
-        let start = best.1;
+        let start = fullest_window(&ranges, length);
         let end = start + SNIPPET_CHARS_MAX;
         let shown = ranges.iter().filter(|range| range[0] < end && range[1] > start);
         let shown = shown.map(|range| [range[0].max(start) - start, range[1].min(end) - start]);
@@ -82,41 +112,52 @@ impl Highlighter {
 
     /// Every place where something is found, in order, those that touch put together.
     fn ranges(&self, tokens: &[Token]) -> Vec<[usize; 2]> {
-        let mut found = Vec::new();
-        for wanted in &self.wanted {
-            for (index, token) in tokens.iter().enumerate() {
-                if let Some(end) = wanted.found(&tokens[index..]) {
-                    found.push([token.start, end]);
-                }
-            }
-        }
-        found.sort_unstable();
         let mut ranges: Vec<[usize; 2]> = Vec::new();
-        for range in found {
+        for (index, token) in tokens.iter().enumerate() {
+            let Some(end) = self.found(&tokens[index..]) else { continue };
             match ranges.last_mut() {
-                Some(last) if range[0] <= last[1] => last[1] = last[1].max(range[1]),
-                _ => ranges.push(range),
+                Some(last) if token.start <= last[1] => last[1] = last[1].max(end),
+                _ => ranges.push([token.start, end]),
             }
         }
         ranges
     }
-}
 
-impl Wanted {
-    /// The end of what is found at the first of these tokens.
+    /// The furthest end of what is found at the first of these tokens.
     fn found(&self, tokens: &[Token]) -> Option<usize> {
         let first = tokens.first()?;
-        let is = |yes: bool| yes.then_some(first.end);
-        match self {
-            Self::Word { word, stem: wanted } => match (wanted, stem(&first.text)) {
-                (Some(wanted), Some(found)) => is(*wanted == *found),
-                _ => is(*word == first.text),
-            },
-            Self::Phrase(phrase) => phrase_end(phrase, tokens),
-            Self::Prefix(prefix) => is(first.text.starts_with(prefix)),
-            Self::Near(dfa) => is(matches!(dfa.eval(&first.text), Distance::Exact(_))),
+        let word = &first.text;
+        let phrases = self.phrases.get(word).into_iter().flatten();
+        let longest = phrases.filter_map(|phrase| phrase_end(phrase, tokens)).max();
+        let alone = || {
+            (!self.words.is_empty() && self.words.contains(&self.key(word)))
+                || self.begins(word)
+                || self.near.iter().any(|dfa| matches!(dfa.eval(word), Distance::Exact(_)))
+        };
+        longest.or_else(|| alone().then_some(first.end))
+    }
+}
+
+/// Where the window begins that holds the most of the ranges, each of which may stand shortly behind its beginning; of
+/// equals the first.
+fn fullest_window(ranges: &[[usize; 2]], length: usize) -> usize {
+    let (mut first, mut behind) = (0, 0);
+    let mut best = (0, 0);
+    for range in ranges {
+        let start = range[0].saturating_sub(LEAD_CHARS).min(length - SNIPPET_CHARS_MAX);
+        let end = start + SNIPPET_CHARS_MAX;
+        while ranges.get(first).is_some_and(|range| range[0] < start) {
+            first += 1;
+        }
+        while ranges.get(behind).is_some_and(|range| range[1] <= end) {
+            behind += 1;
+        }
+        let within = behind.saturating_sub(first);
+        if within > best.0 || best == (0, 0) {
+            best = (within, start);
         }
     }
+    best.1
 }
 
 fn phrase_end(phrase: &[(usize, String)], tokens: &[Token]) -> Option<usize> {
@@ -170,6 +211,8 @@ mod tests {
         check("打印机printer", "HP Printer 打印机", "HP [Printer] [打印机]");
         check("prin* wrod~1", "print word printing", "[print] [word] [printing]");
         check("cafe", "Le Café", "Le [Café]");
+        check("pri* print* fire", "priest printing prey", "[priest] [printing] prey");
+        check("打* 打印机 OR 打印", "打印机, 打印", "[打印机], [打印]");
         check("ann@example.com", "mail <ann@example.com>!", "mail <[ann@example.com]>!");
         check("fire -smoke status:open OR printer", "smoke and fire", "smoke and [fire]");
         assert_eq!(marked("fire", "smoke"), None);
@@ -188,6 +231,15 @@ mod tests {
         let snippet = snippet.expect("a snippet");
         assert_eq!(snippet.text.chars().count(), SNIPPET_CHARS_MAX);
         assert_eq!(snippet.ranges, [[40, 44], [49, 53]]);
+    }
+
+    #[test]
+    fn a_text_that_is_full_of_places_is_gone_through_once() {
+        let words: Vec<String> = (0..64).map(|number| format!("a{number}*")).collect();
+        let highlighter = Highlighter::of(&parse(&words.join(" OR ")).expect("a query"));
+        let text = "a1.b.".repeat(13_000);
+        let snippet = highlighter.snippet(&text).expect("a snippet");
+        assert_eq!((snippet.ranges.len(), snippet.ranges[0]), (40, [0, 2]));
     }
 
     proptest! {

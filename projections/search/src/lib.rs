@@ -17,4 +17,5 @@ pub mod errands;
 mod folder;
 pub mod home;
 pub mod indexer;
+mod near;
 mod reading;

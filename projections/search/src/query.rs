@@ -25,6 +25,8 @@ pub const ALTERNATIVES_MAX: usize = 32;
 pub const PHRASE_TOKENS_MAX: usize = 200;
 /// Fewest characters before a `*`.
 pub const PREFIX_CHARS_MIN: usize = 2;
+/// Most words with a `~`: each may take two megabytes while it is looked for.
+pub const FUZZY_WORDS_MAX: usize = 16;
 /// Most letters by which a word behind `~` may differ.
 pub const DISTANCE_MAX: u8 = 2;
 
@@ -144,6 +146,12 @@ impl Clause {
 }
 
 impl Query {
+    /// Every text, wanted or not.
+    pub fn texts(&self) -> impl Iterator<Item = &Text> {
+        let clauses = self.groups.iter().flat_map(|group| &group.any);
+        clauses.filter_map(|clause| clause.literal.text()).flatten()
+    }
+
     /// Every text that a hit may show: what is wanted, without what must be missing.
     pub fn wanted_texts(&self) -> impl Iterator<Item = &Text> {
         let clauses = self.groups.iter().flat_map(|group| &group.any);

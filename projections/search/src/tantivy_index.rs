@@ -19,7 +19,7 @@ mod standing;
 mod statistics;
 #[cfg(test)]
 mod tests;
-pub(crate) mod text_query;
+mod text_query;
 mod ticket_set;
 mod tokenizer;
 mod top;
@@ -64,8 +64,8 @@ struct Shared {
     readable: RwLock<Readable>,
     executor: Executor,
     heads: HeadTables,
-    turns: Semaphore,
-    waiting: Semaphore,
+    turns: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
 }
 
 /// What questions are answered from.
@@ -157,8 +157,8 @@ impl TantivyIndex {
             readable: RwLock::new(readable),
             executor,
             heads,
-            turns: Semaphore::new(QUESTIONS_AT_ONCE_MAX),
-            waiting: Semaphore::new(QUESTIONS_WAITING_MAX),
+            turns: Arc::new(Semaphore::new(QUESTIONS_AT_ONCE_MAX)),
+            waiting: Arc::new(Semaphore::new(QUESTIONS_WAITING_MAX)),
         };
         Ok(Self { shared: Arc::new(shared), pen })
     }
@@ -216,11 +216,13 @@ impl Shared {
 #[async_trait]
 impl SearchIndex for TantivyIndex {
     async fn search(&self, question: Question) -> Result<Found, IndexError> {
-        let Ok(_waiting) = self.shared.waiting.try_acquire() else {
+        let Ok(waiting) = Arc::clone(&self.shared.waiting).try_acquire_owned() else {
             return Err(IndexError::Overloaded);
         };
-        let _turn = self.shared.turns.acquire().await;
+        let turn = Arc::clone(&self.shared.turns).acquire_owned().await;
         self.block(move |shared| {
+            // Until it is answered, also where nobody waits for the answer any more.
+            let _held = (waiting, turn);
             let (searcher, fields, positions) = {
                 let readable = shared.readable.read();
                 (readable.reader.searcher(), readable.fields, readable.positions())

@@ -70,7 +70,7 @@ pub struct MergeAttached {
     /// The public ones.
     pub public_message_count: u64,
     /// The tickets that the source itself showed besides its own messages, theirs among them.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_none")]
     pub source_count: u64,
     /// What the source's customer was waiting for, when it showed neither solved, pending nor closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -112,4 +112,9 @@ pub struct MessageForwarded {
     pub ticket_id: TicketId,
     /// A public reply, or else an internal note.
     pub public: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+const fn is_none(count: &u64) -> bool {
+    *count == 0
 }

@@ -96,7 +96,7 @@ impl Head {
         let uri: Uri = path.parse().unwrap_or_default();
         let key = HeaderValue::from_str(key).ok();
         let headers = key.into_iter().map(|key| (IDEMPOTENCY_KEY, key)).collect();
-        Self { method, query: Query::of(uri.clone()), uri, headers }
+        Self { method, query: Query::of(uri.query().unwrap_or_default()), uri, headers }
     }
 }
 

@@ -61,12 +61,15 @@ impl Checks {
             self.beyond(field, "has more than 100 tags", TAGS_MAX);
         }
         for (index, tag) in tags.iter().enumerate() {
-            let place = format!("{field}[{index}]");
-            if tag.trim().is_empty() {
-                self.wrong(&place, "is empty");
-            } else if tag.chars().count() > TAG_CHARS_MAX {
-                self.beyond(&place, "has more than 64 characters", TAG_CHARS_MAX);
-            }
+            self.tag(&format!("{field}[{index}]"), tag);
+        }
+    }
+
+    pub(super) fn tag(&mut self, field: &str, tag: &str) {
+        if tag.trim().is_empty() {
+            self.wrong(field, "is empty");
+        } else if tag.chars().count() > TAG_CHARS_MAX {
+            self.beyond(field, "has more than 64 characters", TAG_CHARS_MAX);
         }
     }
 

@@ -67,7 +67,7 @@ pub(super) async fn filter(
         }
     }
     if let Some(tag) = tag {
-        checks.tags("tag", &[tag.clone().into_owned()]);
+        checks.tag("tag", tag);
     }
     checks.finish()?;
     filter.tag = tag.as_deref().map(str::to_owned);

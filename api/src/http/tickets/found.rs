@@ -1,6 +1,5 @@
 //! All tickets that a filter names, or that are a person's, for work over many.
 
-use axum::http::Uri;
 use docket_engine::cursor::Cursor;
 use docket_projections::query::{Direction, ListQuery, Sort, SortKey, TicketFilter, Viewer};
 use docket_schemas::{PersonId, Tenant, TicketId};
@@ -23,7 +22,7 @@ pub(in crate::http) async fn found(
     max: usize,
 ) -> Result<Vec<TicketId>, Problem> {
     let malformed = || Problem::invalid("filter", "is no query such as status=open&tag=vip");
-    let query = Query::of(format!("/?{text}").parse::<Uri>().map_err(|_| malformed())?);
+    let query = Query::of(text);
     let given = query.params(FILTERS)?;
     if given.iter().all(Option::is_none) {
         return Err(malformed());

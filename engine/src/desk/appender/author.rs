@@ -77,6 +77,7 @@ fn one(
         Known::Stored => return answer_stored(shared, job, key, intent.command_id),
     }
     let changes = ticket.graph.nodes().len();
+    let standing = Standing { fresh: entry.fresh, undurable: entry.undurable };
     let outcome = decide(ticket, &intent, with)
         .and_then(|decided| Ok((ticket.resolve().map_err(AuthorError::from)?, decided)));
     match outcome {
@@ -89,7 +90,6 @@ fn one(
                 *entry.ticket = None;
                 entry.undurable = true;
             }
-            let standing = Standing { fresh: entry.fresh, undurable: entry.undurable };
             refused(job, error, standing)
         }
     }
@@ -218,8 +218,10 @@ fn refused(mut job: Job, error: AuthorError, standing: Standing) -> Authored {
         AuthorError::Refused(refusal) if standing.fresh && !standing.undurable => {
             answered(job, Reply::Refused(refusal))
         }
-        AuthorError::Refused(_) => {
-            job.needs_fresh = !standing.undurable;
+        // The next batch knows whether those rows are durable.
+        AuthorError::Refused(_) | AuthorError::Stale if standing.undurable => Authored::Later(job),
+        AuthorError::Refused(_) | AuthorError::Stale => {
+            job.needs_fresh = true;
             match job.handed_back() {
                 Ok(job) => Authored::Later(job),
                 Err(()) => Authored::Answered,

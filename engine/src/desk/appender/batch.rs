@@ -6,9 +6,10 @@ use std::sync::Arc;
 use docket_schemas::Incarnation;
 
 use super::author::{Authored, author};
-use super::hold::{Held, Key, Patience, hold};
+use super::hold::{Held, Key, hold, hold_loaded};
 use super::{Job, Shared, Work};
 use crate::command::Prepared;
+use crate::desk::snapshots;
 use crate::ports::log::{APPEND_BATCH_ROWS_MAX, Batch, Unit};
 
 /// Most rows that one command makes: a message, its status, a follow-up, joined heads.
@@ -32,6 +33,8 @@ pub(super) struct Assembled {
     pub(super) pending: Vec<Pending>,
     pub(super) held: BTreeMap<Key, Held>,
     rows: usize,
+    /// Room for jobs whose tickets have to be read, which nobody does while a batch is on its way.
+    reserved: usize,
     /// Jobs that wait for the batch after this one.
     back: VecDeque<Job>,
     /// Their tickets: whoever comes later does not overtake them.
@@ -46,6 +49,7 @@ impl Assembled {
             pending: Vec::new(),
             held: BTreeMap::new(),
             rows: 0,
+            reserved: 0,
             back: VecDeque::new(),
             kept: BTreeSet::new(),
         }
@@ -73,28 +77,44 @@ impl Assembled {
         }
     }
 
-    /// Takes what fits from `waiting` and authors it. Refusals are answered here. What cannot be decided yet is put back,
-    /// above all what is about tickets that `flying` holds until it has landed. Only tickets with a write of this batch are
-    /// still held afterwards: whoever was answered may look at the others.
-    pub(super) async fn take(
+    /// Takes what fits from `waiting` and authors it, with no batch on its way. Refusals are answered here. What cannot be
+    /// decided yet is put back.
+    pub(super) async fn take(&mut self, shared: &Arc<Shared>, waiting: &mut VecDeque<Job>) {
+        if self.is_outdated(shared) {
+            return;
+        }
+        self.reserved = 0;
+        let jobs = self.choose(waiting, None);
+        if !jobs.is_empty() {
+            hold(shared, &jobs, &mut self.held).await;
+            self.author(shared, jobs);
+        }
+    }
+
+    /// Takes what fits while `flying` is on its way, and waits for nothing: its callers are answered as soon as it has
+    /// landed. What is about its tickets is put back, and so is, with room kept free for it, what has to be read first.
+    pub(super) fn take_meanwhile(
         &mut self,
         shared: &Arc<Shared>,
         waiting: &mut VecDeque<Job>,
-        flying: Option<&Self>,
+        flying: &Self,
     ) {
         if self.is_outdated(shared) {
             return;
         }
-        // What was read for those who asked before is not newer than what is asked now.
-        self.held.values_mut().for_each(|held| held.fresh = false);
-        let jobs = self.choose(waiting, flying);
-        if jobs.is_empty() {
-            return;
+        let jobs = self.choose(waiting, Some(flying));
+        if !jobs.is_empty() {
+            hold_loaded(shared, &jobs, &mut self.held);
+            self.author(shared, jobs);
         }
-        let patience = if flying.is_some() { Patience::None } else { Patience::Endless };
-        hold(shared, &jobs, &mut self.held, patience).await;
+    }
+
+    /// Authors jobs one upon another. Only tickets with a write of this batch are still held afterwards: whoever was answered
+    /// may look at the others.
+    fn author(&mut self, shared: &Arc<Shared>, jobs: Vec<Job>) {
         for job in jobs {
-            if self.rows + rows_max(&job) > APPEND_BATCH_ROWS_MAX || self.is_kept(&job) {
+            let taken = self.rows + self.reserved;
+            if taken + rows_max(&job) > APPEND_BATCH_ROWS_MAX || self.is_kept(&job) {
                 self.put(job);
                 continue;
             }
@@ -106,29 +126,46 @@ impl Assembled {
                     self.rows += pending.unit.rows.len();
                     self.pending.push(*pending);
                 }
-                Authored::Later(job) => self.put(job),
+                Authored::Later(job) if self.holds(&job) => self.put(job),
+                Authored::Later(job) => self.put_first(job),
                 Authored::Answered => {}
             }
         }
-        self.held.retain(|_, held| held.is_needed);
+        self.held.retain(|_, held| {
+            // What was read for those who ask later is not newer than what they ask.
+            held.fresh = false;
+            if let (false, Some(ticket)) = (held.is_needed, held.ticket.as_mut()) {
+                snapshots::keep(shared, ticket);
+                shared.cache.weigh(ticket);
+            }
+            held.is_needed
+        });
     }
 
     /// The jobs that may fit and need not wait.
     fn choose(&mut self, waiting: &mut VecDeque<Job>, flying: Option<&Self>) -> Vec<Job> {
         let mut jobs = Vec::new();
-        let mut room = APPEND_BATCH_ROWS_MAX - self.rows;
+        let free = APPEND_BATCH_ROWS_MAX - self.rows;
+        let mut room = free.saturating_sub(self.reserved);
         while room >= ROWS_PER_COMMAND_MAX
             && let Some(job) = waiting.pop_front()
         {
             let least = rows_least(&job);
             if least > room || self.must_wait(&job, flying) {
                 self.put(job);
+            } else if flying.is_some() && job.needs_fresh {
+                room = room.saturating_sub(rows_max(&job));
+                self.put_first(job);
             } else {
                 room -= least;
                 jobs.push(job);
             }
         }
         jobs
+    }
+
+    fn holds(&self, job: &Job) -> bool {
+        job.work.tickets().iter().all(|key| self.held.contains_key(key))
     }
 
     /// The jobs that were put back wait again, before those that came later.
@@ -160,6 +197,12 @@ impl Assembled {
 
     fn is_kept(&self, job: &Job) -> bool {
         !self.kept.is_empty() && job.work.tickets().iter().any(|key| self.kept.contains(key))
+    }
+
+    /// What has to be read first finds room in this batch once that is possible.
+    fn put_first(&mut self, job: Job) {
+        self.reserved += rows_max(&job);
+        self.put(job);
     }
 
     fn put(&mut self, job: Job) {

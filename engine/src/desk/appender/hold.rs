@@ -26,24 +26,15 @@ pub(super) struct Held {
     pub(super) failure: Option<DeskError>,
 }
 
-/// How long to wait for a ticket that somebody looks at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Patience {
-    /// Not at all: a batch is on its way, whose callers wait for their answers.
-    None,
-    /// Until they have seen it.
-    Endless,
+impl Held {
+    const fn of(ticket: OwnedMutexGuard<Option<Ticket>>) -> Self {
+        Self { ticket, fresh: false, is_needed: false, undurable: false, failure: None }
+    }
 }
 
-/// Locks every ticket of `jobs` that is not held yet, and reads those that are not loaded or must be fresh. One that
-/// somebody looks at is left out where there is no patience.
-pub(super) async fn hold(
-    shared: &Shared,
-    jobs: &[Job],
-    held: &mut BTreeMap<Key, Held>,
-    patience: Patience,
-) {
-    let (mut stale, cold) = lock(shared, jobs, held, patience).await;
+/// Locks every ticket of `jobs` that is not held yet, and reads those that are not loaded or must be fresh.
+pub(super) async fn hold(shared: &Shared, jobs: &[Job], held: &mut BTreeMap<Key, Held>) {
+    let (mut stale, cold) = lock(shared, jobs, held).await;
     if !cold.is_empty() {
         // Without its snapshot a ticket is folded from its first event.
         for (key, ticket) in snapshots::restore(shared, &cold).await.unwrap_or_default() {
@@ -93,36 +84,34 @@ pub(super) async fn hold(
     }
 }
 
+/// Locks those tickets of `jobs` that are loaded and that nobody looks at.
+pub(super) fn hold_loaded(shared: &Shared, jobs: &[Job], held: &mut BTreeMap<Key, Held>) {
+    for key in jobs.iter().flat_map(|job| job.work.tickets()) {
+        if held.contains_key(&key) {
+            continue;
+        }
+        let locked = shared.cache.entry(&key.0, key.1).try_lock_owned();
+        if let Some(ticket) = locked.ok().filter(|ticket| ticket.is_some()) {
+            held.insert(key, Held::of(ticket));
+        }
+    }
+}
+
 /// Answers which of them must be read again, and which were never read.
 async fn lock(
     shared: &Shared,
     jobs: &[Job],
     held: &mut BTreeMap<Key, Held>,
-    patience: Patience,
 ) -> (BTreeSet<Key>, Vec<Key>) {
     let (mut stale, mut cold) = (BTreeSet::new(), Vec::new());
     for job in jobs {
         for key in job.work.tickets() {
             if !held.contains_key(&key) {
-                let entry = shared.cache.entry(&key.0, key.1);
-                let ticket = match patience {
-                    Patience::Endless => entry.lock_owned().await,
-                    Patience::None => match entry.try_lock_owned() {
-                        Ok(ticket) => ticket,
-                        Err(_) => continue,
-                    },
-                };
+                let ticket = shared.cache.entry(&key.0, key.1).lock_owned().await;
                 if ticket.is_none() {
                     cold.push(key.clone());
                 }
-                let held_now = Held {
-                    ticket,
-                    fresh: false,
-                    is_needed: false,
-                    undurable: false,
-                    failure: None,
-                };
-                held.insert(key.clone(), held_now);
+                held.insert(key.clone(), Held::of(ticket));
             }
             if job.needs_fresh {
                 stale.insert(key);

@@ -84,9 +84,11 @@ fn settle_one(
         UnitOutcome::Duplicate { stored, .. } => Reply::Duplicate(stored),
         UnitOutcome::Damaged { what } => Reply::Failed(LogError::damaged(what).into()),
         UnitOutcome::EpochOld { current } => {
-            // In this order: who reads the new epoch finds no key of the old one.
-            shared.ports.keyring.forget();
-            shared.erasure_epoch.store(current, Ordering::Release);
+            // Once for a batch, and in this order: who reads the new epoch finds no key of the old one.
+            if current > shared.epoch() {
+                shared.ports.keyring.forget();
+                shared.erasure_epoch.store(current, Ordering::Release);
+            }
             Reply::Again
         }
         UnitOutcome::IncarnationOld { current } => {

@@ -1,7 +1,8 @@
 //! Why a query cannot be read: what is wrong, where, what to do about it.
 
 use super::{
-    ALTERNATIVES_MAX, DISTANCE_MAX, PHRASE_TOKENS_MAX, PREFIX_CHARS_MIN, QUERY_CHARS_MAX, TERMS_MAX,
+    ALTERNATIVES_MAX, DISTANCE_MAX, FUZZY_WORDS_MAX, PHRASE_TOKENS_MAX, PREFIX_CHARS_MIN,
+    QUERY_CHARS_MAX, TERMS_MAX,
 };
 
 /// A query that cannot be read.
@@ -61,6 +62,9 @@ pub enum Mistake {
         "behind ~ stands 1 or {DISTANCE_MAX}, and before it one word of letters or digits, as in wrod~1"
     )]
     BadDistance,
+    /// Too many words with a `~`.
+    #[error("there are more than {FUZZY_WORDS_MAX} words with a ~")]
+    ManyFuzzy,
     /// A word that is too short for its distance.
     #[error("the word is too short for ~{0}: it needs at least {1} letters")]
     ShortFuzzy(u8, usize),
@@ -121,6 +125,7 @@ impl Mistake {
             Self::ManyTerms => Some(TERMS_MAX),
             Self::LongPhrase => Some(PHRASE_TOKENS_MAX),
             Self::ManyAlternatives => Some(ALTERNATIVES_MAX),
+            Self::ManyFuzzy => Some(FUZZY_WORDS_MAX),
             _ => None,
         }
     }

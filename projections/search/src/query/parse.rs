@@ -4,7 +4,10 @@ use super::chunk::{Chunk, chunks};
 use super::error::{Mistake, QueryError};
 use super::filter::{self, filter};
 use super::words::{phrase, words};
-use super::{ALTERNATIVES_MAX, Clause, Group, Literal, QUERY_CHARS_MAX, Query, TERMS_MAX};
+use super::{
+    ALTERNATIVES_MAX, Clause, FUZZY_WORDS_MAX, Group, Literal, QUERY_CHARS_MAX, Query, TERMS_MAX,
+    Text,
+};
 
 /// Reads a query.
 ///
@@ -26,6 +29,8 @@ pub fn parse(text: &str) -> Result<Query, QueryError> {
 struct Reader {
     groups: Vec<Group>,
     terms: usize,
+    /// Words with a `~`.
+    fuzzy: usize,
     /// An operator that waits for the term behind it, and where it stands.
     pending: Option<(Operator, usize)>,
     /// Whether the last chunk was a term, so that an operator may follow.
@@ -76,6 +81,11 @@ impl Reader {
         self.terms += 1;
         if self.terms > TERMS_MAX {
             return Err(Mistake::ManyTerms.at(chunk.at));
+        }
+        let fuzzy = |text: &&Text| matches!(text, Text::Fuzzy(..));
+        self.fuzzy += literal.text().into_iter().flatten().filter(fuzzy).count();
+        if self.fuzzy > FUZZY_WORDS_MAX {
+            return Err(Mistake::ManyFuzzy.at(chunk.at));
         }
         let clause = Clause { negated: chunk.negated, literal, at: chunk.at };
         let joined = matches!(self.pending.take(), Some((Operator::Or, _)));

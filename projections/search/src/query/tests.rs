@@ -179,6 +179,8 @@ fn every_limit_is_named() {
     assert!(parse(&"打".repeat(PHRASE_TOKENS_MAX)).is_ok());
     refused(&"打".repeat(PHRASE_TOKENS_MAX + 1), 0, Mistake::LongPhrase);
     refused(&"a ".repeat(TERMS_MAX + 1), TERMS_MAX * 2, Mistake::ManyTerms);
+    assert!(parse(&"wrod~ ".repeat(FUZZY_WORDS_MAX)).is_ok());
+    refused(&"wrod~ ".repeat(FUZZY_WORDS_MAX + 1), FUZZY_WORDS_MAX * 6, Mistake::ManyFuzzy);
     refused(&"a OR status:new ".repeat(6), 80, Mistake::ManyAlternatives);
     let error = parse(&"x".repeat(10_000)).expect_err("too long");
     assert_eq!(error.to_string(), "the query is longer than 1000 characters, at character 1001");

@@ -6,7 +6,7 @@ use super::facts::Asking;
 use super::schema::Fields;
 use super::shard::{Cost, Few, Shards, Shown};
 use super::statistics::Statistics;
-use super::text_query::{self, TextGroups, joined};
+use super::text_query::{self, TextGroups, Wording, joined};
 use super::ticket_set::TicketSet;
 use crate::port::{Question, Reader, Sort};
 use crate::query::{Clause, Filter, Group, Literal, Text};
@@ -15,6 +15,7 @@ use crate::query::{Clause, Filter, Group, Literal, Text};
 pub(super) struct Scope<'a> {
     pub(super) shards: &'a Shards<'a>,
     pub(super) asking: Asking<'a>,
+    wording: Wording<'a>,
     /// The tickets that a customer may know of; none for staff, who may know of all.
     pub(super) own: Option<TicketSet>,
     /// What scores are computed from.
@@ -53,8 +54,9 @@ impl<'a> Scope<'a> {
             Reader::Customer(_) => Some(shards.tickets(&*asking.all(), |_| true)?),
         };
         let statistics = Statistics::of(shards.searcher, asking.fields, question)?;
+        let wording = Wording::of(fields, question);
         let ranked = matches!(question.sort, Sort::Relevance);
-        Ok(Self { shards, asking, own, statistics, ranked })
+        Ok(Self { shards, asking, wording, own, statistics, ranked })
     }
 
     /// Whether the answer may come from a document.
@@ -79,18 +81,19 @@ impl<'a> Scope<'a> {
                 branches.iter_mut().for_each(|branch| branch.require(&group.any));
             }
         }
-        branches.iter().map(|parts| self.branch(parts)).collect()
+        let ways = branches.len();
+        branches.iter().map(|parts| self.branch(parts, ways)).collect()
     }
 
-    fn branch(&self, parts: &Parts<'_>) -> tantivy::Result<Branch> {
-        let Asking { fields, tenant, .. } = self.asking;
-        let text =
-            (!parts.texts.is_empty()).then(|| text_query::groups(fields, tenant, &parts.texts));
+    /// One of so many branches.
+    fn branch(&self, parts: &Parts<'_>, ways: usize) -> tantivy::Result<Branch> {
+        let text = (!parts.texts.is_empty()).then(|| self.wording.groups(&parts.texts));
         let (mut tickets, documents) = match &text {
             Some(query) => {
                 let covers = |shown| self.covers(shown);
                 let scores = self.ranked.then_some(&self.statistics);
-                let (set, few) = self.shards.documents(&**query, parts.cost(), scores, covers)?;
+                let (set, few) =
+                    self.shards.documents(&**query, (parts.cost(), ways), scores, covers)?;
                 (Some(set), few)
             }
             None => (None, Vec::new()),
@@ -141,7 +144,7 @@ impl<'a> Scope<'a> {
     }
 
     fn texts(&self, texts: &[Text]) -> tantivy::Result<TicketSet> {
-        let query = text_query::all(self.asking.fields, self.asking.tenant, texts);
+        let query = self.wording.all(texts);
         self.shards.tickets(&*query, |shown| self.covers(shown))
     }
 

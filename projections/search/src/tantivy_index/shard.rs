@@ -22,7 +22,7 @@ const PARALLEL_DOCUMENTS_MIN: u64 = 50_000;
 /// Documents of a segment that are remembered between finding and ranking them: looking at each again is faster than to
 /// find the best once more.
 const FEW_DOCUMENTS_MAX: usize = 4_000;
-/// The same where they were found by comparing positions.
+/// The same where they were found by comparing positions, over all ways to satisfy the query.
 const FEW_PHRASES_MAX: usize = 100_000;
 
 /// How dear it is to find documents.
@@ -241,12 +241,12 @@ impl<'a> Shards<'a> {
         Ok(all)
     }
 
-    /// The same, and by segment the documents, where they are few: with their scores where those are wanted and positions
-    /// are compared anyway.
+    /// The same, and by segment the documents, where they are few, for one of so many ways to satisfy a query: with their
+    /// scores where those are wanted and positions are compared anyway.
     pub(super) fn documents(
         &self,
         query: &dyn Query,
-        cost: Cost,
+        (cost, ways): (Cost, usize),
         scores: Option<&Statistics<'_>>,
         wanted: impl Fn(Shown) -> bool + Sync,
     ) -> tantivy::Result<(TicketSet, Vec<Few>)> {
@@ -255,7 +255,7 @@ impl<'a> Shards<'a> {
                 let scoring =
                     EnableScoring::enabled_from_statistics_provider(statistics, self.searcher);
                 let weight = query.weight(scoring)?;
-                self.gather(&wanted, FEW_PHRASES_MAX, Few::Scored, |shard, gathered| {
+                self.gather(&wanted, FEW_PHRASES_MAX / ways, Few::Scored, |shard, gathered| {
                     shard.each_scored(&*weight, |document, shown, score| {
                         gathered.add(shown, (document, score));
                     })

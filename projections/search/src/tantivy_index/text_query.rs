@@ -1,7 +1,10 @@
 //! The text of a query as Tantivy looks for it, within one tenant's terms.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use docket_schemas::Tenant;
-use levenshtein_automata::{DFA, Distance, LevenshteinAutomatonBuilder};
+use levenshtein_automata::{DFA, Distance};
 use tantivy::Term;
 use tantivy::query::{
     AutomatonWeight, BooleanQuery, ConstScoreQuery, EnableScoring, Occur, PhraseQuery, Query,
@@ -12,24 +15,88 @@ use tantivy_fst::Automaton;
 
 use super::schema::Fields;
 use super::tokenizer::scoped;
+use crate::near::near;
+use crate::port::Question;
 use crate::query::Text;
 use crate::text::{pair, sieve_key, stem};
 
 /// Groups that all hold within one document, each by one of its alternatives, each of which is all of its texts.
 pub(super) type TextGroups<'a> = Vec<Vec<&'a [Text]>>;
 
-/// The query that all groups make.
-pub(super) fn groups(fields: Fields, tenant: &Tenant, groups: &TextGroups<'_>) -> Box<dyn Query> {
-    let required = groups.iter().map(|alternatives| {
-        let any = alternatives.iter().map(|texts| all(fields, tenant, texts));
-        joined(Occur::Should, any.collect())
-    });
-    joined(Occur::Must, required.collect())
+/// What the texts of a question are looked for with.
+pub(super) struct Wording<'a> {
+    fields: Fields,
+    tenant: &'a Tenant,
+    /// One for each word with `~`, however many ways to satisfy the query it is part of.
+    near: HashMap<(&'a str, u8), Arc<DFA>>,
 }
 
-/// A document that has all of the texts.
-pub(super) fn all(fields: Fields, tenant: &Tenant, texts: &[Text]) -> Box<dyn Query> {
-    joined(Occur::Must, texts.iter().map(|text| one(fields, tenant, text)).collect())
+impl<'a> Wording<'a> {
+    pub(super) fn of(fields: Fields, question: &'a Question) -> Self {
+        let texts = question.query.texts().filter_map(|text| match text {
+            Text::Fuzzy(word, distance) => Some((word.as_str(), *distance)),
+            Text::Word(_) | Text::Phrase(_) | Text::Prefix(_) => None,
+        });
+        let near = texts.map(|key| (key, near(key.0, key.1))).collect();
+        Self { fields, tenant: &question.tenant, near }
+    }
+
+    /// The query that all groups make.
+    pub(super) fn groups(&self, groups: &TextGroups<'_>) -> Box<dyn Query> {
+        let required = groups.iter().map(|alternatives| {
+            let any = alternatives.iter().map(|texts| self.all(texts));
+            joined(Occur::Should, any.collect())
+        });
+        joined(Occur::Must, required.collect())
+    }
+
+    /// A document that has all of the texts.
+    pub(super) fn all(&self, texts: &[Text]) -> Box<dyn Query> {
+        joined(Occur::Must, texts.iter().map(|text| self.one(text)).collect())
+    }
+
+    fn one(&self, text: &Text) -> Box<dyn Query> {
+        let Self { fields, tenant, .. } = self;
+        let term = |field, token: &str| Term::from_field_text(field, &scoped(tenant, token));
+        let single = |term| -> Box<dyn Query> {
+            Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs))
+        };
+        match text {
+            // Every word of English letters stands in the index by its stem, so the stem alone finds the word as well.
+            Text::Word(word) => match stem(word) {
+                Some(stem) => single(term(fields.keys, &stem)),
+                None => single(term(fields.words, word)),
+            },
+            Text::Phrase(tokens) => {
+                let mut all: Vec<Box<dyn Query>> = Vec::new();
+                let pairs = tokens.windows(2).filter_map(|two| key(two, pair)).take(PAIRS_MAX);
+                all.extend(pairs.map(|pair| single(term(fields.keys, &pair))));
+                match tokens.as_slice() {
+                    [(_, token)] => all.push(single(term(fields.words, token))),
+                    [_, _] if !all.is_empty() => {}
+                    tokens => {
+                        let keys = tokens.windows(2).filter_map(|two| key(two, sieve_key));
+                        all.extend(keys.take(PAIRS_MAX).map(|key| sieve(term(fields.sieve, &key))));
+                        let terms =
+                            tokens.iter().map(|(at, token)| (*at, term(fields.words, token)));
+                        all.push(Box::new(PhraseQuery::new_with_offset(terms.collect())));
+                    }
+                }
+                joined(Occur::Must, all)
+            }
+            Text::Prefix(prefix) => Box::new(TermsQuery {
+                field: fields.words,
+                terms: Terms { before: scoped(tenant, prefix).into_bytes(), ending: Ending::Any },
+            }),
+            Text::Fuzzy(word, distance) => Box::new(TermsQuery {
+                field: fields.words,
+                terms: Terms {
+                    before: scoped(tenant, "").into_bytes(),
+                    ending: Ending::Near(Arc::clone(&self.near[&(word.as_str(), *distance)])),
+                },
+            }),
+        }
+    }
 }
 
 /// One query of several; a single one stays as it is.
@@ -38,46 +105,6 @@ pub(super) fn joined(occur: Occur, mut queries: Vec<Box<dyn Query>>) -> Box<dyn 
         return queries.remove(0);
     }
     Box::new(BooleanQuery::new(queries.into_iter().map(|query| (occur, query)).collect()))
-}
-
-fn one(fields: Fields, tenant: &Tenant, text: &Text) -> Box<dyn Query> {
-    let term = |field, token: &str| Term::from_field_text(field, &scoped(tenant, token));
-    let single =
-        |term| -> Box<dyn Query> { Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs)) };
-    match text {
-        // Every word of English letters stands in the index by its stem, so the stem alone finds the word as well.
-        Text::Word(word) => match stem(word) {
-            Some(stem) => single(term(fields.keys, &stem)),
-            None => single(term(fields.words, word)),
-        },
-        Text::Phrase(tokens) => {
-            let mut all: Vec<Box<dyn Query>> = Vec::new();
-            let pairs = tokens.windows(2).filter_map(|two| key(two, pair)).take(PAIRS_MAX);
-            all.extend(pairs.map(|pair| single(term(fields.keys, &pair))));
-            match tokens.as_slice() {
-                [(_, token)] => all.push(single(term(fields.words, token))),
-                [_, _] if !all.is_empty() => {}
-                tokens => {
-                    let keys = tokens.windows(2).filter_map(|two| key(two, sieve_key));
-                    all.extend(keys.take(PAIRS_MAX).map(|key| sieve(term(fields.sieve, &key))));
-                    let terms = tokens.iter().map(|(at, token)| (*at, term(fields.words, token)));
-                    all.push(Box::new(PhraseQuery::new_with_offset(terms.collect())));
-                }
-            }
-            joined(Occur::Must, all)
-        }
-        Text::Prefix(prefix) => Box::new(TermsQuery {
-            field: fields.words,
-            terms: Terms { before: scoped(tenant, prefix).into_bytes(), ending: Ending::Any },
-        }),
-        Text::Fuzzy(word, distance) => Box::new(TermsQuery {
-            field: fields.words,
-            terms: Terms {
-                before: scoped(tenant, "").into_bytes(),
-                ending: Ending::Near(near(word, *distance).into()),
-            },
-        }),
-    }
 }
 
 /// Whether a text is found by the positions of its tokens: one that is a single term is not.
@@ -107,11 +134,6 @@ fn sieve(term: Term) -> Box<dyn Query> {
     Box::new(ConstScoreQuery::new(query, 0.0))
 }
 
-/// The words within a distance, where two swapped neighbours count as one.
-pub(crate) fn near(word: &str, distance: u8) -> DFA {
-    LevenshteinAutomatonBuilder::new(distance, true).build_dfa(word)
-}
-
 /// Documents with any of the terms that an automaton knows.
 #[derive(Debug, Clone)]
 struct TermsQuery {
@@ -129,7 +151,7 @@ struct Terms {
 #[derive(Clone)]
 enum Ending {
     Any,
-    Near(std::sync::Arc<DFA>),
+    Near(Arc<DFA>),
 }
 
 impl std::fmt::Debug for Terms {

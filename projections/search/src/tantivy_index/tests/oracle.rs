@@ -7,9 +7,9 @@ use proptest::prelude::*;
 
 use super::world::{Indexed, SORTS, STAFF, known, person, question, random};
 use crate::document::{TicketDocument, TicketWrite};
+use crate::near::near;
 use crate::port::{Direction, Question, Rank, Reader, Sort, SortKey};
 use crate::query::{Clause, Filter, Literal, Person, Query, Span, Text};
-use crate::tantivy_index::text_query::near;
 use crate::text::{stem, tokens};
 
 /// Whether a text holds a piece of text.
