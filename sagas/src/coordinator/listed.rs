@@ -5,7 +5,6 @@ use docket_engine::ports::log::LogError;
 use docket_schemas::Partition;
 
 use super::Coordinator;
-use super::load::saga_events;
 
 impl Coordinator {
     /// The log up to here stands in the table, as far as it is about sagas. What is listed afterwards holds at least that.
@@ -22,9 +21,15 @@ impl Coordinator {
             let head = heads.get(partition);
             listed.set(partition, reached.max(head));
             if reached < head {
-                let beyond = saga_events(ports, partition, reached).await?;
-                if let Some(first) = beyond.events.first() {
-                    listed.set(partition, first.position - 1);
+                match ports.table.saga_events(partition, reached, 1).await {
+                    Ok(beyond) => {
+                        if let Some(first) = beyond.first() {
+                            listed.set(partition, first.position - 1);
+                        }
+                    }
+                    // Whoever writes the table passes it in a moment.
+                    Err(LogError::Damaged { .. }) => listed.set(partition, reached),
+                    Err(error) => return Err(error),
                 }
             }
         }
