@@ -8,6 +8,7 @@ mod import;
 mod installation;
 mod keys;
 mod nats_config;
+mod output;
 mod projection;
 mod region;
 mod saga;
@@ -93,6 +94,7 @@ pub fn main() -> ExitCode {
 fn ended(outcome: Result<ExitCode, Failure>) -> ExitCode {
     match outcome {
         Ok(code) => code,
+        Err(failure) if output::is_reader_gone(&*failure) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("docket: {}", with_sources(&*failure));
             ExitCode::FAILURE

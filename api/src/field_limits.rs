@@ -1,4 +1,4 @@
-//! The limits of a ticket's fields, the same at every door.
+//! The limits of fields, the same at every door.
 
 /// Longest subject, in Unicode scalars.
 pub(crate) const SUBJECT_CHARS_MAX: usize = 255;
@@ -10,6 +10,8 @@ pub(crate) const TAG_CHARS_MAX: usize = 64;
 pub(crate) const TAGS_MAX: usize = 100;
 /// Longest id from outside, in bytes of UTF-8.
 pub(crate) const ID_BYTES_MAX: usize = 255;
+/// Longest reason of an operator's act, in Unicode scalars.
+pub(crate) const REASON_CHARS_MAX: usize = 1_000;
 /// Longest text of a custom field, in bytes of UTF-8.
 pub(crate) const CUSTOM_TEXT_BYTES_MAX: usize = 1024;
 /// Most custom fields of one request.

@@ -125,6 +125,17 @@ impl Problem {
         self
     }
 
+    /// The same of a part of what was sent: each field is named by its place within the part's. What names the part itself
+    /// stays as it is.
+    #[must_use]
+    pub fn within(mut self, part: &str) -> Self {
+        for error in self.0.errors.iter_mut().filter(|error| error.field != part) {
+            let place = format!("{part}.{}", error.field);
+            error.field = shortened(Cow::Owned(place)).into_owned();
+        }
+        self
+    }
+
     /// Adds an extension member, such as `holder`, `current` or `after_cursor`.
     #[must_use]
     pub fn member(mut self, name: &'static str, value: impl Into<Value>) -> Self {
@@ -230,6 +241,15 @@ mod tests {
             let waits: Vec<_> = response.headers().get_all(header::RETRY_AFTER).iter().collect();
             assert_eq!(waits, [seconds], "{millis} ms");
         }
+    }
+
+    #[test]
+    fn a_field_of_a_part_is_named_by_its_place() {
+        let problem =
+            Problem::invalid("status", "is unknown").error(FieldError::new("set", "is empty"));
+        let problem = problem.within("set");
+        let named: Vec<_> = problem.field_errors().iter().map(|e| e.field.as_str()).collect();
+        assert_eq!(named, ["set.status", "set"]);
     }
 
     #[test]

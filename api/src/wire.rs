@@ -58,6 +58,13 @@ pub struct Installation {
     pub nats: Option<NatsPlace>,
 }
 
+impl Installation {
+    /// The log, where no database holds it.
+    fn log_file(&self) -> PathBuf {
+        self.data.join("docket.db")
+    }
+}
+
 /// A node at work, and what it stands on beside its desk's own ports.
 pub struct Opened {
     /// Where writes and reads go.
@@ -81,7 +88,26 @@ pub struct Opened {
 /// Told of every append: microseconds and rows.
 pub type OnAppend = Box<dyn Fn(u64, usize) + Send + Sync>;
 
-/// Opens an installation and begins to append; `process` names its witness.
+/// Opens an installation that is there. Whoever only looks at one or operates it makes none, as where its directory is
+/// mistyped.
+///
+/// # Errors
+/// See [`open`]; and where there is none.
+pub async fn open_existing(
+    installation: &Installation,
+    process: &str,
+) -> Result<Opened, WireError> {
+    if installation.database_url.is_none() && !installation.log_file().exists() {
+        let data = installation.data.display();
+        return Err(format!(
+            "there is no installation in {data}: name its directory with --data, or its database with --database-url"
+        )
+        .into());
+    }
+    open(installation, process, Box::new(|_, _| {})).await
+}
+
+/// Opens an installation, makes one where there is none, and begins to append; `process` names its witness.
 ///
 /// # Errors
 /// Naming what was wrong, where, and what to do about it.
@@ -156,7 +182,7 @@ struct Log {
 /// Processes that share a file hear each other by it; nodes that share a database over NATS, or by NOTIFY.
 async fn log_and_bus(installation: &Installation, nats: Option<&Nats>) -> Result<Log, WireError> {
     let Some(url) = &installation.database_url else {
-        let path = installation.data.join("docket.db");
+        let path = installation.log_file();
         let log = Arc::new(SqliteLog::open(&path).await?);
         let bus = Arc::new(SqliteBus::open(&path).await?);
         return Ok(Log { leases: log.clone(), nodes: log.clone(), table: log.clone(), log, bus });

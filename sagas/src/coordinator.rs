@@ -4,6 +4,7 @@ mod attempt;
 mod commit;
 mod flight;
 mod lane;
+mod listed;
 mod live;
 mod load;
 mod looking;

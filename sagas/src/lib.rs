@@ -10,6 +10,8 @@ mod act;
 pub use act::{Awaited, Local, Plan, Progress, Remote, Report, Scene, StepError};
 mod registry;
 pub use registry::Registry;
+mod operated;
+pub use operated::Operated;
 mod state;
 pub use state::{Attempt, Begun, Cause, ParkedAt, Row, State, StepState, Track};
 mod next;

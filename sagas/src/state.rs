@@ -8,6 +8,8 @@ use docket_schemas::{
 };
 use serde_json::Value;
 
+use crate::operated::Operated;
+
 /// One row of a saga's stream.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
@@ -225,6 +227,8 @@ pub struct State {
     pub cause: Option<Cause>,
     /// Where it waits for an operator.
     pub parked: Option<ParkedAt>,
+    /// What operators did about it, oldest first.
+    pub operated: Vec<Operated>,
     /// How and when it ended.
     pub ended: Option<(Outcome, Timestamp)>,
 }
@@ -244,6 +248,7 @@ impl State {
             completed: Vec::new(),
             cause: None,
             parked: None,
+            operated: Vec::new(),
             ended: None,
         }
     }
@@ -293,6 +298,7 @@ impl State {
         }
         self.evolve_step(row);
         self.evolve_course(row);
+        self.operated.extend(Operated::of(row));
         if let Some(outcome) = row.payload.end() {
             self.ended = Some((outcome, row.at));
             self.parked = None;

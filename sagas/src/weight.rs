@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::operated::Operated;
 use crate::state::{Attempt, State, Track};
 
 impl State {
@@ -15,7 +16,10 @@ impl State {
             let parts = track.parts.iter().map(weight_of).sum::<usize>();
             size_of::<Track>() + attempts + parts + weight_of(&track.output)
         });
-        size_of::<Self>() + input + steps.sum::<usize>()
+        let operated = self.operated.iter().map(|one| {
+            size_of::<Operated>() + one.reason.as_ref().map_or(0, |reason| reason.len())
+        });
+        size_of::<Self>() + input + steps.sum::<usize>() + operated.sum::<usize>()
     }
 }
 

@@ -120,10 +120,18 @@ async fn a_socket_opens_for_a_valid_token_wherever_it_stands_and_for_no_foreign_
         let mut socket = Socket::handshake(address, &[]).await.unwrap();
         socket.send(&json!({"op": "auth", "token": token})).await;
         assert_eq!(socket.next().await["op"], "ready");
-        for first in [json!({"op": "auth", "token": "no"}), json!({"op": "ping", "id": "p"})] {
+        for (first, id) in [
+            (json!({"op": "auth", "token": "no"}), json!(null)),
+            (json!({"op": "ping", "id": "p"}), json!("p")),
+            (json!({"op": "pang", "id": "q"}), json!("q")),
+        ] {
             let mut socket = Socket::handshake(address, &[]).await.unwrap();
             socket.send(&first).await;
-            assert_eq!(socket.next().await["problem"]["code"], "unauthenticated");
+            let refused = socket.next().await;
+            assert_eq!(
+                (&refused["problem"]["code"], &refused["id"]),
+                (&json!("unauthenticated"), &id)
+            );
             assert_eq!(socket.closed().await, 1008);
         }
         let refused =

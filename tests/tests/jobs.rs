@@ -206,25 +206,34 @@ async fn refuses(site: &Site, node: &Node) {
         (job(json!({"tickets": ["no id"]})), "tickets[0]"),
         (job(json!({"tickets": many})), "tickets"),
         (job(json!({"filter": "tag=nobody-has-it"})), "filter"),
-        (job(json!({"filter": "colour=red"})), "colour"),
+        (job(json!({"filter": "colour=red"})), "filter.colour"),
         (job(json!({"filter": ""})), "filter"),
-        (job(json!({"filter": "status=sleepy"})), "status"),
+        (job(json!({"filter": "status=sleepy"})), "filter.status"),
         (job(json!({"tickets": [ticket], "kind": "bulk-delete"})), "kind"),
         (job(json!({"tickets": [ticket], "set": {"subject": "All"}})), "set.subject"),
         (job(json!({"tickets": [ticket], "set": {"observed": "x"}})), "set.observed"),
+        (job(json!({"tickets": [ticket], "set": {}})), "set"),
+        (job(json!({"tickets": [ticket], "set": {"colour": "red"}})), "set.colour"),
+        (job(json!({"tickets": [ticket], "set": {"status": "snoozed"}})), "set.status"),
+        (job(json!({"tickets": [ticket], "set": {"add_tags": [""]}})), "set.add_tags[0]"),
     ] {
         let refused = begin(&agent, &body).await.expect_status(422).json();
         assert_eq!(refused["errors"][0]["field"], field, "{refused}");
     }
-    let empty = json!({"kind": "bulk-update", "tickets": [ticket], "set": {}});
-    let _ = begin(&agent, &empty).await.expect_status(422);
     let good = job(json!({"tickets": [ticket]}));
+    let asked = agent.post("/v1/jobs").header("Docket-After", "zz").json(&good).send().await;
+    assert_eq!(asked.expect_status(400).json()["code"], "cursor_malformed");
     for role in ["customer", "auditor", "integrator"] {
         let _ = begin(&client(role, "cus_1"), &good).await.expect_status(403);
     }
     let begun = begin(&agent, &good).await.expect_status(202).json()["job"].take();
     let _ = ended(&agent, &begun).await;
     let path = format!("/v1/jobs/{}", begun["id"].as_str().unwrap());
+    for path in [format!("{path}?x=1"), format!("{path}/results?x=1")] {
+        let _ = client("customer", "cus_1").get(&path).send().await.expect_status(403);
+        let _ = client("agent", "bob").get(&path).send().await.expect_status(404);
+        let _ = agent.get(&path).send().await.expect_status(422);
+    }
     let _ = client("agent", "bob").get(&path).send().await.expect_status(404);
     let _ = client("admin", "root").get(&path).send().await.expect_status(200);
     let _ = client("auditor", "aud").get(&path).send().await.expect_status(200);
@@ -280,4 +289,29 @@ async fn stops(site: &Site, node: &Node) {
 #[tokio::test]
 async fn a_job_that_is_cancelled_keeps_what_is_done_until_it_is_undone() {
     on_both_backends(stops).await;
+}
+
+async fn lists_own(site: &Site, node: &Node) {
+    let agent = node.client(&site.token("agent", "ann"));
+    let ticket = open(&agent, 1).await;
+    let body = json!({"kind": "bulk-update", "tickets": [ticket], "set": {"priority": "high"}});
+    let list = |after: &str| agent.get("/v1/sagas").header("Docket-After", after).send();
+    for _ in 0..5 {
+        let begun = begin(&agent, &body).await.expect_status(202);
+        let listed = list(begun.header("docket-position").unwrap()).await.expect_status(200).json();
+        assert_eq!(listed["sagas"][0]["id"], begun.json()["job"]["id"]);
+        assert_eq!(listed["as_of"]["stale"], false);
+        // Another write is no saga's: there is nothing to wait for.
+        let path = format!("/v1/tickets/{ticket}");
+        let changed = agent.patch(&path).json(&json!({"priority": "low"})).send().await;
+        let place = changed.expect_status(200).header("docket-position").unwrap().to_owned();
+        let listed = list(&place).await.expect_status(200).json();
+        assert_eq!(listed["as_of"]["stale"], false);
+    }
+    let _ = list("zz").await.expect_status(400);
+}
+
+#[tokio::test]
+async fn a_list_of_sagas_waits_for_what_its_caller_has_begun() {
+    on_both_backends(lists_own).await;
 }

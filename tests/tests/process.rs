@@ -79,6 +79,7 @@ async fn a_flag_without_a_value_takes_yes_or_no_from_its_variable() {
     }
     let _ = Site::embedded().with("demo", "maybe").run(&["serve"]).expect_code(2);
     let site = Site::embedded().with("follow", "0");
+    let _ = site.serve().await.stop().await;
     let _ = site.run(&["export", "--digest"]).expect_code(0);
     let _ = Site::embedded().run(&["export", "--digest", "--follow"]).expect_code(2);
 }

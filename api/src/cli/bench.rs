@@ -1,5 +1,6 @@
 //! `docket bench`: measures an installation like the one that is named, in a scratch copy of its own.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
@@ -8,6 +9,7 @@ use serde::Serialize;
 
 use super::Failure;
 use super::installation::InstallationArgs;
+use super::output::{Output, print_line};
 use crate::bench::{Report, connections, create, fanout, freshness, merge, replay, sagas, search};
 use crate::wire::WireError;
 
@@ -317,9 +319,9 @@ fn measured<R>(measuring: impl Future<Output = Result<R, WireError>>) -> Result<
 
 fn print<R: Serialize>(json: bool, report: &R, table: fn(&R) -> String) -> Result<(), Failure> {
     if json {
-        println!("{}", serde_json::to_string_pretty(report)?);
+        print_line(serde_json::to_string_pretty(report)?)?;
     } else {
-        print!("{}", table(report));
+        write!(Output::open(), "{}", table(report))?;
     }
     Ok(())
 }

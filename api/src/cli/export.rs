@@ -5,12 +5,13 @@ use std::io::{BufWriter, Write as _};
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
-use docket_engine::cursor::{Cursor, Positions};
+use docket_engine::cursor::{Cursor, CursorError, Positions};
 use docket_engine::desk::GoOn;
 use docket_schemas::Tenant;
 
 use super::Failure;
 use super::installation::InstallationArgs;
+use super::output::Output;
 use crate::export::{AtEnd, Export, digests, export};
 use crate::present::event::ChangeBytes;
 use crate::wire;
@@ -22,9 +23,9 @@ pub(super) struct ExportArgs {
     /// Whose events
     #[arg(long, env = "DOCKET_TENANT", default_value = "default")]
     tenant: Tenant,
-    /// Only events beyond this cursor
-    #[arg(long, env = "DOCKET_AFTER", value_name = "CURSOR")]
-    after: Option<Cursor>,
+    /// Only events beyond this cursor; an empty one is the log's beginning, as is none
+    #[arg(long, env = "DOCKET_AFTER", value_name = "CURSOR", value_parser = parse_after)]
+    after: Option<After>,
     /// Wait for more at the end
     #[arg(long, env = "DOCKET_FOLLOW", value_parser = BoolishValueParser::new())]
     follow: bool,
@@ -34,6 +35,14 @@ pub(super) struct ExportArgs {
     /// Print the replica digest and the content digest instead
     #[arg(long, env = "DOCKET_DIGEST", value_parser = BoolishValueParser::new())]
     digest: bool,
+}
+
+/// Where an export begins; none is the log's beginning.
+#[derive(Debug, Clone)]
+struct After(Option<Cursor>);
+
+fn parse_after(text: &str) -> Result<After, CursorError> {
+    if text.is_empty() { Ok(After(None)) } else { text.parse().map(|cursor| After(Some(cursor))) }
 }
 
 pub(super) fn run(args: ExportArgs) -> Result<(), Failure> {
@@ -48,8 +57,8 @@ pub(super) fn run(args: ExportArgs) -> Result<(), Failure> {
 
 async fn write_out(args: ExportArgs) -> Result<(), Failure> {
     let installation = args.installation.installation();
-    let desk = wire::open(&installation, "export", Box::new(|_, _| {})).await?.desk;
-    let mut out = BufWriter::new(std::io::stdout());
+    let desk = wire::open_existing(&installation, "export").await?.desk;
+    let mut out = BufWriter::new(Output::open());
     if args.digest {
         let digests = digests(&desk, &args.tenant).await?;
         writeln!(
@@ -59,7 +68,7 @@ async fn write_out(args: ExportArgs) -> Result<(), Failure> {
         )?;
         return Ok(out.flush()?);
     }
-    let after = match args.after {
+    let after = match args.after.and_then(|After(cursor)| cursor) {
         None => Positions::START,
         Some(cursor) => match desk.go_on(cursor).await? {
             GoOn::From(cursor) => cursor.positions,

@@ -5,6 +5,7 @@ mod door;
 mod four;
 mod merging;
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use clap::Args;
@@ -15,6 +16,7 @@ use docket_schemas::Tenant;
 
 use super::Failure;
 use super::installation::InstallationArgs;
+use super::output::Output;
 use crate::sagas::registry;
 
 /// Whose the rehearsed sagas are.
@@ -42,8 +44,7 @@ pub(super) struct FaultsArgs {
 
 pub(super) fn run(args: &FaultsArgs) -> Result<(), Failure> {
     let Some(count) = args.rehearse else {
-        list();
-        return Ok(());
+        return Ok(list()?);
     };
     let count = count.min(SAGAS_MAX);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -57,10 +58,11 @@ pub(super) fn run(args: &FaultsArgs) -> Result<(), Failure> {
 }
 
 /// A line a point: its name, the kinds that it honours, and what happens there.
-fn list() {
-    println!("DOCKET_FAULT=point:kind[:nth|seconds], several with commas between\n");
+fn list() -> std::io::Result<()> {
+    let mut out = Output::open();
+    writeln!(out, "DOCKET_FAULT=point:kind[:nth|seconds], several with commas between\n")?;
     for point in POINTS {
-        println!("{:<48} {:<44} {}", point.name, point.kinds.join(","), point.what);
+        writeln!(out, "{:<48} {:<44} {}", point.name, point.kinds.join(","), point.what)?;
     }
     for definition in registry().all() {
         for step in definition.steps() {
@@ -71,11 +73,12 @@ fn list() {
                     let name = format!("saga.{}.{}.{way}.{when}", definition.name, step.name);
                     let known = SAGA_POINTS.iter().find(|point| name.ends_with(point.name));
                     let Some(known) = known else { continue };
-                    println!("{name:<48} {:<44} {}", known.kinds.join(","), known.what);
+                    writeln!(out, "{name:<48} {:<44} {}", known.kinds.join(","), known.what)?;
                 }
             }
         }
     }
+    Ok(())
 }
 
 /// Waits until every saga has ended or is parked, by the log; there are at least so many.

@@ -10,6 +10,7 @@ use docket_schemas::Tenant;
 
 use super::Failure;
 use super::installation::InstallationArgs;
+use super::output::print_line;
 use crate::import::{self, BadRows, Checked, ColumnMapping, Format, Import, StandardError};
 use crate::wire;
 
@@ -64,6 +65,5 @@ async fn write(
     let summary = checked.write(&started.desk, progress).await?;
     drop(started.desk);
     started.appender.await?;
-    println!("{summary}");
-    Ok(())
+    Ok(print_line(summary)?)
 }

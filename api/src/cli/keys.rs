@@ -14,7 +14,7 @@ const SIGNING_KEY_FILE: &str = "signing-key.pem";
 /// Where the installation keeps its own key, and whom it trusts.
 #[derive(Debug, Clone, Args)]
 pub(super) struct KeyArgs {
-    /// Directory that holds all data, made where there is none
+    /// Directory that holds all data; `serve`, `import` and `token` make it where there is none
     #[arg(long, env = "DOCKET_DATA", value_name = "DIR", default_value = "./docket-data")]
     pub(super) data: PathBuf,
     /// Ed25519 key that signs tokens (PKCS#8 PEM), made where there is none [default: in the data directory]

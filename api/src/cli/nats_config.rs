@@ -1,11 +1,13 @@
 //! `docket nats-config`: prints a nats-server configuration with an account for each tenant.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
 use docket_schemas::Tenant;
 
 use super::Failure;
+use super::output::Output;
 use super::region::parse_region;
 use crate::wire::nats::{RELAY_KEY, tenant_accounts, tenant_key};
 
@@ -35,7 +37,7 @@ pub(super) fn run(args: &NatsConfigArgs) -> Result<(), Failure> {
     tenants.sort();
     tenants.dedup();
     let config = tenant_accounts(&args.nats_dir, &args.region, &args.nats_listen, &tenants)?;
-    print!("{config}");
+    write!(Output::open(), "{config}")?;
     let file = |name: &str| args.nats_dir.join(name).display().to_string();
     eprintln!("Docket's key is in {}, to be given with --nats-credentials.", file(RELAY_KEY));
     for tenant in &tenants {

@@ -14,6 +14,7 @@ use tickets::Place;
 
 use super::Failure;
 use super::installation::InstallationArgs;
+use super::output::is_reader_gone;
 
 #[derive(Debug, Args)]
 pub(super) struct ProjectionArgs {
@@ -89,17 +90,29 @@ pub(super) fn run(args: ProjectionArgs) -> Result<ExitCode, Failure> {
             }
             What::Diff(DiffArgs { name: Projection::Tickets, installation, repair }) => {
                 let place = Place::open(&installation).await?;
-                if repair { tickets::mend(&place).await } else { tickets::compare(&place).await }
+                if repair {
+                    tickets::mend(&place).await
+                } else {
+                    differing(tickets::compare(&place).await)
+                }
             }
             What::Diff(DiffArgs { name: Projection::Search, installation, repair }) => {
                 let indexes = Indexes::open(&installation).await?;
                 if repair {
                     search::see_to(&indexes, Errand::Repair).await?;
                 }
-                search::compare(&indexes).await
+                differing(search::compare(&indexes).await)
             }
         }
     })
+}
+
+/// Only differences are printed: whoever does not read them all has had one.
+fn differing(compared: Result<ExitCode, Failure>) -> Result<ExitCode, Failure> {
+    match compared {
+        Err(failure) if is_reader_gone(&*failure) => Ok(ExitCode::FAILURE),
+        compared => compared,
+    }
 }
 
 /// A bar of events read.

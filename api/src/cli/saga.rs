@@ -4,18 +4,21 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use docket_engine::command::Caller;
-use docket_engine::ports::sagas::{SagaFilter, Standing};
-use docket_sagas::{Coordinator, Operation, Operator};
+use docket_engine::ports::sagas::{SagaFilter, SagaPlace, SagaRow, Standing};
+use docket_sagas::{Coordinator, Operation, Operator, SagaError};
 use docket_schemas::{CommandId, Principal, Role, SagaId, Tenant};
 
 use super::Failure;
 use super::installation::InstallationArgs;
+use super::output::print_line;
+use super::token::parse_subject;
+use crate::field_limits::REASON_CHARS_MAX;
 use crate::present::Names;
 use crate::present::saga::{present, stands};
 use crate::wire::{self, Opened};
 
-/// Sagas that a list shows.
-const LISTED_MAX: usize = 100;
+/// Sagas that a list reads at once.
+const READ_AT_ONCE: usize = 100;
 /// How long a command waits for what it needs of the log before it looks.
 const PAUSES_READ_WITHIN: Duration = Duration::from_millis(50);
 
@@ -27,20 +30,20 @@ pub(super) struct SagaArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// The newest sagas, one a line
+    /// The sagas, the last started first, one a line
     List(ListArgs),
     /// One saga with every step, attempt, error and undo, as JSON
     Show(OfSaga),
     /// Have a parked saga try again
-    Retry(OfSaga),
+    Retry(ActOnSaga),
     /// Have a parked saga go on without the step that it stands at
     Skip(SkipArgs),
     /// Have a saga undo what was done
-    Cancel(CancelArgs),
+    Cancel(ActOnSaga),
     /// Have no saga of a definition go on
-    Pause(PauseArgs),
+    Pause(ActOnDefinition),
     /// Have them go on
-    Resume(OfDefinition),
+    Resume(ActOnDefinition),
 }
 
 #[derive(Debug, Args)]
@@ -51,7 +54,7 @@ struct Common {
     #[arg(long, env = "DOCKET_TENANT", default_value = "default")]
     tenant: Tenant,
     /// Who does this, for the record
-    #[arg(long, env = "DOCKET_SUBJECT", value_name = "ID", default_value = "operator")]
+    #[arg(long, env = "DOCKET_SUBJECT", value_name = "ID", default_value = "operator", value_parser = parse_subject)]
     subject: String,
 }
 
@@ -80,38 +83,44 @@ struct SkipArgs {
     #[command(flatten)]
     of: OfSaga,
     /// Why, for the record
-    #[arg(long, env = "DOCKET_REASON", value_name = "TEXT")]
+    #[arg(long, env = "DOCKET_REASON", value_name = "TEXT", value_parser = parse_reason)]
     reason: String,
 }
 
 #[derive(Debug, Args)]
-struct CancelArgs {
+struct ActOnSaga {
     #[command(flatten)]
     of: OfSaga,
-    /// Why, for the record
-    #[arg(long, env = "DOCKET_REASON", value_name = "TEXT")]
-    reason: Option<String>,
+    #[command(flatten)]
+    because: Because,
 }
 
 #[derive(Debug, Args)]
-struct OfDefinition {
+struct ActOnDefinition {
     /// Which definition
     name: String,
     #[command(flatten)]
     common: Common,
+    #[command(flatten)]
+    because: Because,
 }
 
 #[derive(Debug, Args)]
-struct PauseArgs {
-    #[command(flatten)]
-    of: OfDefinition,
+struct Because {
     /// Why, for the record
-    #[arg(long, env = "DOCKET_REASON", value_name = "TEXT")]
+    #[arg(long, env = "DOCKET_REASON", value_name = "TEXT", value_parser = parse_reason)]
     reason: Option<String>,
 }
 
 fn parse_standing(name: &str) -> Result<Standing, String> {
     name.parse().map_err(|_| "no such state".to_owned())
+}
+
+fn parse_reason(text: &str) -> Result<String, String> {
+    match text.chars().count() {
+        0..=REASON_CHARS_MAX if !text.trim().is_empty() => Ok(text.to_owned()),
+        _ => Err(format!("a reason is 1 to {REASON_CHARS_MAX} characters, not all of them blank")),
+    }
 }
 
 pub(super) fn run(args: SagaArgs) -> Result<(), Failure> {
@@ -127,22 +136,24 @@ async fn act(what: What) -> Result<(), Failure> {
             tokio::time::sleep(PAUSES_READ_WITHIN).await;
             office.print(of.id).await
         }
-        What::Retry(of) => operate(of, Operation::Retry).await,
-        What::Skip(args) => operate(args.of, Operation::Skip { reason: args.reason }).await,
-        What::Cancel(args) => operate(args.of, Operation::Cancel { reason: args.reason }).await,
-        What::Pause(args) => {
-            let office = Office::open(&args.of.common).await?;
-            let by = office.operator(&args.of.common.subject).await?;
-            office.sagas.pause(&by, &args.of.name, args.reason).await?;
-            println!("{} is paused", args.of.name);
-            Ok(())
+        What::Retry(ActOnSaga { of, because: Because { reason } }) => {
+            operate(of, Operation::Retry { reason }).await
         }
-        What::Resume(of) => {
-            let office = Office::open(&of.common).await?;
-            let by = office.operator(&of.common.subject).await?;
-            office.sagas.resume(&by, &of.name).await?;
-            println!("{} goes on", of.name);
-            Ok(())
+        What::Skip(SkipArgs { of, reason }) => operate(of, Operation::Skip { reason }).await,
+        What::Cancel(ActOnSaga { of, because: Because { reason } }) => {
+            operate(of, Operation::Cancel { reason }).await
+        }
+        What::Pause(ActOnDefinition { name, common, because: Because { reason } }) => {
+            let office = Office::open(&common).await?;
+            let by = office.operator(&common.subject).await?;
+            office.sagas.pause(&by, &name, reason).await?;
+            Ok(print_line(format_args!("{name} is paused"))?)
+        }
+        What::Resume(ActOnDefinition { name, common, because: Because { reason } }) => {
+            let office = Office::open(&common).await?;
+            let by = office.operator(&common.subject).await?;
+            office.sagas.resume(&by, &name, reason).await?;
+            Ok(print_line(format_args!("{name} goes on"))?)
         }
     }
 }
@@ -156,19 +167,30 @@ async fn operate(of: OfSaga, what: Operation) -> Result<(), Failure> {
 
 async fn list(args: ListArgs) -> Result<(), Failure> {
     let office = Office::open(&args.common).await?;
-    let filter =
-        SagaFilter { standing: args.state, definition: args.definition, ..SagaFilter::default() };
-    let rows = office.sagas.table().list(&office.tenant, &filter, None, LISTED_MAX).await?;
-    for row in rows {
-        let step = row.failing_step.as_deref().unwrap_or("");
-        let error = row.error.as_deref().unwrap_or("");
-        let stands = row.standing.as_str();
-        println!(
-            "{}  {:<16} {:<12} {}  {}  {step} {error}",
-            row.id, row.definition, stands, row.started_at, row.subject
-        );
+    let ListArgs { state: standing, definition, .. } = args;
+    let filter = SagaFilter { standing, definition, ..SagaFilter::default() };
+    let (table, mut after) = (office.sagas.table(), None);
+    loop {
+        let rows = table.list(&office.tenant, &filter, after, READ_AT_ONCE).await?;
+        for row in &rows {
+            print_line(line(row))?;
+        }
+        match rows.last() {
+            Some(last) if rows.len() == READ_AT_ONCE => {
+                after = Some(SagaPlace { started_at: last.started_at, id: last.id });
+            }
+            None if after.is_none() => return office.check_definition(filter.definition),
+            _ => return Ok(()),
+        }
     }
-    Ok(())
+}
+
+fn line(row: &SagaRow) -> String {
+    let step = row.failing_step.as_deref().unwrap_or("");
+    let error = row.error.as_deref().unwrap_or("");
+    let (id, definition, stands) = (row.id, &row.definition, row.standing.as_str());
+    let (started_at, subject) = (row.started_at, &row.subject);
+    format!("{id}  {definition:<16} {stands:<12} {started_at}  {subject}  {step} {error}")
 }
 
 /// An installation with what its commands need, beside the nodes that serve it.
@@ -182,7 +204,7 @@ struct Office {
 impl Office {
     async fn open(common: &Common) -> Result<Self, Failure> {
         let installation = common.installation.installation();
-        let opened = wire::open(&installation, "saga", Box::new(|_, _| {})).await?;
+        let opened = wire::open_existing(&installation, "saga").await?;
         let (sagas, coordinating) = crate::sagas::beside(&opened).await?;
         Ok(Self { opened, sagas, _coordinating: coordinating, tenant: common.tenant.clone() })
     }
@@ -205,7 +227,16 @@ impl Office {
         let now = self.opened.desk.ports().clock.now();
         let stands = stands(&self.sagas, &state, now);
         let view = present(names, self.sagas.registry(), &state, stands).await?;
-        println!("{}", serde_json::to_string_pretty(&view)?);
-        Ok(())
+        Ok(print_line(serde_json::to_string_pretty(&view)?)?)
+    }
+
+    /// A list that is empty for its mistyped definition says so. Sagas of one that this release lacks are listed.
+    fn check_definition(&self, name: Option<String>) -> Result<(), Failure> {
+        match name {
+            Some(name) if self.sagas.registry().newest(&name).is_none() => {
+                Err(SagaError::NoDefinition(name).into())
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -7,6 +7,7 @@ use docket_schemas::{asyncapi, json_schema};
 use serde::Serialize;
 
 use super::Failure;
+use super::output::print_line;
 use crate::http;
 
 #[derive(Debug, Args)]
@@ -36,8 +37,8 @@ pub(super) fn run(args: &SchemaArgs) -> Result<(), Failure> {
     }
     write(&directory.join("asyncapi.json"), &pretty(&asyncapi::document())?)?;
     write(&directory.join("openapi.json"), http::DOCUMENT)?;
-    println!("{} schemas, asyncapi.json and openapi.json in {}", all.len(), directory.display());
-    Ok(())
+    let (count, place) = (all.len(), directory.display());
+    Ok(print_line(format_args!("{count} schemas, asyncapi.json and openapi.json in {place}"))?)
 }
 
 fn pretty(document: &impl Serialize) -> Result<String, serde_json::Error> {

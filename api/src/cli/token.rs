@@ -8,6 +8,7 @@ use docket_schemas::{Role, Tenant};
 
 use super::Failure;
 use super::keys::KeyArgs;
+use super::output::print_line;
 use super::ttl::parse_ttl;
 use crate::auth::{AUDIENCE, Claims, DEVICE_BYTES_MAX, SUBJECT_BYTES_MAX};
 use crate::clock;
@@ -44,8 +45,7 @@ pub(super) fn run(args: &TokenArgs) -> Result<(), Failure> {
         role: args.role,
         device: &args.device,
     };
-    println!("{}", args.keys.signing_key()?.sign(&claims)?);
-    Ok(())
+    Ok(print_line(args.keys.signing_key()?.sign(&claims)?)?)
 }
 
 fn role_parser() -> impl clap::builder::TypedValueParser<Value = Role> {
@@ -53,7 +53,7 @@ fn role_parser() -> impl clap::builder::TypedValueParser<Value = Role> {
     PossibleValuesParser::new(names).try_map(|name| name.parse::<Role>())
 }
 
-fn parse_subject(text: &str) -> Result<String, String> {
+pub(super) fn parse_subject(text: &str) -> Result<String, String> {
     match text.len() {
         1..=SUBJECT_BYTES_MAX => Ok(text.to_owned()),
         _ => Err(format!("a subject is 1 to {SUBJECT_BYTES_MAX} bytes")),

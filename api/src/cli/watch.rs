@@ -1,7 +1,5 @@
 //! `docket watch`: what a server tells its subscribers over the WebSocket, a line of JSON an event.
 
-use std::io::Write as _;
-
 use clap::Args;
 use docket_schemas::TicketId;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -10,10 +8,12 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::Failure;
+use super::output::print_line;
 
 #[derive(Debug, Args)]
 pub(super) struct WatchArgs {
@@ -52,15 +52,19 @@ async fn watch(args: &WatchArgs) -> Result<(), Failure> {
     }
     socket.send(Message::text(subscribe.to_string())).await?;
     let mut left = args.count.unwrap_or(u64::MAX);
+    let mut reached = args.after.clone().unwrap_or_default();
     while left > 0 {
-        let Some(frame) = next(&mut socket).await? else {
-            return Err("the server has ended the connection".into());
+        let frame = match next(&mut socket).await {
+            Next::Frame(text) => serde_json::from_str::<Value>(&text)?,
+            Next::End(why) => return Err(format!("{why}{}", going_on(&reached)).into()),
         };
         match frame["op"].as_str() {
             Some("event") => {
-                print(&frame["event"])?;
+                print_line(&frame["event"])?;
                 left -= 1;
+                take_cursor(&frame["event"], &mut reached);
             }
+            Some("subscribed") => take_cursor(&frame, &mut reached),
             Some("error") => return Err(reason(&frame["problem"]).into()),
             Some("resync") => {
                 let cursor = frame["cursor"].as_str().unwrap_or_default();
@@ -92,22 +96,50 @@ async fn open(args: &WatchArgs) -> Result<WebSocketStream<TcpStream>, Failure> {
     }
 }
 
-/// The next frame of text; none once the server has ended the connection.
-async fn next(socket: &mut WebSocketStream<TcpStream>) -> Result<Option<Value>, Failure> {
+/// What a socket brings next.
+enum Next {
+    /// A frame of text.
+    Frame(String),
+    /// Nothing more, and why.
+    End(String),
+}
+
+async fn next(socket: &mut WebSocketStream<TcpStream>) -> Next {
     loop {
-        match socket.next().await.transpose()? {
-            Some(Message::Text(text)) => return Ok(Some(serde_json::from_str(&text)?)),
-            Some(Message::Close(_)) | None => return Ok(None),
-            Some(_) => {}
+        match socket.next().await {
+            Some(Ok(Message::Text(text))) => return Next::Frame(text.to_string()),
+            Some(Ok(Message::Close(frame))) => return Next::End(closed(frame.as_ref())),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Next::End(format!("the connection broke: {error}")),
+            None => return Next::End(closed(None)),
         }
     }
 }
 
-/// A line at once: whoever reads it waits for it.
-fn print(event: &Value) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{event}")?;
-    Ok(out.flush()?)
+fn closed(frame: Option<&CloseFrame>) -> String {
+    match frame {
+        Some(CloseFrame { code, reason }) if reason.is_empty() => {
+            format!("the server has ended the connection with {code}")
+        }
+        Some(CloseFrame { code, reason }) => {
+            format!("the server has ended the connection with {code}, {reason}")
+        }
+        None => "the server has ended the connection without a reason".to_owned(),
+    }
+}
+
+/// What was heard last is where another `watch` goes on.
+fn take_cursor(heard: &Value, reached: &mut String) {
+    if let Some(cursor) = heard["cursor"].as_str() {
+        cursor.clone_into(reached);
+    }
+}
+
+fn going_on(reached: &str) -> String {
+    match reached {
+        "" => String::new(),
+        cursor => format!("; go on with --after {cursor}"),
+    }
 }
 
 fn reason(problem: &Value) -> String {

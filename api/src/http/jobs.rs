@@ -42,8 +42,8 @@ async fn get(
     job: SagaPath,
     query: Query,
 ) -> Result<Response, Problem> {
-    query.params([])?;
     let (state, found) = find(&app, &token, job, SagaAction::Read).await?;
+    query.params([])?;
     let stands = stands(&app.sagas, &state, app.now());
     Ok(Json(json!({"job": view(&state, &found, stands)})).into_response())
 }

@@ -3,8 +3,8 @@
 use docket_engine::desk::DeskError;
 use docket_engine::ports::sagas::Standing;
 use docket_sagas::{Attempt, Coordinator, Registry, State, StepState, Track, standing};
-use docket_schemas::Timestamp;
 use docket_schemas::saga::Direction;
+use docket_schemas::{SagaEvent, Timestamp};
 use serde_json::{Value, json};
 
 use super::Names;
@@ -52,8 +52,35 @@ pub async fn present(
         "started_at": begun.at,
         "ended_at": state.ended.map(|(_, at)| at),
         "parked": parked,
+        "operations": operations(names, state).await?,
         "steps": steps(registry, state),
     }))
+}
+
+/// What operators did about it, oldest first.
+async fn operations(names: Names<'_>, state: &State) -> Result<Vec<Value>, DeskError> {
+    let mut operations = Vec::with_capacity(state.operated.len());
+    for one in &state.operated {
+        operations.push(json!({
+            "operation": operation(one.event),
+            "by": names.principal(&one.by).await?,
+            "at": one.at,
+            "reason": one.reason,
+        }));
+    }
+    Ok(operations)
+}
+
+/// The act by the name under which operators ask for it.
+const fn operation(event: SagaEvent) -> &'static str {
+    match event {
+        SagaEvent::Resumed => "retry",
+        SagaEvent::Skipped => "skip",
+        SagaEvent::Cancelled => "cancel",
+        SagaEvent::Stopped => "stop",
+        SagaEvent::UndoRequested => "undo",
+        other => other.as_str(),
+    }
 }
 
 /// In the order of the definition, with those of no row yet; as the rows named them where the version is unknown.

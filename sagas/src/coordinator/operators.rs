@@ -24,7 +24,10 @@ const OPERATION_TRIES_MAX: u32 = 16;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     /// Has a parked saga try again.
-    Retry,
+    Retry {
+        /// Why, if somebody says so.
+        reason: Option<String>,
+    },
     /// Has a parked saga go on without the step that it stands at.
     Skip {
         /// Why.
@@ -144,9 +147,14 @@ impl Coordinator {
     ///
     /// # Errors
     /// See [`Self::pause`].
-    pub async fn resume(&self, by: &Operator, definition: &str) -> Result<Noted, SagaError> {
+    pub async fn resume(
+        &self,
+        by: &Operator,
+        definition: &str,
+        reason: Option<String>,
+    ) -> Result<Noted, SagaError> {
         let definition = definition.to_owned();
-        let payload = DefinitionResumed { definition: definition.clone() };
+        let payload = DefinitionResumed { definition: definition.clone(), reason };
         let noted = self.turn(by, &definition, SagaPayload::DefinitionResumed(payload)).await?;
         let pause = Pause { tenant: by.caller.tenant.clone(), definition, is_paused: false };
         self.follow(&pause, &noted);
@@ -219,8 +227,10 @@ impl Coordinator {
                 None => not_now("the saga has not ended: cancel it"),
             },
             _ if state.ended.is_some() => not_now("the saga has ended"),
-            Operation::Retry if state.parked.is_none() => not_now("the saga is not parked"),
-            Operation::Retry => Ok(SagaPayload::Resumed(Resumed {})),
+            Operation::Retry { .. } if state.parked.is_none() => not_now("the saga is not parked"),
+            Operation::Retry { reason } => {
+                Ok(SagaPayload::Resumed(Resumed { reason: reason.clone() }))
+            }
             Operation::Skip { reason } => skipped(&definition, state, reason).or_else(not_now),
             Operation::Cancel { .. } if state.cause.is_some() => {
                 not_now("the saga is being undone already")

@@ -225,7 +225,7 @@ impl World {
     fn operate(&mut self, dice: u8) {
         let Some(parked) = self.state.parked.clone() else { return };
         if dice < 7 {
-            self.row(SagaPayload::Resumed(Resumed {}));
+            self.row(SagaPayload::Resumed(Resumed::default()));
         } else if let Some(step) = parked.step {
             let direction = parked.direction.unwrap_or(Direction::Run);
             if let Some(index) = self.definition.find(&step) {

@@ -82,12 +82,16 @@ async fn what_does_not_pass_parks_until_an_operator_has_it_tried_again() {
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].failing_step.as_deref(), Some("c"));
     let by = crew.operator().await;
-    node.coordinator.operate(&by, state.id, &Operation::Retry).await.unwrap();
+    let retry = Operation::Retry { reason: Some("the other side is back".to_owned()) };
+    node.coordinator.operate(&by, state.id, &retry).await.unwrap();
     let state = ended(&crew, &node, state.id).await;
     assert_eq!(crew.tags(&node, ticket).await, ALL);
     let rows = crew.rows(&state).await;
     let resumed = rows.iter().find(|row| row.event_type == SagaEvent::Resumed).unwrap();
     assert_eq!(resumed.principal, by.caller.principal, "each act says who did it");
+    let operated: Vec<_> =
+        state.operated.iter().map(|one| (one.event, one.reason.as_deref())).collect();
+    assert_eq!(operated, [(SagaEvent::Resumed, Some("the other side is back"))], "and why");
 }
 
 /// Polls, for what another task carries on.
@@ -165,7 +169,7 @@ async fn a_paused_definition_rests_and_goes_on() {
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert!(crew.tags(&node, ticket).await.is_empty());
     assert_eq!(crew.load(&node, &started).await.rows, 1, "it has begun, and that is all");
-    node.coordinator.resume(&crew.operator().await, "four").await.unwrap();
+    node.coordinator.resume(&crew.operator().await, "four", None).await.unwrap();
     assert_eq!(crew.settle(&node, &started).await, Standing::Done);
 }
 
@@ -187,7 +191,7 @@ async fn what_belongs_to_the_request_is_done_while_the_definition_is_paused_and_
     assert_eq!(crew.tags(&node, ticket).await, ["a"]);
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!(crew.tags(&node, ticket).await, ["a"], "the rest rests");
-    node.coordinator.resume(&crew.operator().await, "marked").await.unwrap();
+    node.coordinator.resume(&crew.operator().await, "marked", None).await.unwrap();
     assert_eq!(crew.settle(&node, &started).await, Standing::Done);
     assert_eq!(crew.tags(&node, ticket).await, ["a", "b"]);
 }
@@ -201,7 +205,7 @@ async fn a_ticket_that_cannot_be_read_parks_its_saga_and_no_other() {
     let stuck = crew.start(&node, "four", broken).await;
     let other = crew.start(&node, "four", whole).await;
     crew.log.spoil(broken);
-    node.coordinator.resume(&crew.operator().await, "four").await.unwrap();
+    node.coordinator.resume(&crew.operator().await, "four", None).await.unwrap();
     assert_eq!(crew.settle(&node, &other).await, Standing::Done);
     assert_eq!(crew.settle(&node, &stuck).await, Standing::Parked);
     let parked = crew.load(&node, &stuck).await.parked.unwrap();
@@ -234,7 +238,7 @@ async fn sagas_that_hold_too_much_are_told_to_come_back_until_some_have_ended() 
     assert!(refused.to_string().contains("SAGAS_LIVE_BYTES_MAX"));
     let light = crew.start(&node, "four", ticket).await;
     begun.push(light);
-    node.coordinator.resume(&crew.operator().await, "four").await.unwrap();
+    node.coordinator.resume(&crew.operator().await, "four", None).await.unwrap();
     for started in &begun {
         let _ = crew.settle(&node, started).await;
     }

@@ -38,7 +38,7 @@ async fn a_read_that_fails_once_leaves_no_saga_behind() {
     assert_eq!(standing, Standing::Parked);
     crew.log.miss(1);
     let by = crew.operator().await;
-    node.coordinator.operate(&by, state.id, &Operation::Retry).await.unwrap();
+    node.coordinator.operate(&by, state.id, &Operation::Retry { reason: None }).await.unwrap();
     once(&crew, &node, state.id, |state| state.ended.is_some()).await;
     assert_eq!(crew.tags(&node, ticket).await, ["a", "b", "c", "d"]);
 }
@@ -147,7 +147,7 @@ async fn what_was_paused_rests_on_the_node_that_takes_over() {
     let rests = crew.load(&second, &started).await.rows;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(crew.load(&second, &started).await.rows, rests);
-    second.coordinator.resume(&crew.operator().await, "endless").await.unwrap();
+    second.coordinator.resume(&crew.operator().await, "endless", None).await.unwrap();
     once(&crew, &second, id, |state| state.rows > rests).await;
 }
 
@@ -160,7 +160,7 @@ async fn a_table_that_has_not_heard_of_a_pause_does_not_end_it() {
         let by = crew.operator().await;
         match is_paused {
             true => node.coordinator.pause(&by, "four", None).await.unwrap(),
-            false => node.coordinator.resume(&by, "four").await.unwrap(),
+            false => node.coordinator.resume(&by, "four", None).await.unwrap(),
         };
         node.coordinator.look_for_pauses().await;
         assert_eq!(node.coordinator.is_paused(tenant, "four"), is_paused);
@@ -231,7 +231,7 @@ async fn a_step_that_lets_go_of_what_a_saga_holds_is_not_skipped() {
     let refused = node.coordinator.operate(&crew.operator().await, state.id, &skip).await;
     assert!(matches!(refused, Err(SagaError::NotNow(_))), "{refused:?}");
     let by = crew.operator().await;
-    node.coordinator.operate(&by, state.id, &Operation::Retry).await.unwrap();
+    node.coordinator.operate(&by, state.id, &Operation::Retry { reason: None }).await.unwrap();
     once(&crew, &node, state.id, |state| state.ended.is_some()).await;
     assert_eq!(crew.tags(&node, ticket).await, ["a", "b"]);
     let steps = |definition: Definition| {

@@ -76,7 +76,11 @@ async fn an_operator_on_another_node_is_followed() {
     assert_eq!(crew.settle(&first, &started).await, Standing::Parked);
     let other = crew.try_node(vec![crew.four()]).await.unwrap();
     let by = crew.operator().await;
-    other.coordinator.operate(&by, started.state.id, &Operation::Retry).await.unwrap();
+    other
+        .coordinator
+        .operate(&by, started.state.id, &Operation::Retry { reason: None })
+        .await
+        .unwrap();
     for _ in 0..400 {
         if crew.load(&other, &started).await.ended.is_some() {
             assert_eq!(crew.tags(&first, ticket).await, ["a", "b", "c", "d"]);

@@ -205,7 +205,11 @@ pub struct Parked {
 
 /// `saga.resumed`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Resumed {}
+pub struct Resumed {
+    /// Why, where somebody says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
 
 /// `saga.skipped`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -251,6 +255,9 @@ pub struct DefinitionPaused {
 pub struct DefinitionResumed {
     /// Which, whatever its version.
     pub definition: String,
+    /// Why, where somebody says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl SagaPayload {

@@ -9,6 +9,7 @@ use super::merging::shown;
 use super::{FaultsArgs, LOOKS_EVERY, settled};
 use crate::bench::sagas::leads;
 use crate::cli::Failure;
+use crate::cli::output::print_line;
 
 /// Tickets of a job: two parts, the second not full.
 const TICKETS: usize = 130;
@@ -46,7 +47,7 @@ pub(super) async fn rehearse(args: &FaultsArgs, count: usize) -> Result<(), Fail
     shown(&door).await?;
     for row in rows.iter().filter(|row| row.definition == BULK) {
         let job = door.get(&format!("/v1/jobs/{}", row.id)).await?["job"].take();
-        println!("{}", told(&door, &job, row.failing_step.as_deref()).await?);
+        print_line(told(&door, &job, row.failing_step.as_deref()).await?)?;
     }
     door.close().await;
     Ok(())

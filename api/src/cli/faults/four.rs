@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{FaultsArgs, TENANT, settled};
 use crate::bench::sagas::{leads, open_tickets};
 use crate::cli::Failure;
+use crate::cli::output::print_line;
 use crate::sagas::{NothingDerived, begin};
 use crate::wire::{self, Opened};
 
@@ -33,7 +34,7 @@ pub(super) async fn rehearse(args: &FaultsArgs, count: usize) -> Result<(), Fail
     }
     let rows = settled(&sagas, begun).await?;
     for row in rows {
-        println!("{}", told(&opened, &row).await?);
+        print_line(told(&opened, &row).await?)?;
     }
     coordinating.end().await;
     Ok(())

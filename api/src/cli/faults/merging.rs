@@ -12,6 +12,7 @@ use super::door::Door;
 use super::{FaultsArgs, LOOKS_EVERY, settled};
 use crate::bench::sagas::leads;
 use crate::cli::Failure;
+use crate::cli::output::print_line;
 
 /// How long view and index may take to show what stands in the log.
 const SHOWN_WITHIN: Duration = Duration::from_secs(30);
@@ -44,7 +45,7 @@ pub(super) async fn rehearse(
     let rows = settled(&door.sagas, begun).await?;
     shown(&door).await?;
     for row in rows.iter().filter(|row| row.definition == definition) {
-        println!("{}", told(&door, row).await?);
+        print_line(told(&door, row).await?)?;
     }
     door.close().await;
     Ok(())

@@ -19,6 +19,7 @@ use super::bar;
 use super::tickets::write_lags;
 use crate::cli::Failure;
 use crate::cli::installation::InstallationArgs;
+use crate::cli::output::{Output, print_line};
 use crate::search::errands::{Course, Errands};
 use crate::search::indexer;
 use crate::views::status::{PartitionLag, lags};
@@ -36,7 +37,7 @@ pub(super) struct Indexes {
 impl Indexes {
     pub(super) async fn open(args: &InstallationArgs) -> Result<Self, Failure> {
         let installation = args.installation();
-        let opened = wire::open(&installation, "projection", Box::new(|_, _| {})).await?;
+        let opened = wire::open_existing(&installation, "projection").await?;
         let directory = installation.indexes();
         let mut homes = Vec::new();
         if directory.is_dir() {
@@ -72,7 +73,7 @@ pub(super) async fn list(indexes: &Indexes) -> Result<ExitCode, Failure> {
         let positions = standing.map_or(Positions::START, |standing| standing.positions);
         let lags = lags(&*ports.log, &positions, ports.clock.now()).await?;
         let (events, seconds) = PartitionLag::of_all(&lags);
-        let mut out = std::io::stdout().lock();
+        let mut out = Output::open();
         writeln!(out, "search of {}: {events} events behind, {seconds:.1} s", name(path))?;
         write_lags(&mut out, &lags)?;
     }
@@ -90,7 +91,7 @@ pub(super) async fn see_to(indexes: &Indexes, errand: Errand) -> Result<ExitCode
         };
         bar.finish_and_clear();
         match outcome {
-            Ok(what) => println!("search of {}: {what}", name(path)),
+            Ok(what) => print_line(format_args!("search of {}: {what}", name(path)))?,
             Err(reason) => return Err(format!("search of {}: {reason}", name(path)).into()),
         }
     }
@@ -139,11 +140,15 @@ pub(super) async fn compare(indexes: &Indexes) -> Result<ExitCode, Failure> {
         for difference in &found {
             let drift = difference.drift.as_str();
             match &difference.ticket {
-                Some((tenant, ticket)) => println!("{tenant} ticket {ticket}: {drift}"),
+                Some((tenant, ticket)) => {
+                    print_line(format_args!("{tenant} ticket {ticket}: {drift}"))?;
+                }
                 None => {
                     let (partition, at) =
                         (difference.place.partition().number(), difference.place.position());
-                    println!("a ticket opened at partition {partition}, position {at}: {drift}");
+                    print_line(format_args!(
+                        "a ticket opened at partition {partition}, position {at}: {drift}"
+                    ))?;
                 }
             }
         }

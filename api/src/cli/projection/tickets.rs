@@ -14,6 +14,7 @@ use indicatif::ProgressBar;
 use super::bar;
 use crate::cli::Failure;
 use crate::cli::installation::InstallationArgs;
+use crate::cli::output::{Output, print_line};
 use crate::views::status::{PartitionLag, Status, status};
 use crate::wire::{self, Opened};
 
@@ -29,7 +30,7 @@ pub(super) struct Place {
 impl Place {
     pub(super) async fn open(args: &InstallationArgs) -> Result<Self, Failure> {
         let installation = args.installation();
-        let opened = wire::open(&installation, "projection", Box::new(|_, _| {})).await?;
+        let opened = wire::open_existing(&installation, "projection").await?;
         let store = wire::view_store(&installation).await?;
         Ok(Self { opened, store })
     }
@@ -45,7 +46,7 @@ pub(super) async fn list(place: &Place) -> Result<(), Failure> {
     let ports = place.opened.desk.ports();
     let now = ports.clock.now();
     let Status { versions, lags, parked } = status(&*place.store, &*ports.log, now).await?;
-    let mut out = std::io::stdout().lock();
+    let mut out = Output::open();
     let (events, seconds) = PartitionLag::of_all(&lags);
     writeln!(out, "tickets: {events} events behind, {seconds:.1} s, {} parked", parked.len())?;
     for version in &versions {
@@ -92,7 +93,7 @@ pub(super) async fn rebuild(place: &Place) -> Result<ExitCode, Failure> {
     }
     bar.finish_and_clear();
     let active = place.active().await?;
-    println!("tickets: version {} is active", active.number);
+    print_line(format_args!("tickets: version {} is active", active.number))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -162,7 +163,7 @@ pub(super) async fn rollback(place: &Place) -> Result<ExitCode, Failure> {
                 .into(),
         );
     }
-    println!("tickets: version {} is active", kept.number);
+    print_line(format_args!("tickets: version {} is active", kept.number))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -179,10 +180,12 @@ pub(super) async fn compare(place: &Place) -> Result<ExitCode, Failure> {
         events += found.events;
         differences += found.differences.len() + found.unparked.len();
         for difference in &found.differences {
-            println!("{difference}");
+            print_line(difference)?;
         }
         for ((tenant, ticket), position, reason) in &found.unparked {
-            println!("{tenant} ticket {ticket}: position {position} cannot be folded: {reason}");
+            print_line(format_args!(
+                "{tenant} ticket {ticket}: position {position} cannot be folded: {reason}"
+            ))?;
         }
     }
     eprintln!("{rows} rows compared with {events} events, {differences} differences");
@@ -197,7 +200,7 @@ pub(super) async fn mend(place: &Place) -> Result<ExitCode, Failure> {
         let wrong = repair(&place.store, log, active.number, partition).await?;
         mended += wrong.len();
         for difference in &wrong {
-            println!("{difference}");
+            print_line(difference)?;
         }
     }
     eprintln!("{mended} differences mended");

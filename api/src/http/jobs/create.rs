@@ -73,12 +73,12 @@ async fn tickets(
     headers: &HeaderMap,
     body: &NewJob,
 ) -> Result<Vec<TicketId>, Problem> {
+    let wanted = wanted(app, headers).await?;
     let (field, tickets) = match (&body.tickets, &body.filter) {
         (Some(ids), None) => ("tickets", named(ids)?),
         (None, Some(filter)) => {
-            let wanted = wanted(app, headers).await?;
-            let max = BULK_TICKETS_MAX;
-            ("filter", found(app, &token.tenant, filter, wanted.as_ref(), max).await?)
+            let found = found(app, &token.tenant, filter, wanted.as_ref(), BULK_TICKETS_MAX);
+            ("filter", found.await.map_err(|problem| problem.within("filter"))?)
         }
         _ => {
             let message = "is to be given, or else `filter`, and not both";

@@ -23,13 +23,13 @@ pub(super) async fn get(
     job: SagaPath,
     query: Query,
 ) -> Result<Response, Problem> {
+    let (_, found) = find(&app, &token, job, SagaAction::Read).await?;
     let [size, after] = query.params(["page[size]", "page[after]"])?;
     let size = page_size("page[size]", size.as_deref())?;
     let from = match after.as_deref().filter(|after| !after.is_empty()) {
         Some(after) => after.parse::<usize>().map_err(|_| Problem::new(Code::CursorMalformed))?,
         None => 0,
     };
-    let (_, found) = find(&app, &token, job, SagaAction::Read).await?;
     if from > found.total {
         return Err(Problem::new(Code::CursorMalformed));
     }

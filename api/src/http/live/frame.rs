@@ -33,6 +33,19 @@ pub(super) enum Frame {
     Ping(Id),
 }
 
+impl Frame {
+    /// The id by which its answer is told, where its `op` has one.
+    pub(super) fn id(&self) -> Option<&str> {
+        match self {
+            Self::Subscribe(frame) => Some(&frame.id),
+            Self::Unsubscribe(frame) | Self::Ping(frame) => Some(&frame.id),
+            Self::Message(frame) => Some(&frame.id),
+            Self::Patch(frame) => Some(&frame.id),
+            Self::Auth(_) | Self::Typing(_) | Self::Presence(_) => None,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Auth {

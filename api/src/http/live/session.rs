@@ -76,14 +76,18 @@ async fn authenticate(app: &App, socket: &mut WebSocket) -> Result<Token, Closin
                 return Err(Closing::TOO_BIG);
             }
             Some(Ok(Message::Text(text))) => {
-                let token = match frame::read(text.as_bytes()) {
-                    Ok(Frame::Auth(auth)) => app.gate.admit(&auth.token, clock::now()).await,
-                    _ => Err(Problem::unauthenticated("send `auth` with a token first")),
+                let unasked = || Problem::unauthenticated("send `auth` with a token first");
+                let (id, token) = match frame::read(text.as_bytes()) {
+                    Ok(Frame::Auth(auth)) => {
+                        (None, app.gate.admit(&auth.token, clock::now()).await)
+                    }
+                    Ok(other) => (other.id().map(str::to_owned), Err(unasked())),
+                    Err(refused) => (refused.id, Err(unasked())),
                 };
                 return match token {
                     Ok(token) => Ok(token),
                     Err(problem) => {
-                        let frame = error(None, &problem).to_string();
+                        let frame = error(id.as_deref(), &problem).to_string();
                         let _ = socket.send(Message::Text(frame.into())).await;
                         Err(Closing::UNAUTHENTICATED)
                     }

@@ -23,9 +23,9 @@ pub(super) async fn get(
     query: Query,
 ) -> Result<Response, Problem> {
     let whose = admit(&token, SagaAction::Read)?;
-    query.params([])?;
     let (caller, _) = app.caller(&token).await.map_err(problem)?;
     let state = app.sagas.load(&token.tenant, saga.0).await.map_err(saga_problem)?;
     whose.check(&state, &caller.principal)?;
+    query.params([])?;
     Ok(Json(json!({"saga": view(&app, &token, &state).await?})).into_response())
 }

@@ -1,16 +1,24 @@
 //! `GET /v1/sagas`
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use docket_engine::policy::SagaAction;
+use docket_engine::cursor::{Cursor, Positions};
+use docket_engine::policy::{Audience, SagaAction};
+use docket_engine::ports::log::LogError;
 use docket_engine::ports::sagas::{SagaFilter, SagaPlace, Standing};
+use docket_projections::WAIT_MAX;
+use docket_projections::query::Basis;
 use docket_schemas::Timestamp;
 use serde_json::json;
+use tokio::time::{sleep, timeout};
 
-use super::super::tickets::problem;
+use super::super::tickets::{Waited, as_of, problem, wanted};
 use super::{Whose, admit, saga_problem, view};
 use crate::app::App;
 use crate::auth::Token;
@@ -18,11 +26,15 @@ use crate::http::page::page_size;
 use crate::http::query::Query;
 use crate::problem::{Code, FieldError, Problem};
 
+/// How often the table is looked at while somebody waits; nodes write it four times a second.
+const LOOKED_EVERY: Duration = Duration::from_millis(50);
+
 /// The tenant's sagas, the last started first; an agent's are those that they started.
 #[tracing::instrument(name = "http.saga.list", skip_all)]
 pub(super) async fn get(
     State(app): State<App>,
     token: Token,
+    headers: HeaderMap,
     query: Query,
 ) -> Result<Response, Problem> {
     let whose = admit(&token, SagaAction::Read)?;
@@ -43,6 +55,8 @@ pub(super) async fn get(
         subject: subject.map(Into::into),
         started_by: (whose == Whose::Own).then_some(caller.principal),
     };
+    let wanted = wanted(&app, &headers).await?;
+    let (positions, waited) = listed(&app, wanted.as_ref()).await?;
     let table = app.sagas.table();
     let mut rows = table
         .list(&token.tenant, &filter, after, size + 1)
@@ -61,7 +75,27 @@ pub(super) async fn get(
         sagas.push(view(&app, &token, state).await?);
     }
     let meta = json!({"has_more": has_more, "after_cursor": after_cursor});
-    Ok(Json(json!({"sagas": sagas, "meta": meta})).into_response())
+    let basis = Basis { positions, ..Basis::default() };
+    let as_of = as_of(&app, Audience::Staff, &basis, waited).await?;
+    Ok(Json(json!({"sagas": sagas, "meta": meta, "as_of": as_of})).into_response())
+}
+
+/// How far the table has come, once it has come to the wanted place or [`WAIT_MAX`] is over.
+async fn listed(app: &App, wanted: Option<&Cursor>) -> Result<(Positions, Waited), Problem> {
+    let failed = |error: LogError| saga_problem(error.into());
+    let looking = async {
+        loop {
+            let listed = app.sagas.listed().await?;
+            if wanted.is_none_or(|wanted| listed.covers(&wanted.positions)) {
+                return Ok(listed);
+            }
+            sleep(LOOKED_EVERY).await;
+        }
+    };
+    match timeout(WAIT_MAX, looking).await {
+        Ok(listed) => Ok((listed.map_err(failed)?, Waited::Reached)),
+        Err(_) => Ok((app.sagas.listed().await.map_err(failed)?, Waited::InVain)),
+    }
 }
 
 fn place(cursor: &str) -> Result<SagaPlace, Problem> {

@@ -13,12 +13,10 @@ use super::super::tickets::{Envelope, Head, problem};
 use super::{admit, operated, saga_problem, view_of_row};
 use crate::app::App;
 use crate::auth::Token;
+use crate::field_limits::REASON_CHARS_MAX;
 use crate::http::body::Payload;
 use crate::http::path::{DefinitionPath, SagaPath};
 use crate::problem::{Code, FieldError, Problem};
-
-/// Longest reason, in characters.
-const REASON_CHARS_MAX: usize = 1_000;
 
 /// A body that says why, or nothing.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -50,8 +48,8 @@ pub(super) async fn retry(
     head: Head,
     payload: Payload,
 ) -> Result<Response, Problem> {
-    operate(&app, &token, saga, (&head, &payload), SagaAction::Operate, |_| Ok(Operation::Retry))
-        .await
+    let retry = |because: &Because| Ok(Operation::Retry { reason: because.reason.clone() });
+    operate(&app, &token, saga, (&head, &payload), SagaAction::Operate, retry).await
 }
 
 /// Has a parked saga go on without the step that it stands at.
@@ -142,8 +140,8 @@ pub(super) async fn resume(
     head: Head,
     payload: Payload,
 ) -> Result<Response, Problem> {
-    let (by, _) = turn(&app, &token, &definition, &head, &payload).await?;
-    let noted = app.sagas.resume(&by, &definition.0).await.map_err(saga_problem)?;
+    let (by, because) = turn(&app, &token, &definition, &head, &payload).await?;
+    let noted = app.sagas.resume(&by, &definition.0, because.reason).await.map_err(saga_problem)?;
     let body = json!({"definition": {"name": definition.0, "paused": false}});
     Ok(operated(&app, &noted, body))
 }

@@ -135,19 +135,27 @@ async fn fields(app: &App, token: &Token, body: &PatchTicket) -> Result<Fields, 
     })
 }
 
-/// What a body writes to many tickets.
+/// What the `set` of a job writes to its tickets.
 pub(in crate::http) async fn bulk_change(
     app: &App,
     token: &Token,
-    body: &PatchTicket,
+    set: &PatchTicket,
 ) -> Result<Fields, Problem> {
-    if body.subject.is_some() {
-        return Err(Problem::invalid("set.subject", "is not changed in bulk"));
+    let refused = |field, why| Err(Problem::invalid(field, why));
+    if set.subject.is_some() {
+        return refused("set.subject", "is not changed in bulk");
     }
-    if body.observed.is_some() {
-        return Err(Problem::invalid("set.observed", "is one ticket's version, and not for many"));
+    if set.observed.is_some() {
+        return refused("set.observed", "is one ticket's version, and not for many");
     }
-    fields(app, token, body).await
+    // Each ticket would refuse it, one by one.
+    if set.status == Some(Some(Status::Snoozed)) {
+        return refused("set.status", "is a status of chats only");
+    }
+    if names_nothing(set) {
+        return refused("set", "names no field to write");
+    }
+    fields(app, token, set).await.map_err(|problem| problem.within("set"))
 }
 
 /// Refuses fields that the role never writes.
@@ -192,10 +200,14 @@ fn check(body: &PatchTicket) -> Result<(), Problem> {
     }
     checks.custom_fields(&body.custom_fields);
     checks.finish()?;
-    if body.status.is_none() && !names_more_than_status(body) {
+    if names_nothing(body) {
         return Err(Problem::new(Code::Invalid).detail("the body names no field to write"));
     }
     Ok(())
+}
+
+fn names_nothing(body: &PatchTicket) -> bool {
+    body.status.is_none() && !names_more_than_status(body)
 }
 
 fn names_more_than_status(body: &PatchTicket) -> bool {

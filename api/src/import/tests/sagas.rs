@@ -69,7 +69,7 @@ async fn a_saga_that_was_resumed_after_its_import_is_not_parked_by_another() {
     let steps = [step(desk, stream, started()), step(desk, stream, tried())];
     assert_eq!(write(desk, &steps).await.written, 2);
     assert!(is_parked(desk, stream).await, "it had not ended");
-    let resumed = step(desk, stream, SagaPayload::Resumed(Resumed {}));
+    let resumed = step(desk, stream, SagaPayload::Resumed(Resumed::default()));
     let resumed = row(desk, &resumed).await.unwrap();
     let last = stored(desk, stream).await.last().unwrap().position;
     append(desk, &tenant(), vec![vec![resumed]], last).await.unwrap();
@@ -90,7 +90,7 @@ async fn a_saga_of_more_rows_than_fit_is_parked_from_its_first_part_on() {
     // A row that says so by itself is enough.
     let own = Parked { step: None, direction: None, reason: "it waits".to_owned() };
     steps[APPEND_BATCH_ROWS_MAX - 1].payload = SagaPayload::Parked(own);
-    steps[APPEND_BATCH_ROWS_MAX].payload = SagaPayload::Resumed(Resumed {});
+    steps[APPEND_BATCH_ROWS_MAX].payload = SagaPayload::Resumed(Resumed::default());
     let mut rows = Vec::new();
     for step in &steps {
         rows.push(row(desk, step).await.unwrap());
