@@ -117,27 +117,31 @@ pub async fn page(
     go_around(*after, limit, ask, pass).await
 }
 
-/// The events at these places, in any order; those that are not there or cannot be read are left out.
+/// The events at these places, in any order; those that are not there are left out.
 ///
 /// # Errors
 /// When the log does not answer.
 pub async fn events_at(
     log: &dyn EventLog,
     places: &[(Partition, Position)],
-) -> Result<Vec<Event>, LogError> {
+) -> Result<Around<Vec<Event>>, LogError> {
+    let (mut found, mut unreadable, asked) = (Vec::new(), Vec::new(), places.len());
     match log.events_at(places).await {
+        Ok(found) => return Ok(Around { found, unreadable, asked }),
         Err(LogError::Damaged { .. }) => {}
-        answer => return answer,
+        Err(error) => return Err(error),
     }
-    let mut events = Vec::with_capacity(places.len());
     for place in places {
+        let (partition, position) = *place;
         match log.events_at(std::slice::from_ref(place)).await {
-            Ok(found) => events.extend(found),
-            Err(LogError::Damaged { .. }) => {}
+            Ok(event) => found.extend(event),
+            Err(LogError::Damaged { what: reason, .. }) => {
+                unreadable.push(Unreadable { partition, position, reason });
+            }
             Err(error) => return Err(error),
         }
     }
-    Ok(events)
+    Ok(Around { found, unreadable, asked })
 }
 
 /// Reads with ever smaller limits until what is asked for can be read, and passes what alone cannot.

@@ -6,6 +6,8 @@ use super::merge::MERGED_SOURCES_MAX;
 use crate::ticket::Ticket;
 use docket_schemas::{Status, TicketId};
 
+const _: () = assert!(MERGED_SOURCES_MAX == 500, "a refusal names the limit");
+
 const fn no(reason: &'static str) -> Refusal {
     Refusal::NotMergeable { reason }
 }

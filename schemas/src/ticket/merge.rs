@@ -70,7 +70,7 @@ pub struct MergeAttached {
     /// The public ones.
     pub public_message_count: u64,
     /// The tickets that the source itself showed besides its own messages, theirs among them.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub source_count: u64,
     /// What the source's customer was waiting for, when it showed neither solved, pending nor closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,6 +115,6 @@ pub struct MessageForwarded {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
-const fn is_none(count: &u64) -> bool {
+const fn is_zero(count: &u64) -> bool {
     *count == 0
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use docket_engine::around;
+use docket_engine::around::{self, Around};
 use docket_engine::desk::DeskError;
 use docket_engine::policy::Audience;
 use docket_schemas::{Event, MessageText, Tenant, TicketId, derivation};
@@ -112,7 +112,9 @@ fn highlight(field: &str, message_id: Value, snippet: Snippet) -> Value {
 /// The events at these places.
 async fn events(app: &App, places: Vec<Place>) -> Result<HashMap<Place, Event>, DeskError> {
     let wanted: Vec<_> = places.iter().map(|place| (place.partition(), place.position())).collect();
-    let events = around::events_at(&*app.desk.ports().log, &wanted).await?;
+    let Around { found, unreadable, .. } =
+        around::events_at(&*app.desk.ports().log, &wanted).await?;
+    app.live.tail.reported().report(&unreadable);
     let place = |event: &Event| Place::new(event.partition, event.position);
-    Ok(events.into_iter().map(|event| (place(&event), event)).collect())
+    Ok(found.into_iter().map(|event| (place(&event), event)).collect())
 }
