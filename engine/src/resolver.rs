@@ -4,7 +4,7 @@
 //! ever written back.
 
 use docket_schemas::canonical::{json, sha256};
-use docket_schemas::{EventId, Principal, Priority, Scalar, Status, TicketType};
+use docket_schemas::{CommandId, EventId, Principal, Priority, Role, Scalar, Status, TicketType};
 use serde::Serialize;
 
 use crate::graph::{Node, Past};
@@ -170,20 +170,31 @@ fn shown<V: RegisterValue>(ranked: &Ranked<'_, V>) -> ConflictCandidate {
     }
 }
 
-/// The public messages of requester and followers that nobody who wrote the effective status had seen, when that
-/// status says the customer has been answered. Taking the union of the writers' pasts keeps this monotone.
+impl Outcome<'_, Status> {
+    /// The commands that wrote the effective status; none where it does not say that the customer has been answered.
+    pub(crate) fn settled_by(&self) -> Option<Vec<CommandId>> {
+        matches!(self.effective, Status::Solved | Status::Pending).then(|| {
+            let survivors = self.survivors.iter().filter(|one| one.value == self.effective);
+            survivors.map(|one| one.node.command_id).collect()
+        })
+    }
+}
+
+/// The customers' public messages that nobody who wrote the effective status had seen, when that status says that they
+/// have been answered.
 #[must_use]
 pub fn unseen(ticket: &Ticket, status: &Outcome<'_, Status>) -> Vec<UnseenMessage> {
-    if !matches!(status.effective, Status::Solved | Status::Pending) {
-        return Vec::new();
-    }
+    status.settled_by().map_or_else(Vec::new, |writers| unseen_by(ticket, &writers))
+}
+
+/// The customers' public messages that none of these commands had seen, but for those of their own authors. Taking the
+/// union of their pasts keeps this monotone.
+pub(crate) fn unseen_by(ticket: &Ticket, writers: &[CommandId]) -> Vec<UnseenMessage> {
     let mut seen = Past::default();
-    let mut solvers = Vec::new();
-    for survivor in status.survivors.iter().filter(|survivor| survivor.value == status.effective) {
-        for copy in ticket.graph.copies_of(survivor.node.command_id) {
-            seen.join(copy.everything_seen());
-        }
-        solvers.push(&survivor.node.principal);
+    let mut solvers = Vec::with_capacity(writers.len());
+    for copy in writers.iter().flat_map(|writer| ticket.graph.copies_of(*writer)) {
+        seen.join(copy.everything_seen());
+        solvers.push(&copy.principal);
     }
     let mut messages: Vec<UnseenMessage> = ticket
         .graph
@@ -221,10 +232,12 @@ fn is_named(ticket: &Ticket, node: &Node) -> bool {
 }
 
 impl Ticket {
-    /// Whether a change was made by the requester or a follower.
+    /// Whether a change was made by the requester or a follower, or by a customer who was one then. Who wrote by way of
+    /// a merged ticket may be a customer of that one alone, and does not follow this one once it has left.
     pub(crate) fn is_customer_of(&self, node: &Node) -> bool {
         let Some(person) = node.principal.person() else { return false };
-        self.facts().is_some_and(|facts| facts.requester == person)
+        node.role == Role::Customer
+            || self.facts().is_some_and(|facts| facts.requester == person)
             || self.settled().holds(crate::layout::Container::Followers, &person.to_string())
     }
 }

@@ -130,11 +130,19 @@ impl MergeWrite {
         if urgency == Urgency::Wanted {
             super::merge_checks::check_open(target)?;
         }
+        // What was answered while the source was here stays answered when it comes back.
+        let answered = match urgency {
+            Urgency::Wanted => Vec::new(),
+            Urgency::Undo => target.answered_with(self.source)?,
+        };
         let source = tickets.get(self.source)?;
         if source.merges().merged().is_some() {
             return Err(Refusal::NotMergeable { reason: "the ticket is merged already" }.into());
         }
-        let baggage = source.baggage()?;
+        let mut baggage = source.baggage()?;
+        if source.is_answered_by(&answered)? {
+            baggage.unanswered = None;
+        }
         let source_count = source.merges().sources_shown();
         let into = self.into;
         let mut rows = self.write(source, TicketPayload::Merged(Merged { into }), with)?;

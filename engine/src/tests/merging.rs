@@ -11,6 +11,9 @@ use crate::ticket::{MergeState, Ticket};
 
 const ATTACH: MergeMove = MergeMove::Attach(Urgency::Wanted);
 const BEGIN: MergeMove = MergeMove::Begin(MergeGoal::Merge);
+/// An unmerge that is called off after its first step; between the two others may write.
+const LEAVES: [MergeMove; 2] = [MergeMove::Begin(MergeGoal::Unmerge), MergeMove::Detach];
+const COMES_BACK: [MergeMove; 2] = [MergeMove::Attach(Urgency::Undo), MergeMove::End];
 
 #[tokio::test]
 async fn targets_are_merged_on_and_come_apart_last_in_first_out() {
@@ -185,6 +188,86 @@ async fn what_two_sources_brought_stays_with_the_one_whose_unmerge_was_undone() 
     two.office.steps(&two.desk, &two.agent, pair, &steps).await.unwrap();
     two.unmerges(third, two.target).await.unwrap();
     assert_eq!(two.shows(two.target).await.tags, ["both"]);
+}
+
+/// Begins to take the source out, has `meanwhile` done, and calls it off.
+async fn calls_off_an_unmerge(two: &Two, meanwhile: impl AsyncFnOnce()) {
+    let saga = two.office.command().uuid();
+    let pair = (two.source, two.target);
+    let does = async |steps: &[MergeMove]| {
+        for &step in steps {
+            let write = two.office.merging(&two.agent, pair, saga, step);
+            two.desk.join(Arc::new(write)).await.unwrap();
+        }
+    };
+    does(&LEAVES).await;
+    meanwhile().await;
+    does(&COMES_BACK).await;
+}
+
+/// What a ticket shows, with how many messages it says nobody has seen.
+async fn shown(two: &Two, id: TicketId) -> (Status, usize) {
+    let shown = two.shows(id).await;
+    (shown.status, shown.unseen_messages.len())
+}
+
+#[tokio::test]
+async fn an_unmerge_that_is_undone_reopens_nothing_that_was_settled_while_the_source_was_there() {
+    let two = Two::opened().await;
+    two.merge().await;
+    for status in [Status::Solved, Status::Pending] {
+        two.does(&two.agent, two.target, Command::status(status)).await;
+        // A second time nobody has written since, and there is nothing new all the same.
+        for _ in 0..2 {
+            calls_off_an_unmerge(&two, async || ()).await;
+            assert_eq!(shown(&two, two.target).await, (status, 0));
+        }
+    }
+    let late = two.does(&two.cus_2, two.source, Command::reply("And now?")).await.ticket;
+    assert_eq!((late.status, late.unseen_messages.len()), (Status::Open, 1));
+}
+
+#[tokio::test]
+async fn what_nobody_has_answered_still_counts_where_an_unmerge_is_undone() {
+    let two = Two::opened().await;
+    two.does(&two.agent, two.target, Command::status(Status::Solved)).await;
+    two.merge().await;
+    calls_off_an_unmerge(&two, async || ()).await;
+    assert_eq!(shown(&two, two.target).await, (Status::Open, 1), "settled before the merge");
+    let solves = async || {
+        two.does(&two.agent, two.target, Command::status(Status::Pending)).await;
+    };
+    calls_off_an_unmerge(&two, solves).await;
+    assert_eq!(shown(&two, two.target).await, (Status::Open, 1), "settled without the source");
+    two.does(&two.agent, two.target, Command::status(Status::Solved)).await;
+    let says = async || {
+        two.does(&two.cus_2, two.source, Command::reply("And now?")).await;
+    };
+    calls_off_an_unmerge(&two, says).await;
+    assert_eq!(shown(&two, two.target).await, (Status::Open, 1), "said since");
+}
+
+#[tokio::test]
+async fn a_question_by_way_of_a_merged_ticket_is_unseen_on_its_target_also_after_an_unmerge() {
+    let two = Two::opened().await;
+    let solve = || Command::status(Status::Solved);
+    for id in [two.source, two.target] {
+        two.does(&two.agent, id, solve()).await;
+    }
+    // Who follows the source alone, and only since the merge, writes to the target as well.
+    two.merge().await;
+    let cus_3 = two.office.caller(Role::Customer, "cus_3").await;
+    let follow = Command::Follow(cus_3.principal.person().unwrap());
+    two.does(&two.agent, two.source, follow).await;
+    for (number, customer) in [&two.cus_2, &cus_3].into_iter().enumerate() {
+        two.does(customer, two.source, Command::reply("And now?")).await;
+        assert_eq!(shown(&two, two.target).await, (Status::Open, number + 1));
+    }
+    two.unmerges(two.source, two.target).await.unwrap();
+    assert_eq!(shown(&two, two.target).await, (Status::Open, 2));
+    assert_eq!(shown(&two, two.source).await, (Status::Solved, 0));
+    two.does(&two.agent, two.target, solve()).await;
+    assert_eq!(shown(&two, two.target).await, (Status::Solved, 0));
 }
 
 #[tokio::test]

@@ -34,6 +34,16 @@ impl Job {
     }
 
     async fn of(office: Office, tags: &[&str], written: Changed) -> Self {
+        Box::pin(Self::after(office, tags, &[], written)).await
+    }
+
+    /// A ticket to which these were written, and then the job's change.
+    async fn after(
+        office: Office,
+        tags: &[&str],
+        earlier: &[(Role, Command)],
+        written: Changed,
+    ) -> Self {
         let (desk, other) = (office.desk().await, office.desk().await);
         let mut opening = office.opening().await;
         opening.opened.tags = tags.iter().map(|&tag| tag.to_owned()).collect();
@@ -42,6 +52,9 @@ impl Job {
         other.look(&office.tenant, ticket, |_| ()).await.unwrap().unwrap();
         let (agent, start) = (office.caller(Role::Agent, "ann").await, office.command());
         let job = Self { office, desk, other, ticket, agent, start, written };
+        for (role, command) in earlier {
+            job.has(*role, command.clone()).await;
+        }
         let change = Command::fields(FieldChange::from(&job.written));
         let intent = job.office.intent(&job.agent, ticket, change).await;
         let intent = Intent { command_id: job.command("run"), ..intent };
@@ -95,6 +108,14 @@ impl Job {
         self.other.execute(intent).await.unwrap();
     }
 
+    /// Has the requester or one of the staff write something.
+    async fn has(&self, role: Role, command: Command) -> Resolved {
+        let name = if role == Role::Customer { "cus_1" } else { "bob" };
+        let caller = self.office.caller(role, name).await;
+        let intent = self.office.intent(&caller, self.ticket, command).await;
+        self.desk.execute(intent).await.unwrap().ticket
+    }
+
     /// Writes what was planned, and answers the ticket with the rows beside the saga's.
     async fn undo(&self, plan: SagaUnit) -> (Resolved, usize) {
         let joined = self.desk.step(plan).await.unwrap();
@@ -103,6 +124,16 @@ impl Job {
         let shown = self.desk.look(&self.office.tenant, self.ticket, looks).await.unwrap();
         (shown.unwrap(), placed.len() - 1)
     }
+}
+
+/// A ticket to which these were written, and then a job's status.
+async fn status_job(earlier: &[(Role, Command)], status: Status) -> Job {
+    let written = Changed { status: Some(status), ..Changed::default() };
+    Box::pin(Job::after(Office::new().await, &[], earlier, written)).await
+}
+
+fn solved() -> (Role, Command) {
+    (Role::Agent, Command::status(Status::Solved))
 }
 
 fn owned(tags: &[&str]) -> Vec<String> {
@@ -173,4 +204,47 @@ async fn an_undo_is_not_held_to_limits_that_others_have_reached_since() {
     job.writes(Command::tags(&["mine"], &[])).await;
     let (shown, _) = job.undo(job.plan().await).await;
     assert_eq!((shown.status, shown.tags.len()), (Status::New, TAGS_MAX + 1));
+}
+
+#[tokio::test]
+async fn a_reply_to_what_a_job_reopened_is_not_taken_for_answered_by_its_undo() {
+    for answered in [Status::Solved, Status::Pending] {
+        let job = status_job(&[(Role::Agent, Command::status(answered))], Status::Open).await;
+        let plan = job.plan().await;
+        job.has(Role::Customer, Command::reply("It still smokes.")).await;
+        let (shown, rows) = job.undo(plan).await;
+        assert_eq!((shown.status, rows), (Status::Open, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_reply_that_had_reopened_a_ticket_before_a_job_does_so_again_after_its_undo() {
+    let reply = (Role::Customer, Command::reply("It still smokes."));
+    let job = status_job(&[solved(), reply], Status::Pending).await;
+    assert_eq!(job.undo(job.plan().await).await.0.status, Status::Open);
+}
+
+#[tokio::test]
+async fn a_merge_that_brought_a_question_is_not_taken_for_answered_by_an_undo() {
+    let job = status_job(&[solved()], Status::Open).await;
+    let other = super::two::open(&job.office, &job.desk, "cus_2").await;
+    job.office.merge(&job.desk, &job.agent, other, job.ticket).await.unwrap();
+    assert_eq!(job.undo(job.plan().await).await.0.status, Status::Open);
+}
+
+#[tokio::test]
+async fn what_was_answered_before_a_job_is_so_again_after_its_undo() {
+    let reply = (Role::Customer, Command::reply("It still smokes."));
+    let job = status_job(&[reply, solved()], Status::Open).await;
+    job.has(Role::Agent, Command::reply("Have you tried water?")).await;
+    let (shown, _) = job.undo(job.plan().await).await;
+    assert_eq!((shown.status, shown.unseen_messages.len()), (Status::Solved, 0));
+}
+
+#[tokio::test]
+async fn thanks_of_a_customer_who_solved_the_ticket_do_not_reopen_it_by_an_undo() {
+    let by_themself = (Role::Customer, Command::status(Status::Solved));
+    let job = status_job(&[by_themself], Status::Open).await;
+    job.has(Role::Customer, Command::reply("Thanks!")).await;
+    assert_eq!(job.undo(job.plan().await).await.0.status, Status::Solved);
 }

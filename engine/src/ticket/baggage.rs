@@ -4,6 +4,7 @@ use docket_schemas::{CommandId, PersonId, Status, TicketId, UnansweredSource};
 
 use super::{Attachment, FoldError, ShownMessage, Ticket};
 use crate::layout::Container;
+use crate::resolver::{resolve, unseen_by};
 
 /// What a source brings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +90,24 @@ impl Ticket {
             left.took_follower(person) || left.followers.contains(person) && stands()
         });
         Baggage { tags, followers, ..baggage }
+    }
+
+    /// The merges of a source that stood when its status was set to one that says that the customer has been answered.
+    pub(crate) fn answered_with(&mut self, source: TicketId) -> Result<Vec<CommandId>, FoldError> {
+        self.registers()?;
+        let status = resolve::<Status>(self, "status");
+        let writers = status.and_then(|outcome| outcome.settled_by()).unwrap_or_default();
+        let copies = writers.iter().flat_map(|writer| self.graph.copies_of(*writer));
+        let stood = copies
+            .flat_map(|copy| self.merges().attached_in(&self.graph, copy.everything_seen()))
+            .filter(|one| one.source == source);
+        Ok(stood.map(|one| one.merged).collect())
+    }
+
+    /// Whether one of these merges of it has seen all that its customers have said.
+    pub(crate) fn is_answered_by(&mut self, merges: &[CommandId]) -> Result<bool, FoldError> {
+        self.registers()?;
+        Ok(merges.iter().any(|merged| unseen_by(self, &[*merged]).is_empty()))
     }
 
     /// The tags and followers that leave with a source: those that merges alone have brought, and no other source that

@@ -5,7 +5,7 @@ use docket_schemas::{Changed, CommandId, Priority, Scalar, Status, TicketType};
 use super::{FoldError, Ticket};
 use crate::command::FieldChange;
 use crate::layout::{Container, custom_key};
-use crate::resolver::{RegisterValue, resolve};
+use crate::resolver::{RegisterValue, resolve, unseen_by};
 
 /// A command's change with what it replaced, which never changes: how much of it is taken back is decided on the ticket
 /// as it then is.
@@ -14,6 +14,8 @@ pub struct TakeBack {
     command: CommandId,
     /// What takes all of it back.
     replaced: FieldChange,
+    /// Who wrote the status that it replaced, where that said that the customer had been answered.
+    settled_by: Option<Vec<CommandId>>,
 }
 
 impl TakeBack {
@@ -30,8 +32,9 @@ impl TakeBack {
         let past = &*past;
         let had = |tag: &&String| past.settled().holds(Container::Tags, tag);
         let fields = written.custom_fields.keys();
+        let status = written.status.and_then(|_| resolve::<Status>(past, "status"));
         let replaced = FieldChange {
-            status: written.status.and_then(|_| before::<Status>(past, "status")),
+            status: status.as_ref().map(|outcome| outcome.effective),
             priority: written.priority.and_then(|_| before::<Priority>(past, "priority")),
             ticket_type: written
                 .ticket_type
@@ -51,7 +54,8 @@ impl TakeBack {
                 .collect(),
             ..FieldChange::default()
         };
-        Ok(Self { command, replaced })
+        let settled_by = status.and_then(|outcome| outcome.settled_by());
+        Ok(Self { command, replaced, settled_by })
     }
 
     /// What is left to take back from the ticket as it is: a field that somebody has written since, or that is in
@@ -64,7 +68,7 @@ impl TakeBack {
         let (now, command) = (&*now, self.command);
         let alone = |key: &str| is_alone(now, key, command);
         let mut left = self.replaced.clone();
-        left.status = left.status.filter(|_| alone("status"));
+        left.status = left.status.filter(|_| alone("status")).map(|had| self.shows(now, had));
         left.priority = left.priority.filter(|_| alone("priority"));
         left.ticket_type = left.ticket_type.filter(|_| alone("type"));
         left.group_id = left.group_id.filter(|_| alone("group"));
@@ -76,6 +80,15 @@ impl TakeBack {
         });
         left.add_tags.retain(|tag| now.untagged.last(tag) == Some(command));
         Ok((left != FieldChange::default()).then_some(left))
+    }
+
+    /// What the ticket would show had the change never been made. What takes it back has seen every message, so a
+    /// status that says that the customer has been answered would hide those that nobody has answered.
+    fn shows(&self, now: &Ticket, had: Status) -> Status {
+        match &self.settled_by {
+            Some(writers) if !unseen_by(now, writers).is_empty() => Status::Open,
+            _ => had,
+        }
     }
 }
 
