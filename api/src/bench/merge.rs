@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use docket_engine::command::{Caller, Command, FieldChange, Intent};
 use docket_engine::desk::Desk;
@@ -37,10 +38,12 @@ const TICKETS_AT_ONCE: usize = 500;
 /// What to measure.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Tickets that are merged, and as many that are not.
+    /// Tickets that are merged in a round, and as many that are not.
     pub tickets: usize,
     /// Tickets that are written on at once.
     pub at_once: usize,
+    /// Rounds follow one another until then; there is one at least.
+    pub at_least: Duration,
 }
 
 /// What was measured.
@@ -57,9 +60,9 @@ pub struct Report {
     /// Tickets that were written on at once.
     pub at_once: usize,
     /// Three writes that have not seen each other.
-    pub concurrent: Round,
+    pub concurrent: Kind,
     /// Three writes of which each has seen the one before.
-    pub in_turn: Round,
+    pub in_turn: Kind,
     /// Writes a second, the first by the second.
     pub writes_ratio: f64,
     /// Events folded a second, the first by the second.
@@ -68,7 +71,7 @@ pub struct Report {
 
 /// One kind of history.
 #[derive(Debug, Serialize)]
-pub struct Round {
+pub struct Kind {
     /// Durable writes in a second.
     pub writes_per_second: f64,
     /// Events folded in a second from what the log holds, on one processor, until the state is known.
@@ -116,33 +119,36 @@ async fn measure(
     progress: &impl Fn(&str),
 ) -> Result<Report, WireError> {
     let node = wire::open(&scratch.installation, "bench", Box::new(|_, _| {})).await?;
-    let mut rounds = Vec::new();
-    // Both kinds once before anything counts.
-    for (name, seen, tickets) in [
-        ("warming up", Seen::TheOpening, plan.tickets.div_ceil(10)),
-        ("warming up", Seen::TheOneBefore, plan.tickets.div_ceil(10)),
-        ("writes in turn", Seen::TheOneBefore, plan.tickets),
-        ("concurrent writes", Seen::TheOpening, plan.tickets),
-    ] {
-        progress(name);
-        rounds.push(round(&node.desk, seen, tickets, plan.at_once).await?);
+    progress("warming up");
+    for seen in [Seen::TheOpening, Seen::TheOneBefore] {
+        round(&node.desk, seen, plan.tickets.div_ceil(10), plan.at_once).await?;
     }
-    let (Some(concurrent), Some(in_turn)) = (rounds.pop(), rounds.pop()) else {
-        return Err("a round is missing".into());
-    };
-    if concurrent.conflicts != plan.tickets || in_turn.conflicts != 0 {
-        let (shown, all) = (concurrent.conflicts, plan.tickets);
+    let (mut concurrent, mut in_turn) = (Rounds::default(), Rounds::default());
+    let until = clock::monotonic() + plan.at_least;
+    loop {
+        progress("writes in turn");
+        in_turn.add(&round(&node.desk, Seen::TheOneBefore, plan.tickets, plan.at_once).await?);
+        progress("concurrent writes");
+        concurrent.add(&round(&node.desk, Seen::TheOpening, plan.tickets, plan.at_once).await?);
+        if clock::monotonic() >= until {
+            break;
+        }
+    }
+    if concurrent.conflicts != concurrent.tickets || in_turn.conflicts != 0 {
+        let (shown, all) = (concurrent.conflicts, concurrent.tickets);
         let others = in_turn.conflicts;
         return Err(format!(
             "{shown} of {all} merged tickets show a conflict, and {others} of the others do"
         )
         .into());
     }
+    let tickets = concurrent.tickets;
+    let (concurrent, in_turn) = (concurrent.kind(), in_turn.kind());
     Ok(Report {
         bench: "merge",
         backend: String::new(),
         processors: std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
-        tickets: plan.tickets,
+        tickets,
         at_once: plan.at_once,
         writes_ratio: concurrent.writes_per_second / in_turn.writes_per_second,
         folded_ratio: concurrent.folded_per_second / in_turn.folded_per_second,
@@ -158,7 +164,35 @@ enum Seen {
     TheOneBefore,
 }
 
-async fn round(desk: &Desk, seen: Seen, count: usize, at_once: usize) -> Result<Round, WireError> {
+/// What rounds came to.
+#[derive(Debug, Default)]
+struct Rounds {
+    tickets: usize,
+    conflicts: usize,
+    writing_seconds: f64,
+    folded: usize,
+    folding_seconds: f64,
+}
+
+impl Rounds {
+    fn add(&mut self, round: &Self) {
+        self.tickets += round.tickets;
+        self.conflicts += round.conflicts;
+        self.writing_seconds += round.writing_seconds;
+        self.folded += round.folded;
+        self.folding_seconds += round.folding_seconds;
+    }
+
+    fn kind(&self) -> Kind {
+        Kind {
+            writes_per_second: (self.tickets * WRITES.len()) as f64 / self.writing_seconds,
+            folded_per_second: self.folded as f64 / self.folding_seconds,
+            conflicts: self.conflicts,
+        }
+    }
+}
+
+async fn round(desk: &Desk, seen: Seen, count: usize, at_once: usize) -> Result<Rounds, WireError> {
     let tickets = sagas::open_tickets(desk, count).await?;
     let tenant: Tenant = TENANT.parse()?;
     let mut writes = Vec::with_capacity(WRITES.len());
@@ -184,19 +218,18 @@ async fn round(desk: &Desk, seen: Seen, count: usize, at_once: usize) -> Result<
     while let Some(ended) = writers.join_next().await {
         ended??;
     }
-    let seconds = clock::monotonic().duration_since(began).as_secs_f64();
-    let (folded_per_second, conflicts) = fold(desk, &tenant, &tickets).await?;
-    let writes_per_second = (count * WRITES.len()) as f64 / seconds;
-    Ok(Round { writes_per_second, folded_per_second, conflicts })
+    let writing_seconds = clock::monotonic().duration_since(began).as_secs_f64();
+    let round = Rounds { tickets: count, writing_seconds, ..Rounds::default() };
+    fold(desk, &tenant, &tickets, round).await
 }
 
-/// Folds the tickets from the log as one who has none of them; answers events a second, and how many show a conflict.
+/// Folds the tickets of a round from the log as one who has none of them.
 async fn fold(
     desk: &Desk,
     tenant: &Tenant,
     tickets: &[TicketId],
-) -> Result<(f64, usize), WireError> {
-    let (mut seconds, mut folded, mut conflicts) = (0.0, 0, 0);
+    mut round: Rounds,
+) -> Result<Rounds, WireError> {
     for some in tickets.chunks(TICKETS_AT_ONCE) {
         let read = |ticket: &TicketId| StreamRead {
             tenant: tenant.clone(),
@@ -212,12 +245,12 @@ async fn fold(
             for event in history {
                 ticket.apply(event)?;
             }
-            conflicts += usize::from(!ticket.resolve()?.conflicts.is_empty());
+            round.conflicts += usize::from(!ticket.resolve()?.conflicts.is_empty());
         }
-        seconds += clock::monotonic().duration_since(began).as_secs_f64();
-        folded += events.len();
+        round.folding_seconds += clock::monotonic().duration_since(began).as_secs_f64();
+        round.folded += events.len();
     }
-    Ok((folded as f64 / seconds, conflicts))
+    Ok(round)
 }
 
 /// Somebody who plays all three.

@@ -1,7 +1,7 @@
 //! Rebuilding the tickets view from a log of a million events, with nobody there and while it is asked.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use docket_projections::query::{
     CountQuery, Direction, ListQuery, Sort, SortKey, TicketFilter, Viewer,
@@ -37,6 +37,8 @@ const PAGE: usize = 50;
 pub struct Plan {
     /// Events in the log, about.
     pub events: u64,
+    /// One rebuild follows another until then, alone and asked; there is one of each at least.
+    pub at_least: Duration,
 }
 
 /// Everything that was measured. Its keys are described in `docs/bench.md`.
@@ -55,12 +57,13 @@ pub struct Report {
     questions_p99_ms: f64,
 }
 
-/// One rebuild.
+/// Rebuilds one after the other.
 #[derive(Debug, Clone, Serialize)]
 struct Round {
+    rebuilds: u32,
     /// Until every event was folded and its row written.
     events_per_second: f64,
-    /// Until the new version answered: with indexes, comparison and switch.
+    /// Until a new version answered: with indexes, comparison and switch; on average.
     seconds_until_switch: f64,
     /// Processor time of this process, without the database, for one event.
     processor_micros_per_event: Option<f64>,
@@ -122,10 +125,10 @@ async fn measure(
     }
     let store = wire::view_store(&scratch.installation).await?;
     progress("rebuilding the view, with nobody there");
-    let alone = rebuild(&node, &store).await?;
+    let alone = rebuild_for(plan.at_least, &node, &store).await?;
     progress("rebuilding the view while it is asked");
     let asking = Asking::begin(&store)?;
-    let asked = rebuild(&node, &store).await?;
+    let asked = rebuild_for(plan.at_least, &node, &store).await?;
     let (times, failed_questions) = asking.end().await?;
     Ok(Report {
         bench: "replay",
@@ -143,7 +146,42 @@ async fn measure(
 /// When a phase began: after how many events, and how much processor time of this process.
 type Told = (RebuildPhase, u64, Instant, Option<f64>);
 
-async fn rebuild(node: &Node, store: &Arc<dyn ViewStore>) -> Result<Round, WireError> {
+async fn rebuild_for(
+    at_least: Duration,
+    node: &Node,
+    store: &Arc<dyn ViewStore>,
+) -> Result<Round, WireError> {
+    let until = clock::monotonic() + at_least;
+    let mut all = Vec::new();
+    while all.is_empty() || clock::monotonic() < until {
+        all.push(rebuild(node, store).await?);
+    }
+    Ok(Round::of(&all))
+}
+
+/// One rebuild.
+struct Rebuilt {
+    events: u64,
+    filling_seconds: f64,
+    seconds_until_switch: f64,
+    processor_seconds: Option<f64>,
+}
+
+impl Round {
+    fn of(all: &[Rebuilt]) -> Self {
+        let events = all.iter().map(|one| one.events).sum::<u64>() as f64;
+        let sum = |of: fn(&Rebuilt) -> f64| all.iter().map(of).sum::<f64>();
+        let busy = all.iter().map(|one| one.processor_seconds).sum::<Option<f64>>();
+        Self {
+            rebuilds: u32::try_from(all.len()).unwrap_or(u32::MAX),
+            events_per_second: events / sum(|one| one.filling_seconds),
+            seconds_until_switch: sum(|one| one.seconds_until_switch) / all.len() as f64,
+            processor_micros_per_event: busy.map(|seconds| seconds * 1e6 / events.max(1.0)),
+        }
+    }
+}
+
+async fn rebuild(node: &Node, store: &Arc<dyn ViewStore>) -> Result<Rebuilt, WireError> {
     let ports = node.desk.ports();
     let times: Arc<Mutex<Vec<Told>>> = Arc::default();
     let noted = Arc::clone(&times);
@@ -164,12 +202,11 @@ async fn rebuild(node: &Node, store: &Arc<dyn ViewStore>) -> Result<Round, WireE
     let (_, _, switched, _) =
         at(RebuildPhase::Switching).ok_or("the rebuild never came to its switch")?;
     let since = |then: Instant| then.duration_since(began).as_secs_f64();
-    Ok(Round {
-        events_per_second: events as f64 / since(filled),
+    Ok(Rebuilt {
+        events,
+        filling_seconds: since(filled),
         seconds_until_switch: since(switched),
-        processor_micros_per_event: busy_then
-            .zip(busy)
-            .map(|(after, before)| (after - before) * 1e6 / events.max(1) as f64),
+        processor_seconds: busy_then.zip(busy).map(|(after, before)| after - before),
     })
 }
 

@@ -47,6 +47,9 @@ struct MergeArgs {
     /// Tickets that are written on at once
     #[arg(long, env = "DOCKET_AT_ONCE", value_name = "N", default_value = "256", value_parser = value_parser!(u32).range(1..=2048))]
     at_once: u32,
+    /// Go on with as many new tickets until so many seconds are over
+    #[arg(long, env = "DOCKET_SECONDS", value_name = "S", default_value = "0")]
+    seconds: u64,
     /// Print JSON, whose keys stand in docs/bench.md
     #[arg(long, env = "DOCKET_JSON", value_parser = BoolishValueParser::new())]
     json: bool,
@@ -77,6 +80,9 @@ struct ReplayArgs {
     /// Events in the log
     #[arg(long, env = "DOCKET_EVENTS", value_name = "N", default_value = "1000000")]
     events: u64,
+    /// Rebuild again, alone and then asked, each until so many seconds are over
+    #[arg(long, env = "DOCKET_SECONDS", value_name = "S", default_value = "0")]
+    seconds: u64,
     /// Print JSON, whose keys stand in docs/bench.md
     #[arg(long, env = "DOCKET_JSON", value_parser = BoolishValueParser::new())]
     json: bool,
@@ -95,6 +101,9 @@ struct SearchArgs {
     /// Times that each kind of question is asked
     #[arg(long, env = "DOCKET_ASKED", value_name = "N", default_value = "200")]
     asked: u32,
+    /// Ask them all again until so many seconds are over
+    #[arg(long, env = "DOCKET_SECONDS", value_name = "S", default_value = "0")]
+    seconds: u64,
     /// Print JSON, whose keys stand in docs/bench.md
     #[arg(long, env = "DOCKET_JSON", value_parser = BoolishValueParser::new())]
     json: bool,
@@ -283,19 +292,24 @@ impl SearchArgs {
             tickets: self.tickets.max(1),
             english_of_ten: self.english,
             asked: self.asked,
+            at_least: Duration::from_secs(self.seconds),
         }
     }
 }
 
 impl ReplayArgs {
     fn plan(&self) -> replay::Plan {
-        replay::Plan { events: self.events }
+        replay::Plan { events: self.events, at_least: Duration::from_secs(self.seconds) }
     }
 }
 
 impl MergeArgs {
     fn plan(&self) -> merge::Plan {
-        merge::Plan { tickets: self.tickets as usize, at_once: self.at_once as usize }
+        merge::Plan {
+            tickets: self.tickets as usize,
+            at_once: self.at_once as usize,
+            at_least: Duration::from_secs(self.seconds),
+        }
     }
 }
 

@@ -24,6 +24,21 @@ pub(super) struct Answered {
     times: Times,
 }
 
+impl Answered {
+    /// Adds to each kind what it took another time; both name the same kinds in the same order, or there are none yet.
+    pub(super) fn add_all(all: &mut Vec<Self>, again: Vec<Self>) {
+        if all.is_empty() {
+            *all = again;
+            return;
+        }
+        for (one, again) in all.iter_mut().zip(again) {
+            let Times(mut times) = std::mem::take(&mut one.times);
+            times.extend(again.times.0);
+            *one = Times(times).answered(std::mem::take(&mut one.kind), one.found);
+        }
+    }
+}
+
 impl Times {
     /// Waits for an answer.
     pub(super) async fn take<R>(&mut self, asked: impl Future<Output = R>) -> R {
