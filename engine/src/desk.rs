@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use docket_schemas::{Event, Incarnation, Tenant, TicketId};
 use parking_lot::RwLock;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::command::{AuthorError, Authoring, Intent, Opening, Refusal, open};
 use crate::keyring::{Keyring, KeyringError};
@@ -33,9 +33,11 @@ use crate::ticket::{FoldError, Ticket};
 pub use answer::Answer;
 use appender::{Job, Reply, Work};
 use cache::Cache;
+use cursors::Comparisons;
 pub use cursors::GoOn;
 pub use joint::Joined;
 pub use past::AsOf;
+use past::PastTurns;
 pub use start::{StartError, Started, start};
 
 /// Most writes that wait for the appender; beyond it callers are told to come back.
@@ -66,7 +68,7 @@ pub enum DeskError {
     #[error(transparent)]
     Keys(#[from] KeyringError),
     /// A row beside a joint write named an end of its stream that is not the end any longer: another node goes on with
-    /// it.
+    /// it, or the log was restored from before it.
     #[error("another node has gone on with the stream")]
     Fenced,
     /// Others have written to tickets of a divisible unit each time that it came to the log.
@@ -140,8 +142,8 @@ pub(crate) struct Shared {
     reconnected: AtomicBool,
     /// What the appender has written, for this node's tail.
     written: Written,
-    /// Reads of the past, each of which folds a ticket from its first event.
-    past_reads: Arc<Semaphore>,
+    past_turns: PastTurns,
+    comparisons: Comparisons,
 }
 
 /// A node's one place for writes and reads. Cheap to clone.

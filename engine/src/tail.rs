@@ -10,7 +10,9 @@
 //! A row that cannot be read stops nobody: whoever reads through the tail is led around it, and it is reported once.
 
 mod beside;
+mod left;
 mod recent;
+mod restored;
 mod written;
 
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use crate::ports::log::{
     EventLog, IncarnationStart, LogError, Page, READ_EVENTS_MAX, Standing, StreamRead,
 };
 pub(crate) use beside::Beside;
+pub use left::left_of;
 use recent::Recent;
 pub(crate) use written::Written;
 
@@ -128,6 +131,12 @@ impl Tail {
             self.shared.asked.notify_one();
         }
         is_of
+    }
+
+    /// The incarnation that what the tail holds is of; none where none had begun.
+    #[must_use]
+    pub fn incarnation(&self) -> Option<Incarnation> {
+        self.shared.incarnation.lock().clone()
     }
 
     /// All tenants' events of one partition after a position, in order and without gaps but for what cannot be read, from
@@ -323,30 +332,6 @@ impl Shared {
         }
         self.heads.send_replace(heads);
         Ok(false)
-    }
-
-    /// The log was restored: what was read beyond the place at which its newest incarnations began is no part of it.
-    async fn go_back(&self) -> Result<(), LogError> {
-        self.beside.written().forget();
-        // First: whoever sees that the log was restored finds the desk in its newest incarnation.
-        self.beside.compare().await?;
-        let known = self.known();
-        let incarnations = self.log.incarnations().await?;
-        let kept = self.log.heads().await?.min(&self.heads.borrow());
-        let later = incarnations.iter().filter(|start| start.incarnation.number() > known);
-        let kept = later.fold(kept, |kept, start| kept.min(&start.heads));
-        if kept == *self.heads.borrow() {
-            *self.incarnation.lock() = newest(&incarnations);
-            return Ok(());
-        }
-        self.restores.send_modify(|restores| *restores += 1);
-        self.reported.forget();
-        for (partition, head) in kept.iter() {
-            self.recent[partition.index()].lock().cut_off(head);
-        }
-        *self.incarnation.lock() = newest(&incarnations);
-        self.heads.send_replace(kept);
-        Ok(())
     }
 }
 

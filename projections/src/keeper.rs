@@ -8,7 +8,7 @@ use docket_engine::cursor::Positions;
 use docket_engine::ports::clock::Clock;
 use docket_engine::ports::leases::{LEASE_TTL, Leases};
 use docket_engine::ports::log::{EventLog, IncarnationStart, LogError};
-use docket_engine::tail::Tail;
+use docket_engine::tail::{self, Tail};
 use docket_schemas::{Incarnation, Partition, Position, Timestamp};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -268,10 +268,32 @@ impl Keeper {
 
 /// How far restores have left the log of an incarnation: what positions of it may go on from.
 pub(crate) fn left_of(of: Option<&Incarnation>, incarnations: &[IncarnationStart]) -> Positions {
+    // Where one that the log does not list parted from it is not known: nothing of it is left.
+    if let Some(of) = of {
+        return tail::left_of(of, incarnations).unwrap_or(Positions::START);
+    }
+    // Positions of nobody's are those of a view that was not begun.
     let mut all = Positions::START;
     Partition::all().for_each(|partition| all.set(partition, Position::MAX));
-    // Positions of nobody's are those of a view that was not begun.
-    let Some(of) = of else { return all };
-    let later = incarnations.iter().filter(|start| start.incarnation.number() > of.number());
-    later.fold(all, |left, start| left.min(&start.heads))
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_of_an_incarnation_that_the_log_does_not_list_is_not_gone_on_with() {
+        let incarnation = |name: &str| name.parse::<Incarnation>().expect("a name");
+        let start = |name, position| {
+            let mut heads = Positions::START;
+            Partition::all().for_each(|partition| heads.set(partition, position));
+            IncarnationStart { incarnation: incarnation(name), heads }
+        };
+        let starts = [start("eu.1", 0), start("eu.3", 130)];
+        let left = |name| left_of(Some(&incarnation(name)), &starts);
+        assert_eq!(left("eu.2"), Positions::START);
+        assert_eq!(left("eu.1"), start("eu.1", 130).heads);
+        assert_eq!(left_of(None, &starts), left("eu.3"));
+    }
 }

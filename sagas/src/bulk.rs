@@ -284,7 +284,7 @@ async fn before(
     let stored = desk.ports().log.event_of_command(tenant, partition, command).await?;
     let Some(stored) = stored else { return Ok(None) };
     let at = AsOf::Position(stored.position.saturating_sub(1));
-    let Some(mut past) = desk.as_of(tenant, ticket, &at).await? else { return Ok(None) };
+    let Some(mut past) = desk.as_of_for_write(tenant, ticket, &at).await? else { return Ok(None) };
     Ok(Some(TakeBack::new(&mut past, command, set)?))
 }
 

@@ -216,9 +216,12 @@ impl<'a> View<'a> {
         let done: Vec<usize> = done.filter(undoable).collect();
         let half = (0..steps.len()).rev().filter(undoable).filter(|step| {
             let Some(state) = self.state.step(steps[*step].name) else { return false };
+            // Parts that were done before somebody skipped the rest are as real as others.
             let begun = !state.run.parts.is_empty()
-                || matches!(steps[*step].act, Act::Remote { .. }) && state.is_touched();
-            begun && state.run.done_at.is_none() && !state.run.is_skipped
+                || matches!(steps[*step].act, Act::Remote { .. })
+                    && state.is_touched()
+                    && !state.run.is_skipped;
+            begun && state.run.done_at.is_none()
         });
         half.chain(done.iter().copied()).collect()
     }

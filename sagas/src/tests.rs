@@ -5,6 +5,8 @@ mod crew;
 mod crowded;
 mod jobs;
 mod last;
+mod leading;
+mod restored;
 mod running;
 mod shapes;
 mod steady;

@@ -206,3 +206,44 @@ async fn a_restored_log_is_found_though_nobody_writes() {
     let (status, _) = feed(&client, replaced["after_cursor"].as_str().unwrap()).await;
     assert_eq!(status, 200);
 }
+
+/// How many tickets a search finds once the node says that its answer is up to date.
+async fn found(client: &Client, word: &str) -> Option<u64> {
+    let path = format!("/v1/search?q={word}");
+    let fresh = eventually(FOUND_WITHIN, async || {
+        let answer = client.get(&path).send().await;
+        (answer.status == 200)
+            .then(|| answer.json())
+            .filter(|found| found["as_of"]["stale"] == json!(false))
+    });
+    fresh.await?["count"].as_u64()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_finds_what_a_restored_log_holds_long_before_that_is_as_long_as_it_was() {
+    let backend = Backend::postgres().await;
+    let node = backend.site.serve().await;
+    let token = backend.site.token("admin", "root");
+    let client = node.client(&token);
+    let opening = |word: &str| json!({"subject": word, "body": "B", "requester": {"id": "cus_1"}});
+    let opened = write(&client, "/v1/tickets", opening("kept")).await;
+    let ticket = format!("/v1/tickets/{}", opened["ticket"]["id"].as_str().unwrap());
+    backend.save().await;
+    for _ in 0..20 {
+        let _ = write(&client, "/v1/tickets", opening("lost")).await;
+    }
+    // It has begun beyond what is left.
+    drop((client, node));
+    let node = backend.site.serve().await;
+    let client = node.client(&token);
+    assert_eq!(found(&client, "lost").await, Some(20));
+    backend.restore().await;
+    say(&client, &ticket).await;
+    let _ = write(&client, "/v1/tickets", opening("taken")).await;
+    let only = eventually(FOUND_WITHIN, async || {
+        let found = [found(&client, "lost").await?, found(&client, "taken").await?];
+        (found == [0, 1]).then_some(())
+    });
+    assert!(only.await.is_some(), "{}", client.get("/v1/search?q=taken").send().await.json());
+    assert_eq!(found(&client, "kept").await, Some(1));
+}

@@ -50,23 +50,20 @@ async fn get(
     let waited = wait(&app, &headers).await?;
     let highlighter = Highlighter::of(&question.query);
     let reader = question.reader;
+    let incarnation = app.search.incarnation();
     let mut found = app.search.index.search(question).await.map_err(index_problem)?;
     let last = found.hits.last().filter(|_| found.more);
     let last = last.map(|last| cursors.write(last.rank, found.rarity.as_ref()));
     let audience = Audience::of(token.role);
     let basis = Basis {
         positions: found.positions,
-        incarnation: None,
+        incarnation: Some(incarnation),
         newest_visible: found.newest_visible,
     };
     let mut seen = seen(&app, &token.tenant, audience, reader, &found.hits).await?;
     let mut confirmed = true;
     if seen.len() < found.hits.len() {
-        // The view may be behind the index, as after a node was lost that fed it.
-        let incarnation = app.desk.incarnation();
-        let found_at = Cursor { incarnation, positions: found.positions };
-        let reached = app.views.freshness.wait_for(&found_at).await;
-        confirmed = reached.map_err(store_problem)?;
+        confirmed = confirm(&app, &basis).await?;
         seen = self::seen(&app, &token.tenant, audience, reader, &found.hits).await?;
     }
     let waited = match waited {
@@ -97,9 +94,18 @@ async fn wait(app: &App, headers: &HeaderMap) -> Result<Waited, Problem> {
     let Some(after) = docket_after(headers)? else { return Ok(Waited::Reached) };
     let after = read_cursor(app, after).await?;
     let (indexed, viewed) =
-        tokio::join!(app.search.wait_for(&after.positions), app.views.freshness.wait_for(&after));
+        tokio::join!(app.search.wait_for(&after), app.views.freshness.wait_for(&after));
     let reached = indexed && viewed.map_err(store_problem)?;
     Ok(if reached { Waited::Reached } else { Waited::InVain })
+}
+
+/// Waits until the view has reached what the index answered from: it may be behind, as after a node was lost that fed it.
+/// It never reaches what is in an index of an older incarnation.
+async fn confirm(app: &App, basis: &Basis) -> Result<bool, Problem> {
+    let incarnation = app.desk.incarnation();
+    let Some(basis) = basis.within(incarnation.number()) else { return Ok(false) };
+    let found_at = Cursor { incarnation, positions: basis.positions };
+    app.views.freshness.wait_for(&found_at).await.map_err(store_problem)
 }
 
 /// Those hits that the view confirms, as they are shown.

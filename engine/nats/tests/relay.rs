@@ -243,6 +243,27 @@ async fn a_stream_that_has_aged_out_is_not_filled_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_place_in_an_incarnation_that_the_log_does_not_list_hides_nothing() {
+    let mut region = Region::new().await;
+    region.write("acme", 0..10).await;
+    region.restore(5).await;
+    region.begin(2).await;
+    region.write("acme", 1_000..1_020).await;
+    let relay = region.relay();
+    let _ = region.holds(25).await;
+    region.cursor_is_saved(25).await;
+    drop(relay);
+    // That was the wrong backup. Only the saved cursor is left of it.
+    region.age_out().await;
+    region.restore(60).await;
+    region.begin(3).await;
+    let relay = region.relay();
+    let published = region.holds(60).await;
+    assert_eq!(region.new_among(&published, 0).await, 60);
+    drop(relay);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn after_a_restore_new_events_do_not_hide_behind_lost_ones() {
     let mut region = Region::new().await;
     region.write("acme", 0..300).await;

@@ -32,7 +32,8 @@ pub(crate) async fn snapshots(
     rows.iter().map(snapshot).collect()
 }
 
-/// A later one that is kept already stays.
+/// A later one that is kept already stays. One whose last event is not in the log is not kept: it was made before the log
+/// was restored, or before a fail-over that lost the event.
 pub(crate) async fn save_snapshot(
     sessions: &Sessions,
     tenant: &Tenant,
@@ -40,7 +41,9 @@ pub(crate) async fn save_snapshot(
     snapshot: &Snapshot,
 ) -> Result<(), LogError> {
     let query = "INSERT INTO docket.snapshot AS s (partition, ticket_id, tenant, position, bytes) \
-                 VALUES ($1, $2, $3, $4, $5) ON CONFLICT (partition, ticket_id, tenant) DO UPDATE \
+                 SELECT $1, $2, $3, $4, $5 WHERE EXISTS (SELECT FROM docket.event e \
+                 WHERE e.partition = $1 AND e.position = $4 AND e.stream_id = $2 AND e.tenant = $3) \
+                 ON CONFLICT (partition, ticket_id, tenant) DO UPDATE \
                  SET position = excluded.position, bytes = excluded.bytes \
                  WHERE s.position < excluded.position";
     let keep = sqlx::query(query)

@@ -102,6 +102,13 @@ mod roster {
 
 mod log {
     docket_engine::log_contract!(super::Postgres::default());
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_snapshot_of_what_the_log_does_not_have_is_not_kept() {
+        use docket_engine::contract::keeping;
+        let log = super::Postgres::default();
+        keeping::a_snapshot_of_what_the_log_does_not_have_is_not_kept(&log).await;
+    }
 }
 
 mod keys {

@@ -1,7 +1,11 @@
 //! What a log keeps beside its events: snapshots, incarnations, the key store's name, the epoch.
 
+use docket_schemas::Stream;
+
 use super::LogHarness;
-use super::drafts::{draft, eu, opening, place, started, tenant, ticket, uuid};
+use super::drafts::{
+    append_one, chained, draft, eu, opening, place, placed, started, tenant, ticket, uuid,
+};
 use crate::cursor::Positions;
 use crate::ports::log::{IncarnationStart, Snapshot};
 
@@ -9,6 +13,10 @@ use crate::ports::log::{IncarnationStart, Snapshot};
 pub async fn an_older_snapshot_never_replaces_a_newer(harness: &impl LogHarness) {
     let log = started(harness).await;
     let acme = tenant("acme");
+    // Only what the log has can have been folded.
+    let mut rows = vec![opening(draft(ticket(1), 1))];
+    rows.extend((2..=9).map(|number| chained(draft(ticket(1), number))));
+    assert_eq!(placed(&append_one(&log, rows).await).last().map(|last| last.position), Some(9));
     let save = async |position, byte: u8| {
         let snapshot = Snapshot { position, bytes: vec![byte; 300] };
         log.save_snapshot(&acme, ticket(1), snapshot).await.expect("an answer");
@@ -21,6 +29,24 @@ pub async fn an_older_snapshot_never_replaces_a_newer(harness: &impl LogHarness)
     let newest = Snapshot { position: 9, bytes: vec![2; 300] };
     assert_eq!(found, [(acme, ticket(1), newest)]);
     assert!(log.snapshots(&[]).await.expect("an answer").is_empty());
+}
+
+/// A snapshot may be saved long after it was made: what it holds may be lost by then, and its place another stream's.
+pub async fn a_snapshot_of_what_the_log_does_not_have_is_not_kept(harness: &impl LogHarness) {
+    let log = started(harness).await;
+    let acme = tenant("acme");
+    let partition = Stream::ticket(ticket(1)).partition(&acme);
+    let own = |number: &u64| Stream::ticket(ticket(*number)).partition(&acme) == partition;
+    let other = (2..).find(own).expect("one in 16");
+    place(&log, opening(draft(ticket(1), 1))).await;
+    place(&log, opening(draft(ticket(other), 2))).await;
+    for (position, is_kept) in [(3, false), (2, false), (1, true), (2, false), (3, false)] {
+        let snapshot = Snapshot { position, bytes: vec![1; 300] };
+        log.save_snapshot(&acme, ticket(1), snapshot).await.expect("an answer");
+        let found = log.snapshots(&[(acme.clone(), ticket(1))]).await.expect("an answer");
+        assert!(found.iter().all(|(.., kept)| kept.position == 1), "{found:?}");
+        assert!(!is_kept || found.len() == 1, "what the log has is kept");
+    }
 }
 
 /// Two nodes that find the log restored agree on one next incarnation.

@@ -105,7 +105,7 @@ impl Desk {
         }
         // A unit's rows share their time, so it says what stood on the target whichever row the answer names.
         let at = AsOf::Time(there.placed.recorded_at);
-        let then = self.as_of(&stored.tenant, target, &at).await?;
+        let then = self.as_of_for_write(&stored.tenant, target, &at).await?;
         let mut then = then.ok_or(Refusal::NotFound)?;
         let own = match caller.principal.person() {
             Some(person) => then.concerns(person)?,
@@ -150,7 +150,7 @@ impl Desk {
             .flatten()
             .unwrap_or(stored.position);
         let mut ticket = self
-            .as_of(&stored.tenant, id, &AsOf::Position(last))
+            .as_of_for_write(&stored.tenant, id, &AsOf::Position(last))
             .await?
             .ok_or(Refusal::NotFound)?;
         Ok((ticket.resolve()?, last))

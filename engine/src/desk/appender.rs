@@ -34,6 +34,8 @@ const AUTHORS_EVERY: Duration = Duration::from_millis(2);
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(20);
 /// How often others may have written to the tickets of a divisible unit before it is given up on.
 const OVERTAKEN_MAX: u32 = 2;
+/// The same of any other write: so often in a row others hardly come first, and each round holds up the writes behind it.
+const BEHIND_MAX: u32 = 256;
 /// How often a write is decided again for a reason that no other write's success explains.
 const HAND_BACKS_MAX: u32 = 64;
 /// The longest pause between two tries.
@@ -83,19 +85,28 @@ impl Job {
 }
 
 impl Job {
-    /// To be decided on newer tickets; one that could be smaller is given up on after [`OVERTAKEN_MAX`].
+    /// To be decided on newer tickets; given up on after [`BEHIND_MAX`], and one that could be smaller after
+    /// [`OVERTAKEN_MAX`]. Nothing of it was written, so that one whose caller has gone is dropped.
     fn behind(mut self) -> Option<Self> {
+        if self.reply.is_closed() {
+            return None;
+        }
         self.overtaken += 1;
         let divisible = matches!(&self.work, Work::Joint(write) if write.is_divisible());
-        if divisible && self.overtaken >= OVERTAKEN_MAX {
+        let most = if divisible { OVERTAKEN_MAX } else { BEHIND_MAX };
+        if self.overtaken >= most {
             let _ = self.reply.send(Reply::Failed(DeskError::Contended));
             return None;
         }
         Some(self)
     }
 
-    /// To be decided again; answers the caller after [`HAND_BACKS_MAX`], for then ticket and slots cannot be true both.
+    /// To be decided again, unless its caller has gone; answers the caller after [`HAND_BACKS_MAX`], for then ticket and
+    /// slots cannot be true both.
     fn handed_back(mut self) -> Result<Self, ()> {
+        if self.reply.is_closed() {
+            return Err(());
+        }
         self.hand_backs += 1;
         if self.hand_backs <= HAND_BACKS_MAX {
             return Ok(self);
@@ -118,7 +129,7 @@ pub(super) enum Reply {
     Failed(DeskError),
     /// Prepare it again: the incarnation or the erasure epoch has changed.
     Again,
-    /// A stream beside the tickets has gone on: its writer is no longer the one.
+    /// A stream beside the tickets has gone on, or may have lost what the write was made on: its writer looks again.
     Fenced,
 }
 

@@ -24,8 +24,8 @@ impl Desk {
     /// Does a write over several tickets, with the rows beside it, as one unit; once, however often it is asked.
     ///
     /// # Errors
-    /// [`DeskError::Refused`] when it is not to be; [`DeskError::Fenced`] when a stream beside the tickets has gone on;
-    /// else see [`DeskError`].
+    /// [`DeskError::Refused`] when it is not to be; [`DeskError::Fenced`] when a stream beside the tickets has gone on, or
+    /// may have lost what its row was made on; else see [`DeskError`].
     pub async fn join(&self, write: Arc<dyn JointWrite>) -> Result<Joined, DeskError> {
         for _ in 0..PREPARE_TRIES_MAX {
             let epoch = self.shared.epoch();

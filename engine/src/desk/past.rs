@@ -1,8 +1,11 @@
 //! The past: a ticket as it was at a version, a time or a position, rebuilt from the log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use docket_schemas::{Event, Position, Stream, Tenant, TicketId, Timestamp};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::{Desk, DeskError};
 use crate::command::Refusal;
@@ -11,8 +14,24 @@ use crate::ports::log::StreamRead;
 use crate::ticket::Ticket;
 use crate::version::Version;
 
-/// Most reads of the past at once; the others wait, so that the present stays quick.
-pub(super) const PAST_READS_MAX: usize = 2;
+/// Most reads of the past at once, of each kind; the others wait, so that the present stays quick.
+const PAST_READS_MAX: usize = 2;
+/// How long a read of the past waits for its turn.
+const PAST_TURN_WITHIN: Duration = Duration::from_secs(10);
+
+/// Turns to read the past, each of which folds a ticket from its first event. Readers have their own, so that however much
+/// they ask for, no write that is sent again and no undo stands in their queue.
+pub(super) struct PastTurns {
+    readers: Arc<Semaphore>,
+    writers: Arc<Semaphore>,
+}
+
+impl Default for PastTurns {
+    fn default() -> Self {
+        let turns = || Arc::new(Semaphore::new(PAST_READS_MAX));
+        Self { readers: turns(), writers: turns() }
+    }
+}
 
 /// A point in a ticket's past.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,17 +45,42 @@ pub enum AsOf {
 }
 
 impl Desk {
-    /// A ticket as it was; none before it was opened.
+    /// A ticket as it was, for somebody who asks to see it; none before it was opened.
     ///
     /// # Errors
-    /// [`Refusal::VersionUnknown`] for a version of another ticket; else when the log fails.
+    /// [`Refusal::VersionUnknown`] for a version of another ticket; [`DeskError::Overloaded`] where too many ask; else when
+    /// the log fails.
     pub async fn as_of(
         &self,
         tenant: &Tenant,
         id: TicketId,
         at: &AsOf,
     ) -> Result<Option<Ticket>, DeskError> {
-        let turn = Arc::clone(&self.shared.past_reads).acquire_owned().await;
+        self.past(&self.shared.past_turns.readers, tenant, id, at).await
+    }
+
+    /// The same for the sake of a write: one that is sent again, or that takes another back.
+    ///
+    /// # Errors
+    /// As [`Desk::as_of`].
+    pub async fn as_of_for_write(
+        &self,
+        tenant: &Tenant,
+        id: TicketId,
+        at: &AsOf,
+    ) -> Result<Option<Ticket>, DeskError> {
+        self.past(&self.shared.past_turns.writers, tenant, id, at).await
+    }
+
+    async fn past(
+        &self,
+        turns: &Arc<Semaphore>,
+        tenant: &Tenant,
+        id: TicketId,
+        at: &AsOf,
+    ) -> Result<Option<Ticket>, DeskError> {
+        let turn = timeout(PAST_TURN_WITHIN, Arc::clone(turns).acquire_owned()).await;
+        let turn = turn.map_err(|_| DeskError::Overloaded)?;
         let stream = Stream::ticket(id);
         let read = StreamRead { tenant: tenant.clone(), stream, after: 0 };
         let events = self.ports().log.stream_events(&[read]).await?;

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use async_trait::async_trait;
 use docket_schemas::{Incarnation, IncarnationError};
 use parking_lot::RwLock;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::appender::run;
 use super::cache::Cache;
-use super::past::PAST_READS_MAX;
+use super::cursors::Comparisons;
+use super::past::PastTurns;
 use super::{Desk, Ports, Shared, WAITING_WRITES_MAX};
 use crate::ports::log::LogError;
 use crate::tail::{Beside, Written};
@@ -75,7 +76,8 @@ pub async fn start(ports: Ports, region: &str) -> Result<Started, StartError> {
         erasure_epoch,
         reconnected: AtomicBool::new(false),
         written: Written::default(),
-        past_reads: Arc::new(Semaphore::new(PAST_READS_MAX)),
+        past_turns: PastTurns::default(),
+        comparisons: Comparisons::default(),
     });
     let (submit, jobs) = mpsc::channel(WAITING_WRITES_MAX / 2);
     let appender = tokio::spawn(run(Arc::clone(&shared), jobs));

@@ -293,7 +293,8 @@ pub trait EventLog: Send + Sync + 'static {
         tickets: &[(Tenant, TicketId)],
     ) -> Result<Vec<(Tenant, TicketId, Snapshot)>, LogError>;
 
-    /// Keeps a snapshot unless a later one is kept already.
+    /// Keeps a snapshot unless a later one is kept already. A log that outlives its process keeps none of a ticket whose last
+    /// event it lacks: it may have been restored since the snapshot was made.
     async fn save_snapshot(
         &self,
         tenant: &Tenant,

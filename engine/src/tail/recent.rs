@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use docket_schemas::{Event, Position};
+use docket_schemas::{Event, EventId, Position};
 
 use crate::around::{Stretch, Unreadable};
 
@@ -34,6 +34,20 @@ impl Recent {
     /// The last event held; none where it cannot be read.
     pub(super) fn last(&self) -> Option<&Event> {
         self.rows.back()?.as_deref().ok()
+    }
+
+    /// The position before the first event held that is lost; `head` where none up to there is.
+    pub(super) fn before_lost(&self, head: Position, is_lost: impl Fn(&Event) -> bool) -> Position {
+        let mut held = self.rows.iter().filter_map(|row| row.as_deref().ok());
+        let lost = held.find(|event| event.position <= head && is_lost(event));
+        lost.map_or(head, |lost| lost.position - 1)
+    }
+
+    /// The places up to a position of which the event is held, in order.
+    pub(super) fn known_upto(&self, head: Position) -> Vec<(Position, EventId)> {
+        let readable = self.rows.iter().filter_map(|row| row.as_deref().ok());
+        let known = readable.take_while(|event| event.position <= head);
+        known.map(|event| (event.position, event.event_id)).collect()
     }
 
     /// The position of the last row held.

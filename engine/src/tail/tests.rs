@@ -173,6 +173,79 @@ async fn what_a_restored_log_has_lost_is_forgotten_however_far_the_log_has_gone_
     }
 }
 
+/// A world over a log that can be restored, of which the tail has read `kept` and then what is lost with the backup.
+async fn restorable() -> (World, Arc<MemoryLog>, Positions) {
+    let memory = Arc::new(MemoryLog::new());
+    let log: Arc<dyn EventLog> = Arc::clone(&memory) as _;
+    log.begin_incarnation(None, &eu(1)).await.expect("an answer");
+    let bus = WatchedBus::default();
+    let tail = Tail::follow(Arc::clone(&log), &bus).await.expect("heads");
+    let world = World { log, bus, tail, incarnation: eu(1) };
+    let kept = world.write(1..50).await;
+    (world, memory, kept)
+}
+
+impl World {
+    /// Fails unless the tail comes to hold what the log has behind these positions, and nothing else.
+    async fn holds_the_log_after(&self, kept: &Positions) {
+        let heads = self.log.heads().await.expect("heads");
+        self.bus.wake();
+        self.reach(&heads, TAIL_LOOKS_EVERY * 3).await;
+        assert_eq!(*self.tail.heads().borrow(), heads);
+        for (partition, head) in heads.iter() {
+            let after = kept.get(partition);
+            let held = self.tail.read(partition, after, 1_000).await.expect("an answer").events;
+            let stored = self.log.partition_events(partition, after, 1_000).await.expect("events");
+            assert_eq!(stored.len() as u64, head - after);
+            assert!(held.iter().map(|event| &**event).eq(&stored), "{partition:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn lost_events_whose_positions_another_node_has_given_out_anew_are_forgotten() {
+    let (world, memory, kept) = restorable().await;
+    let backup = memory.backup();
+    let lost = world.write(50..150).await;
+    world.bus.wake();
+    world.reach(&lost, TAIL_LOOKS_EVERY * 2).await;
+    let mut restores = world.tail.restores();
+    memory.restore(backup);
+    // Nobody has noticed: it goes on under the old incarnation, and some partitions have not come as far again.
+    let anew = world.write(200..230).await;
+    assert!(!anew.covers(&lost));
+    world.bus.wake();
+    timeout(TAIL_LOOKS_EVERY * 2, restores.changed()).await.expect("in time").expect("told");
+    world.holds_the_log_after(&kept).await;
+}
+
+#[tokio::test]
+async fn what_was_read_of_an_incarnation_that_the_log_does_not_list_is_forgotten() {
+    let (mut world, memory, kept) = restorable().await;
+    let old = memory.backup();
+    world.write(50..500).await;
+    let right = memory.backup();
+    // The wrong backup first, which is written to and read.
+    memory.restore(old);
+    world.log.begin_incarnation(Some(&eu(1)), &eu(2)).await.expect("an answer");
+    world.incarnation = eu(2);
+    let wrong = world.write(600..630).await;
+    world.bus.wake();
+    world.reach(&wrong, TAIL_LOOKS_EVERY * 2).await;
+    while !world.tail.is_of(&eu(2)) {
+        tokio::task::yield_now().await;
+    }
+    let mut restores = world.tail.restores();
+    restores.mark_unchanged();
+    memory.restore(right);
+    world.log.begin_incarnation(Some(&eu(1)), &eu(3)).await.expect("an answer");
+    assert!(world.log.heads().await.expect("heads").covers(&wrong), "no head tells of it");
+    assert!(!world.tail.is_of(&eu(3)));
+    timeout(TAIL_LOOKS_EVERY * 2, restores.changed()).await.expect("in time").expect("told");
+    world.holds_the_log_after(&kept).await;
+    assert_eq!(world.tail.incarnation(), Some(eu(3)));
+}
+
 #[tokio::test]
 async fn a_newer_incarnation_that_has_lost_nothing_is_known_without_an_event() {
     let world = world().await;

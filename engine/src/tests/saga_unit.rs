@@ -1,14 +1,16 @@
 //! A saga's unit: its row with commands on tickets, all or nothing, also under races.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use docket_schemas::saga::payload::StepSucceeded;
 use docket_schemas::{
-    CommandId, Role, SagaEvent, SagaPayload, Status, Stream, TicketId, derivation,
+    CommandId, Incarnation, Role, SagaEvent, SagaPayload, Status, Stream, TicketId, derivation,
 };
 
 use crate::command::{Command, Intent, PlainRow, Refusal, SagaUnit, Source};
 use crate::desk::{Desk, DeskError, Joined};
+use crate::memory::MemoryLog;
 use crate::ports::log::{Expected, StreamRead};
 use crate::testing::Office;
 
@@ -160,4 +162,55 @@ async fn units_of_sagas_and_others_on_the_same_tickets_all_arrive() {
         task.await.unwrap();
     }
     assert_eq!(office.events(id).await.len(), 41);
+}
+
+#[tokio::test]
+async fn a_row_on_a_position_that_a_restore_has_lost_is_fenced_and_leaves_its_tickets_free() {
+    let log = Arc::new(MemoryLog::new());
+    let office = Office::over(log.clone()).await;
+    let desk = office.desk().await;
+    let saga = Saga::of(&office).await;
+    let one = ticket(&office, &desk).await;
+    let mut last = 0;
+    let mut backups = vec![log.backup()];
+    for number in 1..=3 {
+        let joined = desk.step(SagaUnit::alone(saga.next(number, last))).await.unwrap();
+        let Joined::Done(placed) = joined else { panic!("{joined:?}") };
+        last = placed[0].position;
+        backups.push(log.backup());
+    }
+    backups.pop();
+    // The row before it is the last one, or there is none.
+    for backup in [backups.pop().unwrap(), backups.remove(0)] {
+        log.restore(backup);
+        let intent = status(&office, saga.start, one, Status::Pending).await;
+        let step = desk.step(whole(vec![intent], saga.next(4, last)));
+        let step = tokio::time::timeout(Duration::from_secs(10), step).await;
+        assert!(matches!(step, Ok(Err(DeskError::Fenced))), "{step:?}");
+        let agent = office.caller(Role::Agent, "bob").await;
+        let note = office.intent(&agent, one, Command::note("x")).await;
+        let noted = tokio::time::timeout(Duration::from_secs(10), desk.execute(note)).await;
+        assert!(matches!(noted, Ok(Ok(_))), "{noted:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_builds_on_another_is_not_sent_again_under_the_next_incarnation() {
+    let office = Office::new().await;
+    let desk = office.desk().await;
+    let saga = Saga::of(&office).await;
+    let begin = async |number| {
+        let [before, next] = [number - 1, number].map(|one| Incarnation::new("eu", one).unwrap());
+        office.log.begin_incarnation(Some(&before), &next).await.unwrap();
+    };
+    begin(2).await;
+    // The first row of a stream builds on none.
+    let joined = desk.step(SagaUnit::alone(saga.row.clone())).await.unwrap();
+    let Joined::Done(placed) = joined else { panic!("{joined:?}") };
+    begin(3).await;
+    let next = || SagaUnit::alone(saga.next(2, placed[0].position));
+    let fenced = desk.step(next()).await;
+    assert!(matches!(fenced, Err(DeskError::Fenced)), "{fenced:?}");
+    let looked_again = desk.step(next()).await;
+    assert!(matches!(looked_again, Ok(Joined::Done(_))), "{looked_again:?}");
 }

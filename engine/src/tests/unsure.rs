@@ -324,3 +324,40 @@ async fn a_log_that_cannot_be_read_still_takes_openings() {
     assert!(matches!(unread, Err(DeskError::Unavailable(_))), "{unread:?}");
     opened.unwrap();
 }
+
+#[tokio::test]
+async fn a_write_that_always_comes_too_late_is_given_up_on() {
+    let (office, log) = unsure().await;
+    let desk = office.desk().await;
+    let opened = desk.open(office.opening().await).await.unwrap().ticket;
+    let agent = office.caller(Role::Agent, "ann").await;
+    let intent = office.intent(&agent, opened.id, Command::reply("1")).await;
+    let before = log.batches().len();
+    log.crowd(0);
+    let late = desk.execute(intent.clone()).await;
+    assert!(matches!(late, Err(DeskError::Contended)), "{late:?}");
+    assert!(log.batches().len() - before > 64, "not as long as others may be the reason");
+    log.crowd(usize::MAX);
+    assert!(!desk.execute(intent).await.unwrap().replayed);
+}
+
+#[tokio::test]
+async fn a_write_whose_caller_has_gone_is_not_sent_again() {
+    let (office, log) = unsure().await;
+    let desk = office.desk().await;
+    let opened = desk.open(office.opening().await).await.unwrap().ticket;
+    let agent = office.caller(Role::Agent, "ann").await;
+    let intent = office.intent(&agent, opened.id, Command::reply("1")).await;
+    let before = log.batches().len();
+    log.crowd(0);
+    log.hold_up(true);
+    let calling = tokio::spawn(async move { desk.execute(intent).await });
+    while log.batches().len() == before {
+        tokio::task::yield_now().await;
+    }
+    calling.abort();
+    assert!(calling.await.unwrap_err().is_cancelled());
+    log.hold_up(false);
+    tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+    assert_eq!(log.batches().len(), before + 1);
+}

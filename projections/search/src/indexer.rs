@@ -5,10 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use docket_engine::cursor::{Cursor, Positions};
 use docket_engine::keyring::Keyring;
-use docket_engine::ports::log::{EventLog, LogError};
+use docket_engine::ports::log::EventLog;
+use docket_engine::tail::left_of;
 use docket_projections::{Batch, PartitionSet, Poison, Sink, SinkError, Span, Taken, TicketKey};
 use docket_schemas::Incarnation;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, watch};
 
 use crate::document::Place;
 use crate::port::{IndexError, SearchIndex, Writes};
@@ -25,7 +26,7 @@ pub const SEARCH_INDEX: &str = "search";
 /// Tickets written after which a batch is committed at once, so that a rebuild is resumed not far behind.
 const COMMIT_TICKETS_MAX: usize = 20_000;
 
-/// The incarnation in which the region is now.
+/// The incarnation of what the index is fed with: what is in memory may still be of an older one than the log.
 pub type PresentIncarnation = Arc<dyn Fn() -> Incarnation + Send + Sync>;
 
 /// Feeds an index from the log.
@@ -35,6 +36,8 @@ pub struct Indexer {
     incarnation: PresentIncarnation,
     /// How far the index has taken the log, committed or not; held while it is written.
     taken: Mutex<InIndex>,
+    /// How far questions are answered, in the incarnation that this is known to be of; none before that is known.
+    standing: watch::Sender<Option<Cursor>>,
     /// Told when something was taken.
     news: Notify,
     /// Told when what was taken is lost: who feeds has to ask for the checkpoints again.
@@ -44,6 +47,8 @@ pub struct Indexer {
 #[derive(Debug, Default)]
 struct InIndex {
     positions: Positions,
+    /// The incarnation that all of it was found to be of; none before it was looked at.
+    incarnation: Option<Incarnation>,
     /// Tickets written since the last commit.
     uncommitted: usize,
     /// What was taken is not known: an error has set the index back.
@@ -73,13 +78,20 @@ impl Indexer {
     ) -> Self {
         let reading = Reading { log, keyring };
         let (news, set_back) = (Notify::new(), Notify::new());
-        Self { index, reading, incarnation, taken: Mutex::default(), news, set_back }
+        let (taken, standing) = (Mutex::default(), watch::Sender::default());
+        Self { index, reading, incarnation, taken, standing, news, set_back }
     }
 
     /// The index that it feeds.
     #[must_use]
     pub fn index(&self) -> &Arc<dyn SearchIndex> {
         &self.index
+    }
+
+    /// How far questions are answered; none before it is known of which incarnation that is.
+    #[must_use]
+    pub fn standing(&self) -> watch::Receiver<Option<Cursor>> {
+        self.standing.subscribe()
     }
 
     /// Makes what was taken visible; answers how far that is.
@@ -94,10 +106,18 @@ impl Indexer {
     async fn commit_taken(&self, taken: &mut InIndex) -> Result<Positions, IndexError> {
         let committed = self.index.commit().await;
         taken.uncommitted = 0;
-        if committed.is_err() {
-            self.lose(taken);
+        match &committed {
+            Ok(positions) => self.tell(taken, *positions),
+            Err(_) => self.lose(taken),
         }
         committed
+    }
+
+    /// Says how far questions are answered.
+    fn tell(&self, taken: &InIndex, positions: Positions) {
+        if let Some(incarnation) = taken.incarnation.clone() {
+            self.standing.send_replace(Some(Cursor { incarnation, positions }));
+        }
     }
 
     /// What was taken is lost, or is another index's.
@@ -117,7 +137,9 @@ impl Indexer {
         if taken.lost {
             return Err(SinkError("the index is being set back to its last commit".into()));
         }
-        let mut writes = self.writes(Positions::START);
+        let Some(mut writes) = self.writes(&taken, Positions::START) else {
+            return Err(SinkError("the log was restored, and the index not yet looked at".into()));
+        };
         writes.forgotten = strangers.to_vec();
         for key in tickets {
             let partition = docket_schemas::Stream::ticket(key.1).partition(&key.0);
@@ -149,28 +171,29 @@ impl Indexer {
         Ok(self.index.purge().await?)
     }
 
-    fn writes(&self, upto: Positions) -> Writes {
-        let incarnation = (self.incarnation)();
-        Writes { incarnation, tickets: Vec::new(), forgotten: Vec::new(), upto }
-    }
-
-    /// Whether the log still has all that the index was fed with: it may have been restored from a backup meanwhile.
-    async fn is_current(&self, standing: &Cursor) -> Result<bool, LogError> {
-        let incarnations = self.reading.log.incarnations().await?;
-        let known = incarnations.iter().position(|one| one.incarnation == standing.incarnation);
-        let Some(known) = known else { return Ok(false) };
-        let later = incarnations[known + 1..].iter();
-        let kept = later.fold(standing.positions, |kept, one| kept.min(&one.heads));
-        Ok(kept == standing.positions)
+    /// Writes under the incarnation that the index was found to be of; none where what feeds it is of another one: after a
+    /// restore that was not found out by then, lost events would pass for what the log now has.
+    fn writes(&self, taken: &InIndex, upto: Positions) -> Option<Writes> {
+        let present = (self.incarnation)();
+        let incarnation = taken.incarnation.clone().filter(|found| *found == present)?;
+        Some(Writes { incarnation, tickets: Vec::new(), forgotten: Vec::new(), upto })
     }
 
     async fn resume(&self, taken: &mut InIndex) -> Result<Positions, SinkError> {
         // Where something was lost, this goes back to the last commit first.
         self.index.commit().await?;
         taken.uncommitted = 0;
-        if let Some(standing) = self.index.standing()
-            && !self.is_current(&standing).await.map_err(ReadError::Log)?
-        {
+        let starts = self.reading.log.incarnations().await.map_err(ReadError::Log)?;
+        let newest = starts.last().map(|start| start.incarnation.clone());
+        if newest.as_ref().is_some_and(|newest| (self.incarnation)() != *newest) {
+            return Err(SinkError("what feeds the index is not of the newest incarnation".into()));
+        }
+        // The log may have been restored from a backup meanwhile, and lack some of what the index was fed with.
+        let is_current = |standing: &Cursor| {
+            let left = left_of(&standing.incarnation, &starts);
+            left.is_some_and(|left| left.covers(&standing.positions))
+        };
+        if let Some(standing) = self.index.standing().filter(|standing| !is_current(standing)) {
             tracing::warn!(
                 incarnation = %standing.incarnation,
                 "search.index.rebuilt: the log was restored from before it"
@@ -179,6 +202,8 @@ impl Indexer {
         }
         let standing = self.index.standing();
         taken.positions = standing.map_or(Positions::START, |standing| standing.positions);
+        taken.incarnation = newest;
+        self.tell(taken, taken.positions);
         Ok(taken.positions)
     }
 }
@@ -196,6 +221,12 @@ impl Sink for Indexer {
         resumed
     }
 
+    /// Where a new incarnation has begun it is looked at anew, whether anything comes of that or not.
+    async fn stands_at(&self, _: PartitionSet, _: &Positions) -> Result<bool, SinkError> {
+        let taken = self.taken.lock().await;
+        Ok(taken.incarnation.as_ref() == Some(&(self.incarnation)()))
+    }
+
     async fn take(&self, batch: &Batch) -> Result<Taken, SinkError> {
         let mut taken = self.taken.lock().await;
         let follows = |span: &Span| taken.positions.get(span.partition) == span.after;
@@ -207,7 +238,7 @@ impl Sink for Indexer {
             upto.set(span.partition, span.upto);
             span.parked.iter().for_each(park);
         }
-        let mut writes = self.writes(upto);
+        let Some(mut writes) = self.writes(&taken, upto) else { return Ok(Taken::Fenced) };
         writes.tickets =
             self.reading.news(batch.spans.iter().flat_map(|span| &span.tickets)).await?;
         let written = writes.tickets.len();

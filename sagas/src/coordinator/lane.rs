@@ -1,12 +1,14 @@
 //! A lane: partitions that one node leads together, as long as it holds their lease.
 
+use std::future::ready;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use docket_engine::ports::leases::{LEASE_RENEW_EVERY, LEASE_TTL};
 use docket_engine::ports::nodes::NODE_GONE_AFTER;
 use docket_schemas::{PARTITIONS, Partition};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::projector::Projector;
 use super::{SagaError, Shared};
@@ -85,40 +87,18 @@ impl Led<'_> {
     async fn lead(mut self) -> Result<(), SagaError> {
         let mut heads = self.shared.ports.tail.heads();
         let restores = self.shared.ports.tail.restores();
-        heads.mark_unchanged();
-        // A definition's pause may stand in another lane, which is opened later.
-        self.shared.paused.hear(&self.shared.ports).await?;
-        for partition in partitions(self.number) {
-            let projector = Projector::open(self.shared, partition).await?;
-            self.shared.live.lead(partition);
-            projector.carry_all(self.shared);
-            self.projectors.push(projector);
-        }
         let mut renew = interval(LEASE_RENEW_EVERY);
-        let mut keep = interval(KEEP_EVERY);
         renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        if !self.open(&mut renew).await? {
+            return Ok(());
+        }
+        let mut keep = interval(KEEP_EVERY);
         keep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_behind = true;
         loop {
+            // In this order: the lease is renewed between two pages, however many there are to read.
             tokio::select! {
-                changed = heads.changed() => {
-                    if changed.is_err() {
-                        return Ok(());
-                    }
-                    if restores.has_changed().unwrap_or(true) {
-                        // The table was restored with the log.
-                        return Ok(());
-                    }
-                    for projector in &mut self.projectors {
-                        projector.read_on(self.shared).await?;
-                    }
-                }
-                _ = keep.tick() => {
-                    for projector in &mut self.projectors {
-                        if !projector.keep(self.shared).await? {
-                            return Ok(());
-                        }
-                    }
-                }
+                biased;
                 _ = renew.tick() => {
                     if !is_wanted(self.shared, self.number).await {
                         let (leases, name) = (&self.shared.ports.leases, name(self.number));
@@ -128,7 +108,64 @@ impl Led<'_> {
                         return Ok(());
                     }
                 }
+                _ = keep.tick() => {
+                    for projector in &mut self.projectors {
+                        if !projector.keep(self.shared).await? {
+                            return Ok(());
+                        }
+                    }
+                }
+                () = ready(()), if is_behind => {
+                    if restores.has_changed().unwrap_or(true) {
+                        // The table was restored with the log, and acts that it was to hold may be lost.
+                        return Ok(self.shared.paused.look(&*self.shared.ports.table).await?);
+                    }
+                    is_behind = self.read_on().await?;
+                }
+                changed = heads.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    is_behind = true;
+                }
             }
         }
+    }
+
+    /// Opens its partitions, and renews the lease meanwhile. False where that is another's by now.
+    async fn open(&mut self, renew: &mut Interval) -> Result<bool, SagaError> {
+        let (shared, number) = (self.shared, self.number);
+        let mut opening = pin!(self.open_all());
+        loop {
+            tokio::select! {
+                opened = &mut opening => return opened.map(|()| true),
+                _ = renew.tick() => {
+                    if !hold(shared, number).await {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn open_all(&mut self) -> Result<(), SagaError> {
+        // A definition's pause may stand in another lane, which is opened later.
+        self.shared.paused.hear(&self.shared.ports).await?;
+        for partition in partitions(self.number) {
+            let projector = Projector::open(self.shared, partition).await?;
+            self.shared.live.lead(partition);
+            projector.carry_all(self.shared);
+            self.projectors.push(projector);
+        }
+        Ok(())
+    }
+
+    /// Reads one page of each partition. True where there may be more.
+    async fn read_on(&mut self) -> Result<bool, SagaError> {
+        let mut is_behind = false;
+        for projector in &mut self.projectors {
+            is_behind |= projector.read_on(self.shared).await?;
+        }
+        Ok(is_behind)
     }
 }

@@ -36,8 +36,9 @@ pub(super) struct Signal {
 }
 
 impl Signal {
+    /// Goes back where the log was restored: what is written from there on is news.
     pub(super) fn know(&self, position: Position) {
-        self.known.fetch_max(position, Ordering::AcqRel);
+        self.known.store(position, Ordering::Release);
     }
 
     /// Waits until the stream may hold more than the task knows.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use docket_engine::around::{Around, Stretch, go_around};
 use docket_engine::ports::log::{LogError, READ_EVENTS_MAX, StreamRead};
-use docket_schemas::{Partition, Position, SagaId, Stream, Tenant};
+use docket_schemas::{Event, Partition, Position, SagaId, Stream, Tenant};
 use uuid::Uuid;
 
 use super::live::Key;
@@ -44,21 +44,44 @@ impl Coordinator {
 impl Shared {
     pub(super) async fn load(&self, tenant: &Tenant, saga: SagaId) -> Result<State, SagaError> {
         let mut state = State::new(tenant.clone(), saga);
-        self.catch_up(&mut state).await?;
+        self.read_on(&mut state).await?;
         Ok(state)
     }
 
-    /// Folds what the log has beyond a state.
-    pub(super) async fn catch_up(&self, state: &mut State) -> Result<(), SagaError> {
-        let (tenant, stream) = (state.tenant.clone(), Stream::saga(state.id));
+    /// Folds what the log has beyond a state. Where a restored log no longer has the last row that the state knows, the
+    /// state begins anew: true then.
+    pub(super) async fn catch_up(&self, state: &mut State) -> Result<bool, SagaError> {
+        if state.position == 0 {
+            return self.read_on(state).await.map(|()| false);
+        }
+        // With the last row that is known: what follows a lost one says nothing about this state.
+        let page = self.page(state, state.position - 1).await?;
+        let last = page.first().map(|event| (event.position, event.recorded_at));
+        if last != Some((state.position, state.at)) {
+            *state = self.load(&state.tenant.clone(), state.id).await?;
+            return Ok(true);
+        }
+        state.fold(&page)?;
+        if page.len() == READ_EVENTS_MAX {
+            self.read_on(state).await?;
+        }
+        Ok(false)
+    }
+
+    async fn read_on(&self, state: &mut State) -> Result<(), SagaError> {
         loop {
-            let read = StreamRead { tenant: tenant.clone(), stream, after: state.position };
-            let page = self.ports.desk.ports().log.stream_page(&read, READ_EVENTS_MAX).await?;
+            let page = self.page(state, state.position).await?;
             state.fold(&page)?;
             if page.len() < READ_EVENTS_MAX {
                 return Ok(());
             }
         }
+    }
+
+    async fn page(&self, state: &State, after: Position) -> Result<Vec<Event>, LogError> {
+        let (tenant, stream) = (state.tenant.clone(), Stream::saga(state.id));
+        let read = StreamRead { tenant, stream, after };
+        self.ports.desk.ports().log.stream_page(&read, READ_EVENTS_MAX).await
     }
 
     async fn load_together(
@@ -113,4 +136,13 @@ pub(super) async fn saga_events(
     let passed = unreadable.last().map(|row| row.position);
     let events = found.into_iter().map(Arc::new).collect();
     Ok(Stretch { events, unreadable, upto: last.or(passed) })
+}
+
+#[cfg(test)]
+impl Coordinator {
+    /// A state as whoever carries the saga goes on from it, and whether it began anew.
+    pub(crate) async fn caught_up(&self, mut state: State) -> (State, bool) {
+        let is_new = self.shared.catch_up(&mut state).await.expect("the log answers");
+        (state, is_new)
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use docket_engine::cursor::Positions;
 use docket_engine::desk::DeskError;
 use tokio::time::sleep;
 
@@ -14,11 +15,12 @@ use super::runner::Runner;
 pub(super) const LOG_RESTS_FOR: Duration = Duration::from_millis(250);
 
 impl Runner {
-    /// Looks until the log answers: nobody else would carry the saga meanwhile. False where its stream cannot be read.
+    /// Looks until the log answers: nobody else would carry the saga meanwhile. False where its stream cannot be read, or
+    /// is there no longer.
     pub(super) async fn catches_up(&mut self) -> bool {
         loop {
             let Err(error) = self.look_again().await else { return true };
-            if error.is_damage() {
+            if error.is_damage() || matches!(error, SagaError::NotFound) {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(saga.id = %self.state.id, error, "saga.left");
                 return false;
@@ -29,12 +31,28 @@ impl Runner {
     }
 
     /// Reads what the log has beyond what is known.
+    ///
+    /// # Errors
+    /// [`SagaError::NotFound`] where a restored log has lost the saga.
     pub(super) async fn look_again(&mut self) -> Result<(), SagaError> {
         let shared = Arc::clone(&self.shared);
-        shared.catch_up(&mut self.state).await?;
+        if shared.catch_up(&mut self.state).await? {
+            tracing::warn!(saga.id = %self.state.id, "saga.rows.lost");
+            self.begin_anew();
+        }
+        if self.state.begun.is_none() {
+            return Err(SagaError::NotFound);
+        }
         self.signal.know(self.state.position);
         self.weigh();
         Ok(())
+    }
+
+    /// What is under way, and where it has written to, belongs to a state that is lost: as on a node that takes over.
+    pub(super) fn begin_anew(&mut self) {
+        self.drop_flights();
+        self.effects = Positions::START;
+        self.inherits = true;
     }
 
     /// Says how much the state holds by now.
@@ -54,6 +72,7 @@ pub(super) fn trouble(error: SagaError) -> Trouble {
     match error {
         SagaError::Desk(error) => error.into(),
         SagaError::Log(error) => Trouble::Log(error.into()),
+        SagaError::NotFound => Trouble::Over(DeskError::Stopping),
         error => {
             tracing::error!(error = &error as &dyn std::error::Error, "saga.unreadable");
             Trouble::Over(DeskError::Stopping)

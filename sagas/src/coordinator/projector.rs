@@ -14,6 +14,10 @@ use super::{SagaError, Shared, runner};
 use crate::state::{Row, State};
 use crate::summary::summary;
 
+/// How many positions without a saga's row the table may be behind what was read. Whoever takes the partition over, and
+/// whoever asks how far the table has come, looks through the rows in between.
+const KEPT_BEHIND_MAX: Position = 1_000;
+
 /// One partition's sagas, as far as the log was read.
 pub(super) struct Projector {
     partition: Partition,
@@ -37,6 +41,8 @@ impl Projector {
     ) -> Result<Self, SagaError> {
         let table = &shared.ports.table;
         let kept = table.reached(partition).await?;
+        // Before the sagas' events are read: beyond them there is nothing of sagas up to here, and nobody reads the rest.
+        let head = shared.ports.desk.ports().log.heads().await?.get(partition);
         let mut projector = Self {
             partition,
             states: HashMap::new(),
@@ -49,8 +55,7 @@ impl Projector {
         for row in table.unended(partition).await? {
             let key = (row.tenant.clone(), row.id);
             if let Some(state) = readable(shared, &key).await? {
-                projector.states.insert(key.clone(), state);
-                projector.count(shared, &key);
+                projector.states.insert(key, state);
             }
         }
         loop {
@@ -60,6 +65,11 @@ impl Projector {
                 projector.fold(shared, event).await?;
             }
             projector.read = upto;
+        }
+        projector.read = projector.read.max(head);
+        // Last, for what was dropped before this would stay counted.
+        for key in projector.states.keys().cloned().collect::<Vec<_>>() {
+            projector.count(shared, &key);
         }
         Ok(projector)
     }
@@ -71,27 +81,26 @@ impl Projector {
         }
     }
 
-    /// Folds what the tail has beyond what was read.
-    pub(super) async fn read_on(&mut self, shared: &Arc<Shared>) -> Result<(), SagaError> {
-        loop {
-            let page = shared.ports.tail.read(self.partition, self.read, READ_EVENTS_MAX).await?;
-            let Some(upto) = page.upto else { return Ok(()) };
-            let mut touched: HashSet<Key> = HashSet::new();
-            for event in &page.events {
-                touched.extend(self.fold(shared, event).await?);
-                self.read = event.position;
-            }
-            self.read = upto;
-            for key in touched {
-                self.count(shared, &key);
-                let Some(state) = self.states.get(&key) else { continue };
-                if state.ended.is_some() || state.parked.is_some() {
-                    shared.live.forget(&key);
-                } else {
-                    self.carry(shared, &key, state);
-                }
+    /// Folds one page of what the tail has beyond what was read. True where there may be more.
+    pub(super) async fn read_on(&mut self, shared: &Arc<Shared>) -> Result<bool, SagaError> {
+        let page = shared.ports.tail.read(self.partition, self.read, READ_EVENTS_MAX).await?;
+        let Some(upto) = page.upto else { return Ok(false) };
+        let mut touched: HashSet<Key> = HashSet::new();
+        for event in &page.events {
+            touched.extend(self.fold(shared, event).await?);
+            self.read = event.position;
+        }
+        self.read = upto;
+        for key in touched {
+            self.count(shared, &key);
+            let Some(state) = self.states.get(&key) else { continue };
+            if state.ended.is_some() || state.parked.is_some() {
+                shared.live.forget(&key);
+            } else {
+                self.carry(shared, &key, state);
             }
         }
+        Ok(true)
     }
 
     async fn fold(
@@ -156,7 +165,8 @@ impl Projector {
 
     /// Writes what has changed to the table. False when another node has: this one no longer leads.
     pub(super) async fn keep(&mut self, shared: &Shared) -> Result<bool, SagaError> {
-        if self.dirty.is_empty() && self.pauses.is_empty() {
+        let is_close = self.read.saturating_sub(self.kept) < KEPT_BEHIND_MAX;
+        if self.dirty.is_empty() && self.pauses.is_empty() && is_close {
             return Ok(true);
         }
         let now = shared.ports.desk.ports().clock.now();
@@ -204,5 +214,15 @@ impl Projector {
                 shared.count(&begun.what.definition, *standing, -1);
             }
         }
+    }
+}
+
+#[cfg(test)]
+impl super::Coordinator {
+    /// Where whoever takes a partition over begins to read.
+    pub(crate) async fn opens_at(&self, partition: Partition) -> Position {
+        let projector = Projector::open(&self.shared, partition).await.expect("the log answers");
+        projector.uncount(&self.shared);
+        projector.read
     }
 }

@@ -113,8 +113,7 @@ impl Runner {
             if self.pending.is_some() {
                 return self.refuse_start(Unbegun::Failed(DeskError::Stopping.into()));
             }
-            self.drop_flights();
-            self.inherits = true;
+            self.begin_anew();
             self.state = State::new(self.state.tenant.clone(), self.state.id);
             self.rest().await;
         }
@@ -357,5 +356,9 @@ impl Runner {
 
     fn leave_for_good(&self) {
         self.shared.live.abandon(&self.signal, self.standing());
+        if self.state.begun.is_none() {
+            // No row of it will come by to have it forgotten.
+            self.shared.live.forget(&(self.state.tenant.clone(), self.state.id));
+        }
     }
 }

@@ -8,13 +8,13 @@ use async_trait::async_trait;
 use docket_engine::command::{Caller, Command};
 use docket_engine::cursor::Positions;
 use docket_engine::desk::{Desk, Ports, start};
-use docket_engine::memory::{MemoryRoster, MemorySagas};
+use docket_engine::memory::{MemoryLog, MemoryRoster, MemorySagas};
 use docket_engine::ports::clock::Clock;
 use docket_engine::ports::ids::Ids as _;
 use docket_engine::ports::leases::Leases;
 use docket_engine::ports::log::LogError;
 use docket_engine::ports::nodes::Nodes as _;
-use docket_engine::ports::sagas::{Barrier as _, Passage, Standing};
+use docket_engine::ports::sagas::{Barrier as _, Passage, SagaTable, Standing};
 use docket_engine::tail::Tail;
 use docket_engine::testing::{Office, UnsureLog};
 use docket_schemas::saga::Direction;
@@ -131,6 +131,8 @@ fn everything() -> Positions {
 
 pub(super) struct Crew {
     pub(super) office: Office,
+    /// The office's log itself.
+    pub(super) memory: Arc<MemoryLog>,
     pub(super) script: Arc<Script>,
     pub(super) table: Arc<MemorySagas>,
     pub(super) roster: Arc<MemoryRoster>,
@@ -151,13 +153,14 @@ pub(super) const QUICK: Retry = Retry { tries_max: 3, pause_min: Duration::from_
 
 impl Crew {
     pub(super) async fn new() -> Self {
-        let office = Office::new().await;
+        let memory = Arc::new(MemoryLog::new());
+        let office = Office::over(memory.clone()).await;
         let table = Arc::new(MemorySagas::new(Arc::clone(&office.log)));
         let roster = Arc::new(MemoryRoster::new(Arc::new(Wall)));
         let shown = Arc::new(Told(watch::Sender::new(Some(everything()))));
         let limits = LiveLimits::default();
         let log = Arc::new(UnsureLog::new(Arc::clone(&office.log)));
-        Self { office, script: Arc::default(), table, roster, shown, limits, log }
+        Self { office, memory, script: Arc::default(), table, roster, shown, limits, log }
     }
 
     /// Four tags, one after the other.
@@ -189,6 +192,15 @@ impl Crew {
     }
 
     pub(super) async fn try_node(&self, definitions: Vec<Definition>) -> Result<Node, SagaError> {
+        self.node_over(self.table.clone(), definitions).await
+    }
+
+    /// A node that has its table by another way.
+    pub(super) async fn node_over(
+        &self,
+        table: Arc<dyn SagaTable>,
+        definitions: Vec<Definition>,
+    ) -> Result<Node, SagaError> {
         let ports = Ports { clock: Arc::new(Wall), log: self.log.clone(), ..self.office.ports() };
         let desk = start(ports, "eu").await.expect("the desk opens").desk;
         let log = Arc::clone(&self.office.log);
@@ -197,7 +209,7 @@ impl Crew {
         self.roster.report(id, &Positions::START).await.expect("in memory");
         let ports = CoordinatorPorts {
             desk: desk.clone(),
-            table: self.table.clone(),
+            table,
             leases: self.roster.clone(),
             nodes: self.roster.clone(),
             tail,

@@ -2,8 +2,10 @@
 
 use async_trait::async_trait;
 use docket_engine::command::Caller;
-use docket_schemas::saga::payload::{SagaPayload, Started, StepFailed, StepSucceeded};
-use docket_schemas::saga::{Failure, Outcome};
+use docket_schemas::saga::payload::{
+    SagaPayload, Skipped, Started, StepFailed, StepProgressed, StepSucceeded,
+};
+use docket_schemas::saga::{Direction, Failure, Outcome};
 use docket_schemas::{CommandId, Principal, Role, SagaId, Timestamp};
 use serde_json::Value;
 use uuid::Uuid;
@@ -112,4 +114,19 @@ fn what_is_undone_last_waits_until_all_other_undos_are_shown() {
 fn where_nothing_else_was_done_there_is_nothing_to_show() {
     let held = Course::begun().done("hold").fails("move").check(Action::Undo(0));
     let _ = held.undone("hold").check(Action::End(Outcome::Undone));
+}
+
+#[test]
+fn what_was_done_in_part_before_the_rest_was_skipped_is_undone() {
+    let (step, output) = ("move".to_owned(), Value::from("first"));
+    let progressed = StepProgressed { start: None, step: step.clone(), output };
+    let reason = "the rest cannot be read".to_owned();
+    let skipped = Skipped { step, direction: Direction::Run, reason };
+    let _ = Course::begun()
+        .done("hold")
+        .row(SagaPayload::StepProgressed(progressed))
+        .row(SagaPayload::Skipped(skipped))
+        .done("shown")
+        .fails("let-go")
+        .check(Action::Undo(1));
 }

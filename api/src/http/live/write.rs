@@ -3,7 +3,7 @@
 use axum::http::Method;
 use docket_engine::desk::{Answer, DeskError};
 use docket_engine::version::Version;
-use docket_schemas::{CommandId, MessageId, Tenant, TicketId, derivation};
+use docket_schemas::{CommandId, Incarnation, MessageId, Tenant, TicketId, derivation};
 use serde::Serialize;
 
 use super::frame::Write;
@@ -28,11 +28,12 @@ pub(super) async fn message(
     app.gate.count(token)?;
     let Write { id, ticket, body } = frame;
     let head = Head::of_frame(Method::POST, &format!("/v1/tickets/{ticket}/messages"), &id);
+    let before = app.desk.incarnation();
     let said = add_message::say(app, token, ticket, &head, || Ok(body)).await?;
     // A message to a merged ticket stands on another one, by a command of its own.
     let shown = said.answer.said.filter(|there| there.ticket == said.answer.ticket.id);
     let command = shown.map_or(said.command, |there| there.command);
-    ack(app, &token.tenant, &id, command, &said.answer).await
+    ack(app, &token.tenant, &id, (command, &before), &said.answer).await
 }
 
 /// `PATCH /v1/tickets/{id}`
@@ -44,8 +45,9 @@ pub(super) async fn patch(
     app.gate.count(token)?;
     let Write { id, ticket, body } = frame;
     let head = Head::of_frame(Method::PATCH, &format!("/v1/tickets/{ticket}"), &id);
+    let before = app.desk.incarnation();
     let changed = patch::change(app, token, ticket, &head, || Ok(body)).await?;
-    ack(app, &token.tenant, &id, changed.command, &changed.answer).await
+    ack(app, &token.tenant, &id, (changed.command, &before), &changed.answer).await
 }
 
 /// What a peer hears of a write that is durable.
@@ -62,17 +64,19 @@ struct Ack<'a> {
     follow_up_of: Option<TicketId>,
 }
 
+/// Its position is told under the incarnation `before` the write: under a later one it would pass for a place in a log that may
+/// have lost it since. Where the write was of that later one, the cursor is led back to where that began.
 async fn ack(
     app: &App,
     tenant: &Tenant,
     id: &str,
-    command: CommandId,
+    (command, before): (CommandId, &Incarnation),
     answer: &Answer,
 ) -> Result<String, Problem> {
     let ticket = answer.ticket.id;
     let version = own_version(app, tenant, ticket, command).await.map_err(problem)?;
     let placed = answer.placed;
-    let position = position_of(&app.desk.incarnation(), placed.partition, placed.position);
+    let position = position_of(before, placed.partition, placed.position);
     let ack = Ack {
         op: "ack",
         id,

@@ -6,6 +6,7 @@ use std::ops::Range;
 use async_nats::jetstream::Context;
 use docket_engine::cursor::{Cursor, Positions};
 use docket_engine::ports::log::{IncarnationStart, LogError};
+use docket_engine::tail::left_of;
 use docket_schemas::{Incarnation, Partition, Position};
 
 use super::{RelayPorts, Trouble, WINDOW_MESSAGES_MAX, retention, saved};
@@ -61,8 +62,8 @@ pub(super) async fn find(
             Some(positions) => positions,
             None => return Ok(Found::LogRestored),
         },
-        None => match saved.filter(|_| state.last_seq > 0) {
-            Some(cursor) => ground.cut(&cursor),
+        None => match saved.filter(|_| state.last_seq > 0).and_then(|saved| ground.cut(&saved)) {
+            Some(positions) => positions,
             None => ground.retention().await?,
         },
     };
@@ -77,11 +78,10 @@ impl Ground<'_> {
         retention::positions(&*self.ports.log, &*self.ports.clock, &self.heads).await
     }
 
-    /// A cursor's positions, before every incarnation that began after it.
-    fn cut(&self, cursor: &Cursor) -> Positions {
-        let number = cursor.incarnation.number();
-        let later = self.starts.iter().filter(|start| start.incarnation.number() > number);
-        later.fold(cursor.positions, |kept, start| kept.min(&start.heads))
+    /// A cursor's positions, before every incarnation that began after it; none where the log does not list its own, and so
+    /// does not say where that one parted from it.
+    fn cut(&self, cursor: &Cursor) -> Option<Positions> {
+        left_of(&cursor.incarnation, &self.starts).map(|left| left.min(&cursor.positions))
     }
 
     /// Behind the relay's last message; none where the log lacks what its newest incarnation has published.
@@ -147,13 +147,14 @@ impl Ground<'_> {
 
     /// The log was restored since the stream's end was written. Normally both say the same up to where the next
     /// incarnation began. If the log went on for a while before anybody noticed, they part earlier: such a partition
-    /// is published again from where the stream begins, since no new event may hide behind an old one.
+    /// is published again from where the stream begins, since no new event may hide behind an old one. So it is with those of
+    /// an incarnation that the log does not list: there the events alone tell.
     async fn across_restores(
         &self,
         last: &Relayed,
         ends: &HashMap<Partition, Relayed>,
     ) -> Result<Positions, Trouble> {
-        let mut positions = self.cut(&last.cursor);
+        let mut positions = self.cut(&last.cursor).unwrap_or(last.cursor.positions);
         let mut young = None;
         for partition in Partition::all() {
             let kept = positions.get(partition);

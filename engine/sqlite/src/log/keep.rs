@@ -2,12 +2,13 @@
 
 use docket_engine::cursor::Positions;
 use docket_engine::ports::log::{IncarnationStart, Snapshot};
-use docket_schemas::{Incarnation, PARTITIONS, Partition, Position, Tenant, TicketId};
+use docket_schemas::{Incarnation, PARTITIONS, Partition, Position, Stream, Tenant, TicketId};
 use serde_json::{Value, json};
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
+use super::place::place;
 use super::{incarnation, read};
 use crate::failure::Failure;
 
@@ -32,13 +33,15 @@ pub(super) async fn snapshots(
     Ok(found)
 }
 
+/// One whose last event is not in the log is not kept: it was made before the log was restored.
 pub(super) async fn snapshot(
     connection: &mut SqliteConnection,
     tenant: Tenant,
     ticket: TicketId,
     snapshot: Snapshot,
 ) -> Result<(), Failure> {
-    let sql = "INSERT INTO snapshot (ticket_id, tenant, position, bytes) VALUES (?1, ?2, ?3, ?4) \
+    let sql = "INSERT INTO snapshot (ticket_id, tenant, position, bytes) SELECT ?1, ?2, ?3, ?4 \
+         WHERE EXISTS (SELECT 1 FROM event WHERE place = ?5 AND stream_id = ?1 AND tenant = ?2) \
          ON CONFLICT (ticket_id, tenant) \
          DO UPDATE SET position = excluded.position, bytes = excluded.bytes \
          WHERE excluded.position > snapshot.position";
@@ -47,6 +50,7 @@ pub(super) async fn snapshot(
         .bind(tenant.as_str())
         .bind(snapshot.position.cast_signed())
         .bind(snapshot.bytes)
+        .bind(place(Stream::ticket(ticket).partition(&tenant), snapshot.position))
         .execute(connection)
         .await?;
     Ok(())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use docket_engine::contract::drafts::{
     append, batch, check_order, draft, eu, opening, started, ticket, units,
 };
+use docket_engine::contract::keeping;
 use docket_engine::ports::bus::Bus as _;
 use docket_engine::ports::log::{EventLog, LogError};
 use sqlx::Connection as _;
@@ -94,4 +95,9 @@ async fn a_file_that_another_process_holds_too_long_is_unavailable_until_it_lets
     holding.rollback().await.unwrap();
     append(&log, rows).await;
     check_order(&log).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_of_what_the_log_does_not_have_is_not_kept() {
+    keeping::a_snapshot_of_what_the_log_does_not_have_is_not_kept(&Directory::new()).await;
 }

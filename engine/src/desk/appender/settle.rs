@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use docket_schemas::{Draft, StreamKind, TicketId};
+use docket_schemas::{Draft, Position, StreamKind, TicketId};
 
 use super::batch::{Assembled, Pending};
 use super::hold::{Held, Key};
@@ -12,7 +12,7 @@ use super::{Done, Job, Reply, Sent, Shared};
 use crate::append::local_event;
 use crate::desk::{DeskError, snapshots};
 use crate::faults;
-use crate::ports::log::{Expected, LogError, Placed, StreamRead, UnitOutcome};
+use crate::ports::log::{Expected, LogError, Placed, StreamRead, Unit, UnitOutcome};
 use crate::ports::witness::Witnessed;
 
 /// Confirms what was appended, hands back what was not, and answers the rest.
@@ -100,7 +100,12 @@ fn settle_one(
                 // The log was restored under this connection.
                 std::cmp::Ordering::Less => shared.reconnected.store(true, Ordering::Release),
             }
-            Reply::Again
+            // Another row may stand by now where the last one stood that the writer knows.
+            if beside(&pending.unit).any(|(_, last)| last > 0) {
+                Reply::Fenced
+            } else {
+                Reply::Again
+            }
         }
     };
     let _ = pending.job.reply.send(reply);
@@ -163,21 +168,37 @@ fn forget(pending: &Pending, held: &mut BTreeMap<Key, Held>) {
     }
 }
 
-/// Whether a stream beside the tickets has gone on since its row was made: deciding anew would not help. A log that does
-/// not say leaves the job to be sent again, which asks again.
+/// Whether a stream beside the tickets ends elsewhere than its row was made on, because it has gone on or because the log
+/// was restored to before that: deciding anew would not help. A log that does not say leaves the job to be sent again, which
+/// asks again.
 async fn is_fenced(shared: &Shared, pending: &Pending) -> bool {
-    for row in &pending.unit.rows {
-        let (tenant, stream) = (row.draft.tenant.clone(), row.draft.stream);
-        let Expected::Last(after) = row.expected else { continue };
-        if stream.kind == StreamKind::Ticket {
-            continue;
-        }
-        let read = StreamRead { tenant, stream, after };
-        if shared.ports.log.stream_page(&read, 1).await.is_ok_and(|page| !page.is_empty()) {
+    for (draft, last) in beside(&pending.unit) {
+        if ends_at(shared, draft, last).await.is_ok_and(|ends| !ends) {
             return true;
         }
     }
     false
+}
+
+/// The rows of streams beside the tickets, each with the last position that it was made on.
+fn beside(unit: &Unit) -> impl Iterator<Item = (&Draft, Position)> {
+    let others = unit.rows.iter().filter(|row| row.draft.stream.kind != StreamKind::Ticket);
+    others.filter_map(|row| match row.expected {
+        Expected::Last(last) => Some((&*row.draft, last)),
+        Expected::Opening | Expected::Chained => None,
+    })
+}
+
+/// Whether a draft's stream ends at a position, and has a row there; 0 for an empty stream.
+async fn ends_at(shared: &Shared, draft: &Draft, last: Position) -> Result<bool, LogError> {
+    let (tenant, stream) = (draft.tenant.clone(), draft.stream);
+    let read = StreamRead { tenant, stream, after: last.saturating_sub(1) };
+    let page = shared.ports.log.stream_page(&read, 2).await?;
+    Ok(match page.as_slice() {
+        [] => last == 0,
+        [row] => row.position == last,
+        _ => false,
+    })
 }
 
 /// After an unknown outcome, units that answer as duplicates of themselves were appended by an earlier try.

@@ -125,6 +125,9 @@ impl Indexer {
         let mut taken = self.taken.lock().await;
         fill(&mut feeder, &taken.positions, &mut on_progress).await?;
         filler.commit().await?;
+        if filler.taken.lock().await.incarnation != taken.incarnation {
+            return Err(SinkError("the log was restored meanwhile".into()).into());
+        }
         home.switch(next)?;
         // What was fed to the old one says nothing of the new one.
         self.lose(&mut taken);

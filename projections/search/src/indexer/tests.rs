@@ -22,6 +22,8 @@ use crate::port::{Question, Reader, Sort};
 use crate::query::parse;
 use crate::tantivy_index::TantivyIndex;
 
+mod restored;
+
 /// An office whose log an index follows.
 struct Following {
     office: Office,
@@ -99,6 +101,12 @@ impl Following {
         found.hits.iter().map(|hit| hit.ticket).collect()
     }
 
+    /// What the indexer would write that changes nothing.
+    async fn writes(&self) -> Writes {
+        let taken = self.indexer.taken.lock().await;
+        self.indexer.writes(&taken, Positions::START).expect("it was looked at")
+    }
+
     async fn differs(&self) -> Vec<Difference> {
         let found =
             diff(self.indexer.index(), &self.office.log, &self.office.keyring, |_| {}).await;
@@ -107,9 +115,16 @@ impl Following {
 }
 
 fn follow(office: &Office, desk: &Desk, index: Arc<dyn SearchIndex>) -> (Arc<Indexer>, Feeder) {
-    let (log, keyring) = (Arc::clone(&office.log), Arc::clone(&office.keyring));
     let desk = desk.clone();
-    let present = Arc::new(move || desk.incarnation());
+    follow_as(office, Arc::new(move || desk.incarnation()), index)
+}
+
+fn follow_as(
+    office: &Office,
+    present: PresentIncarnation,
+    index: Arc<dyn SearchIndex>,
+) -> (Arc<Indexer>, Feeder) {
+    let (log, keyring) = (Arc::clone(&office.log), Arc::clone(&office.keyring));
     let indexer = Arc::new(Indexer::new(index, Arc::clone(&log), keyring, present));
     let source = Arc::new(FromLog(Arc::clone(&log)));
     let feeder = Feeder::new(source, log, Arc::clone(&indexer) as _, Appetite::FOLLOW);
@@ -230,7 +245,7 @@ async fn a_difference_is_found_and_mended() {
     short.messages.clear();
     let mut stranger = short.clone();
     stranger.ticket.place = Place::from_number(1 << 40);
-    let mut writes = world.indexer.writes(Positions::START);
+    let mut writes = world.writes().await;
     writes.forgotten = vec![first_place];
     writes.tickets = vec![short, stranger];
     world.indexer.index().write(writes).await.expect("written");
@@ -281,7 +296,7 @@ async fn an_index_of_a_log_that_was_restored_from_before_it_is_begun_anew() {
     let mut world = Following::new().await;
     world.opens("one", "first").await;
     world.catch_up().await;
-    let mut writes = world.indexer.writes(Positions::START);
+    let mut writes = world.writes().await;
     writes.incarnation = "eu.7".parse().expect("an incarnation");
     world.indexer.index().write(writes).await.expect("written");
     world.indexer.commit().await.expect("committed");
@@ -342,7 +357,7 @@ async fn an_index_is_rebuilt_beside_the_one_that_answers_and_can_be_gone_back_fr
     let ticket = world.opens("one", "first words").await;
     world.catch_up().await;
     // Something is wrong with it that only a rebuild mends.
-    let mut writes = world.indexer.writes(Positions::START);
+    let mut writes = world.writes().await;
     let key = (world.office.tenant.clone(), ticket);
     let whole = world.indexer.reading.whole(&key, u64::MAX).await.expect("read").expect("folded");
     let mut stranger = whole.expect("the ticket");
