@@ -5,6 +5,7 @@ mod cache;
 mod jwks;
 mod key_source;
 mod signing_key;
+mod trust;
 mod verifier;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ pub use bearer::bearer_text;
 pub use jwks::{JwksError, KeySet};
 pub use key_source::{KeySource, KeySourceError};
 pub use signing_key::{Claims, SigningKey, SigningKeyError};
+pub use trust::Trust;
 pub use verifier::{TokenError, Verifier};
 
 /// The audience of every token for Docket.
@@ -42,4 +44,6 @@ pub struct Token {
     pub device: Arc<str>,
     /// When the token ends.
     pub expires_at: Timestamp,
+    /// The key that signed it: where that is withdrawn, the token ends before its time.
+    pub key: Trust,
 }

@@ -1,5 +1,6 @@
 //! The command line: one subcommand a file. Exit codes: 0 done, 1 failed, 2 bad arguments.
 
+mod address;
 mod bench;
 mod export;
 #[cfg(feature = "faults")]
@@ -9,6 +10,7 @@ mod installation;
 mod keys;
 mod nats_config;
 mod output;
+mod postgres_url;
 mod projection;
 mod region;
 mod saga;
@@ -134,6 +136,33 @@ mod tests {
                 let variable = format!("DOCKET_{}", long.to_uppercase().replace('-', "_"));
                 assert_eq!(argument.get_env().unwrap().to_str(), Some(variable.as_str()));
             }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_by_its_flag_before_anything_is_done() {
+        let states = "running, waiting, compensating, parked, done, undone, cancelled, paused";
+        let known = "postgres:// or postgresql://";
+        for (line, said) in [
+            ("serve --database-url mysql://ann:secret@db/x", ["--database-url", known]),
+            ("export --database-url db", ["--database-url", known]),
+            ("serve --keys sqlite://secret", ["--keys", known]),
+            ("serve --allowed-origins https://a.example,foo", ["--allowed-origins", "scheme://"]),
+            ("serve --issuer=", ["--issuer", "value is required"]),
+            ("token --role agent --subject ann --issuer=", ["--issuer", "value is required"]),
+            ("token --role agent --subject ann --ttl 0s", ["--ttl", "of 1s to 3660d"]),
+            ("nats-config --tenant acme --nats-listen x", ["--nats-listen", "nor a port"]),
+            ("watch --token t --server nohostport", ["--server", "a host and a port"]),
+            ("watch --token t --after zz", ["--after", "cursor"]),
+            ("export --after zz", ["--after", "cursor"]),
+            ("saga list --state bogus", ["--state", states]),
+        ] {
+            let arguments = std::iter::once("docket").chain(line.split(' '));
+            let Err(refused) = Cli::try_parse_from(arguments) else { panic!("{line} is taken") };
+            let told = refused.to_string();
+            assert_eq!(refused.exit_code(), 2, "{line}");
+            assert!(said.iter().all(|said| told.contains(said)), "{line}: {told}");
+            assert!(!told.contains("secret"), "{line}: {told}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The HTTP door: one endpoint a file, and what they share.
 
+mod answers;
 pub mod body;
 mod docs;
 mod event;

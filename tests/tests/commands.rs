@@ -48,6 +48,10 @@ async fn an_empty_cursor_is_the_beginning_of_an_export() {
     assert!(whole.contains("ticket.opened"), "{whole}");
     assert_eq!(export(&["--after", ""]), whole);
     let _ = site.run(&["export", "--after", "zz"]).expect_code(2);
+    for of_events in [&["--follow"][..], &["--changes"], &["--after", ""]] {
+        let run = site.run(&[&["export", "--digest"], of_events].concat()).expect_code(2);
+        assert!(run.stderr.contains(of_events[0]), "{}", run.stderr);
+    }
 }
 
 #[tokio::test]
@@ -136,6 +140,11 @@ async fn a_watch_that_the_server_ends_says_why_and_where_to_go_on() {
     let mut node = site.serve().await;
     let token = site.token("admin", "root");
     let ticket = open(&node.client(&token)).await;
+    let server = node.address().to_string();
+    let unknown = "0192b0a0-0000-7000-8000-000000000001";
+    let watch = ["watch", "--server", &server, "--token", &token, "--ticket", unknown];
+    let refused = site.run(&watch).expect_code(1).stderr;
+    assert!(refused.contains(unknown), "{refused}");
     let mut command = site.command();
     command.args([
         "watch",

@@ -120,18 +120,19 @@ async fn a_socket_opens_for_a_valid_token_wherever_it_stands_and_for_no_foreign_
         let mut socket = Socket::handshake(address, &[]).await.unwrap();
         socket.send(&json!({"op": "auth", "token": token})).await;
         assert_eq!(socket.next().await["op"], "ready");
-        for (first, id) in [
-            (json!({"op": "auth", "token": "no"}), json!(null)),
-            (json!({"op": "ping", "id": "p"}), json!("p")),
-            (json!({"op": "pang", "id": "q"}), json!("q")),
+        for (first, id, code) in [
+            (r#"{"op":"auth","token":"no"}"#, json!(null), "unauthenticated"),
+            (r#"{"op":"ping","id":"p"}"#, json!("p"), "unauthenticated"),
+            (r#"{"op":"pang","id":"q"}"#, json!("q"), "invalid"),
+            (r#"{"op":"auth"}"#, json!(null), "invalid"),
+            (r#"{"op":"auth","token":5}"#, json!(null), "invalid"),
+            (r#"{"op":"auth","token":"#, json!(null), "malformed_json"),
         ] {
             let mut socket = Socket::handshake(address, &[]).await.unwrap();
-            socket.send(&first).await;
+            socket.send_raw(Message::text(first)).await;
             let refused = socket.next().await;
-            assert_eq!(
-                (&refused["problem"]["code"], &refused["id"]),
-                (&json!("unauthenticated"), &id)
-            );
+            let told = (&refused["problem"]["code"], &refused["id"]);
+            assert_eq!(told, (&json!(code), &id), "{first}");
             assert_eq!(socket.closed().await, 1008);
         }
         let refused =

@@ -10,6 +10,10 @@ use docket_tests::{
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+/// Sockets that write to one ticket, and how often each does.
+const SOCKETS: usize = 8;
+const ROUNDS: usize = 25;
+
 async fn open(client: &Client, requester: &str) -> (String, Value) {
     let body = json!({"subject": "Printer", "body": "On fire", "requester": {"id": requester}});
     let ticket = client.post("/v1/tickets").json(&body).send().await.expect_status(201).json();
@@ -192,6 +196,40 @@ async fn typing_and_presence_reach_those_who_look_at_the_ticket_and_are_never_wr
         assert_eq!(auditor.next().await["problem"]["code"], "forbidden");
         assert!(ann.is_silent(Duration::from_millis(100)).await, "nobody hears themselves");
         assert_eq!(Feed::read(&agent).await.events.len(), 1, "the opening alone was written");
+    })
+    .await;
+}
+
+/// A write that nobody drives while its session looks at the same ticket would keep both from it, and everybody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_writes_and_looks_at_one_ticket_at_once_gets_both() {
+    on_both_backends(async |site: &Site, node: &Node| {
+        let agent = node.client(&site.token("agent", "ann"));
+        let (ticket, _) = open(&agent, "cus_0").await;
+        let mut sockets = Vec::new();
+        for number in 0..SOCKETS {
+            let customer = format!("cus_{number}");
+            let follower = format!("/v1/tickets/{ticket}/followers/{customer}");
+            let _ = agent.put(&follower).send().await.expect_status(200);
+            let token = site.token("customer", &customer);
+            sockets.push(Socket::open(node.address(), &token).await);
+        }
+        for round in 0..ROUNDS {
+            for socket in &mut sockets {
+                let id = format!("m{round}");
+                let said = json!({"op": "message", "id": id, "ticket": ticket, "body": "Help"});
+                socket.send(&said).await;
+                let typing = json!({"op": "typing", "ticket": ticket, "on": round % 2 == 0});
+                socket.send(&typing).await;
+            }
+        }
+        for socket in &mut sockets {
+            for round in 0..ROUNDS {
+                let ack = timeout(Duration::from_secs(60), socket.until("ack")).await;
+                assert_eq!(ack.unwrap()["id"], format!("m{round}"));
+            }
+        }
+        let _ = say(&agent, &ticket, "to the next", true).await;
     })
     .await;
 }

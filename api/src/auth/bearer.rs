@@ -41,6 +41,9 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let text = bearer_text(&parts.headers)?;
-        Arc::<Gate>::from_ref(state).admit(text, clock::now()).await
+        let token = Arc::<Gate>::from_ref(state).admit(text, clock::now()).await?;
+        // For whatever counts by caller.
+        parts.extensions.insert(token.clone());
+        Ok(token)
     }
 }

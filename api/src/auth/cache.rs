@@ -29,10 +29,11 @@ impl Cache {
         canonical::sha256(text.as_bytes())
     }
 
-    /// The token, if it was verified and has not expired at `now`.
+    /// The token, if it was verified, has not expired at `now`, and its key is still one.
     pub(super) fn get(&self, digest: &Digest, now: Timestamp) -> Option<Token> {
         let shard = self.shard(digest).read();
-        shard.get(digest).filter(|token| token.expires_at > now).cloned()
+        let good = |token: &&Token| token.expires_at > now && !token.key.is_withdrawn();
+        shard.get(digest).filter(good).cloned()
     }
 
     /// Keeps a verified token; a full part first drops what has expired, then some others.
@@ -48,11 +49,6 @@ impl Cache {
             }
         }
         shard.insert(digest, token);
-    }
-
-    /// Forgets every token, so that each is verified again.
-    pub(super) fn clear(&self) {
-        self.0.iter().for_each(|shard| shard.write().clear());
     }
 
     fn shard(&self, digest: &Digest) -> &Shard {
@@ -84,6 +80,7 @@ mod tests {
     use docket_schemas::Role;
 
     use super::*;
+    use crate::auth::Trust;
 
     fn token(expires_at: i64) -> Token {
         Token {
@@ -92,18 +89,20 @@ mod tests {
             subject: "ann".into(),
             device: "".into(),
             expires_at: Timestamp::from_micros(expires_at),
+            key: Trust::default(),
         }
     }
 
     #[test]
-    fn a_token_is_found_until_it_expires() {
+    fn a_token_is_found_until_it_expires_or_its_key_is_withdrawn() {
         let cache = Cache::default();
         let digest = Cache::digest("a.b.c");
-        cache.put(digest, token(10), Timestamp::from_micros(0));
+        let signed = token(10);
+        cache.put(digest, signed.clone(), Timestamp::from_micros(0));
         assert!(cache.get(&digest, Timestamp::from_micros(9)).is_some());
         assert!(cache.get(&digest, Timestamp::from_micros(10)).is_none());
         assert!(cache.get(&Cache::digest("a.b.d"), Timestamp::from_micros(0)).is_none());
-        cache.clear();
+        signed.key.withdraw();
         assert!(cache.get(&digest, Timestamp::from_micros(9)).is_none());
     }
 

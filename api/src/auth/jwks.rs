@@ -8,6 +8,8 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, P
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 
+use super::Trust;
+
 /// Most keys of a set; identity providers publish two or three.
 const KEYS_MAX: usize = 64;
 /// Shortest RSA modulus, in bytes (2,048 bits, RFC 7518).
@@ -31,6 +33,9 @@ pub enum JwksError {
 pub(super) struct PublicKey {
     pub(super) algorithm: Algorithm,
     pub(super) key: DecodingKey,
+    pub(super) trust: Trust,
+    /// As it was published, to be told from another of its name.
+    published: AlgorithmParameters,
 }
 
 /// The keys that may sign tokens, by `kid`.
@@ -53,6 +58,18 @@ impl KeySet {
         }
         let usable: HashMap<_, _> = keys.into_iter().filter_map(usable).collect();
         if usable.is_empty() { Err(JwksError::NoUsableKey) } else { Ok(Self(usable)) }
+    }
+
+    /// Takes the place of an older set, whose keys are withdrawn where they are not in this one.
+    #[must_use]
+    pub(super) fn in_place_of(mut self, older: &Self) -> Self {
+        for (kid, old) in &older.0 {
+            match self.0.get_mut(kid).filter(|key| key.published == old.published) {
+                Some(key) => key.trust = old.trust.clone(),
+                None => old.trust.withdraw(),
+            }
+        }
+        self
     }
 
     pub(super) fn get(&self, kid: &str) -> Option<&PublicKey> {
@@ -85,7 +102,8 @@ fn usable(value: serde_json::Value) -> Option<(String, PublicKey)> {
         return None;
     }
     let key = DecodingKey::from_jwk(&jwk).ok()?;
-    Some((jwk.common.key_id?, PublicKey { algorithm, key }))
+    let (trust, published) = (Trust::default(), jwk.algorithm);
+    Some((jwk.common.key_id?, PublicKey { algorithm, key, trust, published }))
 }
 
 /// The one algorithm that the key's own form allows.
@@ -143,6 +161,24 @@ mod tests {
         check(json!({"kty": "oct", "kid": "secret", "k": "c2VjcmV0"}), &["good"]);
         check(json!({"kty": "RSA", "kid": "short", "n": "AQAB", "e": "AQAB"}), &["good"]);
         check(json!("not a key"), &["good"]);
+    }
+
+    #[test]
+    fn a_key_that_is_left_out_or_another_of_its_name_is_withdrawn() {
+        let set = |keys: &[(&str, &str)]| {
+            let key = |(kid, x): &(&str, &str)| json!({"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": x});
+            let keys: Vec<_> = keys.iter().map(key).collect();
+            KeySet::parse(json!({"keys": keys}).to_string().as_bytes()).unwrap()
+        };
+        let other = format!("A{}", &X[1..]);
+        let first = set(&[("stays", X), ("goes", X), ("changes", X)]);
+        let trust = ["stays", "goes", "changes"].map(|kid| first.get(kid).unwrap().trust.clone());
+        let next = set(&[("stays", X), ("changes", &other), ("comes", X)]).in_place_of(&first);
+        assert_eq!(trust.each_ref().map(Trust::is_withdrawn), [false, true, true]);
+        assert!(next.get("stays").unwrap().trust == trust[0]);
+        let now =
+            ["stays", "changes", "comes"].map(|kid| next.get(kid).unwrap().trust.is_withdrawn());
+        assert_eq!(now, [false; 3]);
     }
 
     #[test]

@@ -90,7 +90,10 @@ impl KeySource {
         let mut looked_at = self.looked_at.lock().await;
         if looked_at.is_none_or(|time| time.elapsed() >= REFRESH_INTERVAL_MIN) {
             match look(place).await {
-                Ok(keys) => *self.keys.write() = Arc::new(keys),
+                Ok(keys) => {
+                    let mut held = self.keys.write();
+                    *held = Arc::new(keys.in_place_of(&held));
+                }
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "keys not refreshed");
                 }
@@ -100,12 +103,11 @@ impl KeySource {
         self.keys()
     }
 
-    /// Looks again for as long as the server runs, calling `changed` after each look.
-    pub async fn follow(&self, changed: impl Fn()) {
+    /// Looks again for as long as the server runs.
+    pub async fn follow(&self) {
         while self.place.is_some() {
             tokio::time::sleep(REFRESH_INTERVAL_MAX).await;
             self.refresh().await;
-            changed();
         }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::cache::{Cache, Digest};
 use super::jwks::PublicKey;
-use super::{AUDIENCE, DEVICE_BYTES_MAX, KeySet, KeySource, SUBJECT_BYTES_MAX, Token};
+use super::{AUDIENCE, DEVICE_BYTES_MAX, KeySet, KeySource, SUBJECT_BYTES_MAX, Token, Trust};
 
 /// How far an issuer's clock may be ahead, in seconds: `nbf` is compared with this much of tolerance, `exp` with none.
 const NOT_BEFORE_LEEWAY_SECONDS: u64 = 5;
@@ -98,7 +98,7 @@ impl Verifier {
 
     /// Follows the key source for as long as the server runs; withdrawn keys end their tokens with the next look.
     pub async fn follow_keys(&self) {
-        self.source.follow(|| self.cache.clear()).await;
+        self.source.follow().await;
     }
 
     fn verify_now(
@@ -135,12 +135,12 @@ impl Verifier {
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let decoded = jsonwebtoken::decode::<RawClaims>(text, &key.key, &validation);
         let raw = decoded.map_err(|error| refused(error.kind()))?.claims;
-        raw.parse()
+        raw.parse(key.trust.clone())
     }
 }
 
 impl RawClaims {
-    fn parse(self) -> Result<Token, TokenError> {
+    fn parse(self, key: Trust) -> Result<Token, TokenError> {
         let seconds = self.exp.as_f64().ok_or(TokenError::Claim("exp"))?;
         let subject = text(&self.sub, "sub")?;
         if !(1..=SUBJECT_BYTES_MAX).contains(&subject.len()) || subject.contains('\0') {
@@ -160,6 +160,7 @@ impl RawClaims {
             subject: Arc::from(subject),
             device: Arc::from(device),
             expires_at: Timestamp::from_micros((seconds * 1e6) as i64),
+            key,
         })
     }
 }

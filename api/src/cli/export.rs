@@ -1,5 +1,6 @@
 //! `docket export`: a tenant's events as NDJSON on stdout, or their digests.
 
+use std::fmt::{self, Display};
 use std::io::{BufWriter, Write as _};
 
 use clap::Args;
@@ -37,22 +38,36 @@ pub(super) struct ExportArgs {
     digest: bool,
 }
 
-/// Where an export begins; none is the log's beginning.
+/// A cursor to begin after; none, which is written as nothing, is the log's beginning.
 #[derive(Debug, Clone)]
-struct After(Option<Cursor>);
+pub(super) struct After(Option<Cursor>);
 
-fn parse_after(text: &str) -> Result<After, CursorError> {
+impl Display for After {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |cursor| cursor.fmt(f))
+    }
+}
+
+pub(super) fn parse_after(text: &str) -> Result<After, CursorError> {
     if text.is_empty() { Ok(After(None)) } else { text.parse().map(|cursor| After(Some(cursor))) }
 }
 
 pub(super) fn run(args: ExportArgs) -> Result<(), Failure> {
     // Not clap's to say: it takes a variable that is `0` for a flag that is there.
-    if args.follow && args.digest {
-        let message = "--follow does not go with --digest\n";
+    if let Some(flag) = beside_digest(&args) {
+        let message = format!("{flag} does not go with --digest\n");
         clap::Error::raw(ErrorKind::ArgumentConflict, message).exit();
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(write_out(args))
+}
+
+/// What says which events, or how, where digests are asked for: those are of all.
+fn beside_digest(args: &ExportArgs) -> Option<&'static str> {
+    let of_events =
+        [("--follow", args.follow), ("--changes", args.changes), ("--after", args.after.is_some())];
+    let mut given = of_events.into_iter().filter(|(_, given)| args.digest && *given);
+    given.next().map(|(flag, _)| flag)
 }
 
 async fn write_out(args: ExportArgs) -> Result<(), Failure> {
@@ -89,4 +104,30 @@ async fn write_out(args: ExportArgs) -> Result<(), Failure> {
         at_end: if args.follow { AtEnd::Follow } else { AtEnd::Stop },
     };
     Ok(export(&desk, &what, &mut out).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: ExportArgs,
+    }
+
+    #[test]
+    fn digests_are_of_all_events() {
+        let beside = |flags: &[&str]| {
+            let line = Line::try_parse_from([&["export"], flags].concat());
+            beside_digest(&line.unwrap_or_else(|error| panic!("{error}")).args)
+        };
+        assert_eq!(beside(&["--digest"]), None);
+        assert_eq!(beside(&["--changes", "--follow", "--after", ""]), None);
+        assert_eq!(beside(&["--digest", "--follow"]), Some("--follow"));
+        assert_eq!(beside(&["--digest", "--changes"]), Some("--changes"));
+        assert_eq!(beside(&["--digest", "--after", ""]), Some("--after"));
+    }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::keys::KeyArgs;
+use super::postgres_url::PostgresUrl;
 use super::region::parse_region;
 use crate::wire::Installation;
 use crate::wire::nats::NatsPlace;
@@ -18,10 +19,10 @@ pub(super) struct InstallationArgs {
     #[command(flatten)]
     pub(super) keys: KeyArgs,
     /// PostgreSQL that holds the log, such as postgres://user@host/docket [default: SQLite in the data directory]
-    #[arg(long, env = "DOCKET_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(long, env = "DOCKET_DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = PostgresUrl)]
     database_url: Option<String>,
     /// PostgreSQL that holds the key store [default: SQLite in the data directory]
-    #[arg(long = "keys", env = "DOCKET_KEYS", value_name = "URL", hide_env_values = true)]
+    #[arg(long = "keys", env = "DOCKET_KEYS", value_name = "URL", hide_env_values = true, value_parser = PostgresUrl)]
     keys_url: Option<String>,
     /// Master key that wraps the key store, made on the first run; the 64 hexadecimal digits themselves belong in the
     /// environment only [default: in the data directory]

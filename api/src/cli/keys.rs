@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use docket_schemas::{Role, Tenant};
 
 use crate::auth::{AUDIENCE, Claims, ISSUER_DEFAULT, SigningKey, SigningKeyError};
@@ -21,7 +22,7 @@ pub(super) struct KeyArgs {
     #[arg(long, env = "DOCKET_SIGNING_KEY", value_name = "FILE")]
     signing_key: Option<PathBuf>,
     /// The `iss` of every token
-    #[arg(long, env = "DOCKET_ISSUER", value_name = "NAME", default_value = ISSUER_DEFAULT)]
+    #[arg(long, env = "DOCKET_ISSUER", value_name = "NAME", default_value = ISSUER_DEFAULT, value_parser = NonEmptyStringValueParser::new())]
     pub(super) issuer: String,
 }
 

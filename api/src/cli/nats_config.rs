@@ -7,6 +7,7 @@ use clap::Args;
 use docket_schemas::Tenant;
 
 use super::Failure;
+use super::address::parse_listen;
 use super::output::Output;
 use super::region::parse_region;
 use crate::wire::nats::{RELAY_KEY, tenant_accounts, tenant_key};
@@ -22,12 +23,13 @@ pub(super) struct NatsConfigArgs {
     /// Directory of the keys, one for each tenant and one for Docket; those that are there already are kept
     #[arg(long, env = "DOCKET_NATS_DIR", value_name = "DIR", default_value = "./docket-nats")]
     nats_dir: PathBuf,
-    /// Address and port at which the NATS server listens
+    /// Address and port at which the NATS server listens, or its port alone
     #[arg(
         long,
         env = "DOCKET_NATS_LISTEN",
         value_name = "ADDRESS",
-        default_value = "0.0.0.0:4222"
+        default_value = "0.0.0.0:4222",
+        value_parser = parse_listen
     )]
     nats_listen: String,
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use docket_engine::command::Caller;
 use docket_engine::ports::sagas::{SagaFilter, SagaPlace, SagaRow, Standing};
@@ -62,8 +63,8 @@ struct Common {
 struct ListArgs {
     #[command(flatten)]
     common: Common,
-    /// Only those that stand so: running, waiting, compensating, parked, done, undone, cancelled, paused
-    #[arg(long, env = "DOCKET_STATE", value_name = "STATE", value_parser = parse_standing)]
+    /// Only those that stand so
+    #[arg(long, env = "DOCKET_STATE", value_name = "STATE", value_parser = standing_parser())]
     state: Option<Standing>,
     /// Only those of this definition
     #[arg(long, env = "DOCKET_DEFINITION", value_name = "NAME")]
@@ -112,8 +113,9 @@ struct Because {
     reason: Option<String>,
 }
 
-fn parse_standing(name: &str) -> Result<Standing, String> {
-    name.parse().map_err(|_| "no such state".to_owned())
+fn standing_parser() -> impl TypedValueParser<Value = Standing> {
+    let names = Standing::ALL.map(Standing::as_str);
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Standing>())
 }
 
 fn parse_reason(text: &str) -> Result<String, String> {

@@ -12,6 +12,7 @@ use docket_schemas::{Role, Tenant};
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
+use super::address::parse_origin;
 use super::installation::InstallationArgs;
 use crate::app::App;
 use crate::auth::{KeySet, KeySource, Verifier};
@@ -55,7 +56,7 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "DOCKET_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
     /// Pages of other hosts that may open a WebSocket, such as https://desk.example,https://shop.example
-    #[arg(long, env = "DOCKET_ALLOWED_ORIGINS", value_name = "ORIGINS", value_delimiter = ',')]
+    #[arg(long, env = "DOCKET_ALLOWED_ORIGINS", value_name = "ORIGINS", value_delimiter = ',', value_parser = parse_origin)]
     allowed_origins: Vec<String>,
     /// What is logged, such as `info` or `info,docket::request=debug`
     #[arg(long, env = "DOCKET_LOG", value_name = "FILTER", default_value = LOG_FILTER_DEFAULT, value_parser = parse_filter)]

@@ -5,9 +5,9 @@ use std::time::Duration;
 /// Longest duration, in days.
 const DAYS_MAX: u64 = 3_660;
 
-/// Reads a whole number of seconds, minutes, hours or days.
+/// Reads a whole number of seconds, minutes, hours or days, not 0.
 pub(super) fn parse_ttl(text: &str) -> Result<Duration, String> {
-    let refusal = || format!("not a duration of at most {DAYS_MAX} days such as 90s, 15m, 24h, 7d");
+    let refusal = || format!("not a duration of 1s to {DAYS_MAX}d such as 90s, 15m, 24h, 7d");
     let unit_at = text.len().saturating_sub(1);
     let (number, unit) = text.split_at_checked(unit_at).ok_or_else(refusal)?;
     let seconds = match unit {
@@ -18,7 +18,7 @@ pub(super) fn parse_ttl(text: &str) -> Result<Duration, String> {
         _ => return Err(refusal()),
     };
     let number: u64 = number.parse().map_err(|_| refusal())?;
-    let total = number.checked_mul(seconds).filter(|total| *total <= DAYS_MAX * 86_400);
+    let total = number.checked_mul(seconds).filter(|total| (1..=DAYS_MAX * 86_400).contains(total));
     total.map(Duration::from_secs).ok_or_else(refusal)
 }
 
@@ -29,8 +29,10 @@ mod tests {
     #[test]
     fn durations_are_read_and_nothing_else_is() {
         assert_eq!(parse_ttl("24h"), Ok(Duration::from_secs(86_400)));
-        assert_eq!(parse_ttl("0s"), Ok(Duration::ZERO));
-        for wrong in ["", "h", "24", "-1h", "1.5h", "24é", "99999999999999999999d", "4000d"] {
+        assert_eq!(parse_ttl("1s"), Ok(Duration::from_secs(1)));
+        for wrong in
+            ["", "0s", "0d", "h", "24", "-1h", "1.5h", "24é", "99999999999999999999d", "4000d"]
+        {
             assert!(parse_ttl(wrong).is_err(), "{wrong}");
         }
     }

@@ -13,12 +13,14 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::Failure;
+use super::address::parse_server;
+use super::export::{After, parse_after};
 use super::output::print_line;
 
 #[derive(Debug, Args)]
 pub(super) struct WatchArgs {
     /// The server's host and port; it is spoken to without TLS
-    #[arg(long, env = "DOCKET_SERVER", value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "DOCKET_SERVER", value_name = "HOST:PORT", default_value = "127.0.0.1:8080", value_parser = parse_server)]
     server: String,
     /// Whose token, as `docket token` prints it
     #[arg(long, env = "DOCKET_TOKEN", hide_env_values = true)]
@@ -27,8 +29,8 @@ pub(super) struct WatchArgs {
     #[arg(long, env = "DOCKET_TICKET", value_name = "ID", value_delimiter = ',')]
     ticket: Vec<TicketId>,
     /// Begin after this cursor; an empty one is the log's beginning, and without one it begins now
-    #[arg(long, env = "DOCKET_AFTER", value_name = "CURSOR")]
-    after: Option<String>,
+    #[arg(long, env = "DOCKET_AFTER", value_name = "CURSOR", value_parser = parse_after)]
+    after: Option<After>,
     /// End after so many events
     #[arg(long, env = "DOCKET_COUNT", value_name = "N")]
     count: Option<u64>,
@@ -48,11 +50,11 @@ async fn watch(args: &WatchArgs) -> Result<(), Failure> {
         subscribe["tickets"] = json!(args.ticket);
     }
     if let Some(after) = &args.after {
-        subscribe["after"] = after.as_str().into();
+        subscribe["after"] = after.to_string().into();
     }
     socket.send(Message::text(subscribe.to_string())).await?;
     let mut left = args.count.unwrap_or(u64::MAX);
-    let mut reached = args.after.clone().unwrap_or_default();
+    let mut reached = args.after.as_ref().map_or_else(String::new, After::to_string);
     while left > 0 {
         let frame = match next(&mut socket).await {
             Next::Frame(text) => serde_json::from_str::<Value>(&text)?,
@@ -65,7 +67,7 @@ async fn watch(args: &WatchArgs) -> Result<(), Failure> {
                 take_cursor(&frame["event"], &mut reached);
             }
             Some("subscribed") => take_cursor(&frame, &mut reached),
-            Some("error") => return Err(reason(&frame["problem"]).into()),
+            Some("error") => return Err(refused(&frame["problem"], &args.ticket).into()),
             Some("resync") => {
                 let cursor = frame["cursor"].as_str().unwrap_or_default();
                 return Err(format!("too slow for this feed: go on with --after {cursor}").into());
@@ -142,7 +144,39 @@ fn going_on(reached: &str) -> String {
     }
 }
 
+/// What is not there is one of the tickets.
+fn refused(problem: &Value, tickets: &[TicketId]) -> String {
+    if problem["code"] != "not_found" {
+        return reason(problem);
+    }
+    let named: Vec<String> = tickets.iter().map(ToString::to_string).collect();
+    match named.as_slice() {
+        [ticket] => format!("there is no ticket {ticket} that this token may read"),
+        tickets => {
+            format!("one of these is no ticket that this token may read: {}", tickets.join(", "))
+        }
+    }
+}
+
 fn reason(problem: &Value) -> String {
     let text = |name: &str| problem[name].as_str().map(str::to_owned);
     text("detail").or_else(|| text("title")).unwrap_or_else(|| "without a reason".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_ticket_that_is_not_there_is_named() {
+        let tickets = [1, 2].map(|number| TicketId::new(Uuid::from_u64_pair(0, number)));
+        let problem = json!({"code": "not_found", "title": "There is nothing here"});
+        assert!(refused(&problem, &tickets[..1]).contains(&format!("no ticket {}", tickets[0])));
+        let both = format!("{}, {}", tickets[0], tickets[1]);
+        assert!(refused(&problem, &tickets).ends_with(&both));
+        let other = json!({"code": "invalid", "detail": "is wrong"});
+        assert_eq!(refused(&other, &tickets), "is wrong");
+    }
 }

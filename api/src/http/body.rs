@@ -1,8 +1,9 @@
 //! The body of a request, read within its limits before anyone looks at its content.
 
+mod share;
 pub(super) mod unread;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
@@ -13,7 +14,9 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Deserialize;
 use tokio::time::timeout;
 
+use self::share::{Caller, Share};
 use super::json;
+use crate::auth::Token;
 use crate::problem::{Code, Problem};
 
 /// Largest body, in bytes.
@@ -22,9 +25,8 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 pub const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 /// Most bytes of bodies held at once, over all requests; beyond it callers get 503.
 pub const BODIES_BYTES_MAX: usize = 256 * 1024 * 1024;
-
-/// Bytes of all bodies that are being read or held.
-static BODIES_BYTES: AtomicUsize = AtomicUsize::new(0);
+/// Most bytes of one caller's large bodies held at once.
+pub const CALLER_BODIES_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// A body as it came, or what was wrong with it.
 ///
@@ -68,13 +70,15 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
     async fn from_request(request: Request, _: &S) -> Result<Self, Self::Rejection> {
         let (parts, body) = request.into_parts();
         let media_type = media_type(&parts.headers);
+        let token = parts.extensions.get::<Token>();
+        let caller = token.map(|token| (token.tenant.clone(), Arc::clone(&token.subject)));
         // What has no use is not kept.
         let read = match (&media_type, body.size_hint().exact()) {
             (Err(problem), length) if length != Some(0) => Err(problem.clone()),
             (_, Some(length)) if length > BODY_BYTES_MAX as u64 => Err(too_large()),
             (_, length) => {
                 let most = length.map_or(BODY_BYTES_MAX, |length| length as usize);
-                read(Limited::new(body, BODY_BYTES_MAX), most).await
+                read(Limited::new(body, BODY_BYTES_MAX), most, caller).await
             }
         };
         Ok(match read {
@@ -85,16 +89,25 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
 }
 
 /// The body and its share, read in time. `most` is how long it says that it is.
-async fn read(body: Limited<Body>, most: usize) -> Result<(Bytes, Share), Problem> {
-    timeout(BODY_TIME_MAX, gather(body, most)).await.unwrap_or_else(|_| {
+async fn read(
+    body: Limited<Body>,
+    most: usize,
+    caller: Option<Caller>,
+) -> Result<(Bytes, Share), Problem> {
+    let share = Share::of(caller);
+    timeout(BODY_TIME_MAX, gather(body, most, share)).await.unwrap_or_else(|_| {
         Err(Problem::new(Code::Timeout).detail("the body did not arrive within 30 seconds"))
     })
 }
 
 /// Takes a share for what has come and not for what was announced: a length costs its sender nothing, and a few hundred
 /// that send no byte after it would keep everybody else out.
-async fn gather(mut body: Limited<Body>, most: usize) -> Result<(Bytes, Share), Problem> {
-    let (mut content, mut share) = (Vec::new(), Share(0));
+async fn gather(
+    mut body: Limited<Body>,
+    most: usize,
+    mut share: Share,
+) -> Result<(Bytes, Share), Problem> {
+    let mut content = Vec::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|error| broken(&*error))?.into_data() else { continue };
         let length = content.len() + data.len();
@@ -152,29 +165,6 @@ fn allows_utf8(parameter: &str) -> bool {
     let charset = value.trim().trim_matches('"');
     !name.trim().eq_ignore_ascii_case("charset")
         || ["utf-8", "utf8"].iter().any(|utf8| charset.eq_ignore_ascii_case(utf8))
-}
-
-/// A part of [`BODIES_BYTES_MAX`], in bytes, given back when dropped.
-struct Share(usize);
-
-impl Share {
-    /// Makes it so many bytes; false, and it stays as it is, where all bodies together would be beyond their limit.
-    fn grow(&mut self, bytes: usize) -> bool {
-        let more = bytes.saturating_sub(self.0);
-        let before = BODIES_BYTES.fetch_add(more, Ordering::Relaxed);
-        if before + more > BODIES_BYTES_MAX {
-            BODIES_BYTES.fetch_sub(more, Ordering::Relaxed);
-            return false;
-        }
-        self.0 += more;
-        true
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        BODIES_BYTES.fetch_sub(self.0, Ordering::Relaxed);
-    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use super::page::{from_now, from_the_start, read_cursor};
 use super::query::Query;
 use super::tickets::{check_feed, problem};
 use crate::app::App;
-use crate::auth::Token;
+use crate::auth::{Token, Trust};
 use crate::clock;
 use crate::live::Live;
 use crate::live::feed::{FeedReader, Next};
@@ -60,6 +60,7 @@ pub(super) async fn get(
         desk: app.desk.clone(),
         live: Arc::clone(&app.live),
         expires_at: token.expires_at,
+        key: token.key,
         begun: false,
         due: VecDeque::new(),
     };
@@ -87,6 +88,7 @@ struct Streaming {
     desk: Desk,
     live: Arc<Live>,
     expires_at: Timestamp,
+    key: Trust,
     begun: bool,
     /// What was read and not sent yet, with the cursor after each.
     due: VecDeque<(Arc<Event>, Cursor)>,
@@ -102,6 +104,9 @@ impl Streaming {
         loop {
             let left = self.expires_at.micros() - clock::now().micros();
             let expired = Duration::from_micros(u64::try_from(left).ok()?);
+            if self.key.is_withdrawn() {
+                return None;
+            }
             if !self.due.is_empty() {
                 return self.write().await;
             }

@@ -13,6 +13,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tower::{Layer, Service};
 
+use super::answers;
 use super::body::unread;
 use super::head;
 use super::request_id::RequestIds;
@@ -88,6 +89,7 @@ where
                 },
                 Err(problem) => problem.into_response(),
             };
+            response = answers::count(&method, response).await;
             let took = started.elapsed();
             let path = matched.as_ref().map(MatchedPath::as_str);
             let metrics = shared.metrics.find(path, &method);

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use docket_engine::policy::{Action, Relation, Verdict, may};
 use docket_projections::TICKETS_VIEW;
 use docket_projections::store::{Parked, Version};
+use docket_schemas::Timestamp;
 use docket_search::indexer::SEARCH_INDEX;
 use serde_json::{Value, json};
 
@@ -63,7 +64,9 @@ fn projection(
 }
 
 fn version(version: &Version) -> Value {
-    json!({"version": version.number, "state": version.phase.as_str(), "since": version.since})
+    // The first version came with its tables, at no time that anybody noted.
+    let since = (version.since != Timestamp::default()).then_some(version.since);
+    json!({"version": version.number, "state": version.phase.as_str(), "since": since})
 }
 
 /// Another tenant's tickets are none of the caller's business.

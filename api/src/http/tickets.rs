@@ -32,7 +32,7 @@ pub(super) use as_of::{Waited, as_of, store_problem, wanted};
 pub(super) use enter::{Envelope, Head, check_feed};
 pub(super) use found::{found, own_tickets};
 pub(super) use list::{check_find, present_all};
-pub(super) use patch::{PatchTicket, bulk_change};
+pub(super) use patch::{PatchTicket, bulk_change, check_bulk};
 pub(super) use refusal::problem;
 
 /// Every route of tickets.

@@ -1,6 +1,6 @@
 //! One timer for all sockets: who has to be pinged, whose token has expired, who goes when the node stops.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::outbox::{Ending, Outbox};
+use crate::auth::{Token, Trust};
 use crate::clock;
 
 /// The wheel turns by one slot in this time.
@@ -30,8 +31,7 @@ pub struct Beat {
     outbox: Arc<Outbox>,
     /// The tick at which the peer was last heard.
     heard: AtomicU64,
-    /// When the token expires, in microseconds since 1970.
-    expires_at: AtomicI64,
+    token: Mutex<Standing>,
     tick: Arc<AtomicU64>,
 }
 
@@ -41,9 +41,22 @@ impl Beat {
         self.heard.store(self.tick.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// The token is another, which expires at this time.
-    pub fn renew(&self, expires_at: Timestamp) {
-        self.expires_at.store(expires_at.micros(), Ordering::Relaxed);
+    /// The token is another.
+    pub fn renew(&self, token: &Token) {
+        *self.token.lock() = Standing::of(token);
+    }
+}
+
+/// For how long a socket's token holds.
+#[derive(Debug)]
+struct Standing {
+    expires_at: Timestamp,
+    key: Trust,
+}
+
+impl Standing {
+    fn of(token: &Token) -> Self {
+        Self { expires_at: token.expires_at, key: token.key.clone() }
     }
 }
 
@@ -71,13 +84,13 @@ impl Wheel {
 
     /// Looks after a socket for as long as its beat lives.
     #[must_use]
-    pub fn follow(&self, outbox: Arc<Outbox>, expires_at: Timestamp) -> Arc<Beat> {
+    pub fn follow(&self, outbox: Arc<Outbox>, token: &Token) -> Arc<Beat> {
         let tick = Arc::clone(&self.shared.tick);
         let now = tick.load(Ordering::Relaxed);
         let beat = Arc::new(Beat {
             outbox,
             heard: AtomicU64::new(now),
-            expires_at: AtomicI64::new(expires_at.micros()),
+            token: Mutex::new(Standing::of(token)),
             tick,
         });
         // Looked at with the next turn, which says when it is due.
@@ -120,11 +133,14 @@ impl Shared {
 impl Beat {
     /// Does what is due, and answers after how many ticks something is due again.
     fn look(&self, now: u64, time: i64) -> u64 {
-        let expires_in = self.expires_at.load(Ordering::Relaxed) - time;
-        if expires_in <= 0 {
+        let token = self.token.lock();
+        let expires_in = token.expires_at.micros() - time;
+        if expires_in <= 0 || token.key.is_withdrawn() {
+            drop(token);
             self.outbox.end(Ending::Expired);
             return SLOTS;
         }
+        drop(token);
         let silent = now.saturating_sub(self.heard.load(Ordering::Relaxed));
         if silent >= SILENT_AFTER_TICKS {
             self.outbox.end(Ending::Silent);
@@ -151,5 +167,42 @@ async fn turn(shared: Arc<Shared>, drain: watch::Receiver<bool>) {
             shared.drain(draining);
             draining += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use docket_schemas::Role;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_ends_with_its_token_or_with_the_key_that_signed_it() {
+        let time = clock::now();
+        let token = |expires_at| Token {
+            tenant: "default".parse().unwrap(),
+            role: Role::Agent,
+            subject: "ann".into(),
+            device: "".into(),
+            expires_at,
+            key: Trust::default(),
+        };
+        let (_stop, drain) = watch::channel(false);
+        let wheel = Wheel::start(drain);
+        let follow = |token: &Token| {
+            let outbox = Arc::new(Outbox::default());
+            (wheel.follow(Arc::clone(&outbox), token), outbox)
+        };
+        let long = token(time.plus_micros(3_600_000_000));
+        let (beat, outbox) = follow(&long);
+        assert_eq!((beat.look(0, time.micros()), outbox.ending()), (PING_AFTER_TICKS, None));
+        long.key.withdraw();
+        assert_eq!(beat.look(0, time.micros()), SLOTS);
+        assert_eq!(outbox.ending(), Some(Ending::Expired));
+        let (beat, outbox) = follow(&token(time.plus_micros(5_500_000)));
+        assert_eq!((beat.look(0, time.micros()), outbox.ending()), (6, None));
+        beat.renew(&token(time.plus_micros(60_000_000)));
+        assert_eq!(beat.look(0, time.micros() + 6_000_000), PING_AFTER_TICKS);
+        assert_eq!(outbox.ending(), None);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use axum::http::Version;
@@ -132,22 +133,13 @@ async fn bodies_that_are_announced_and_do_not_come_keep_nobody_out() {
 async fn a_body_in_pieces_is_put_together_and_counted_while_it_is_held() {
     for (count, bytes) in [(1, 0), (5, 1), (3, 1_000), (16, 64 * 1024)] {
         let (_, share) =
-            read(Limited::new(pieces(count, bytes).0, BODY_BYTES_MAX), 0).await.unwrap();
-        assert!((count * bytes..=BODY_BYTES_MAX).contains(&share.0), "{count} of {bytes}");
+            read(Limited::new(pieces(count, bytes).0, BODY_BYTES_MAX), 0, None).await.unwrap();
+        assert!((count * bytes..=BODY_BYTES_MAX).contains(&share.bytes()), "{count} of {bytes}");
     }
     let texts = ["{\"assignee_id\":", "\"ann\"}"].map(Ok::<_, std::io::Error>);
     let said = Body::from_stream(futures_util::stream::iter(texts));
     let claim = Claim { assignee_id: Some("ann".into()) };
     assert_eq!(payload(Some("application/json"), said).await.parse().map_err(code), Ok(claim));
-}
-
-#[test]
-fn a_share_beyond_what_is_left_is_refused_and_takes_nothing() {
-    let mut share = Share(0);
-    assert!(share.grow(10) && !share.grow(BODIES_BYTES_MAX + 1));
-    assert_eq!(share.0, 10);
-    drop(share);
-    assert!(Share(0).grow(BODY_BYTES_MAX));
 }
 
 #[tokio::test]

@@ -16,7 +16,9 @@ use crate::app::App;
 use crate::auth::Token;
 use crate::http::body::Payload;
 use crate::http::sagas::{accepted, admit, first_row_at, saga_problem};
-use crate::http::tickets::{Envelope, Head, PatchTicket, bulk_change, found, problem, wanted};
+use crate::http::tickets::{
+    Envelope, Head, PatchTicket, bulk_change, check_bulk, found, problem, wanted,
+};
 use crate::present::saga::stood;
 use crate::problem::{Code, FIELD_ERRORS_MAX, FieldError, Problem};
 
@@ -42,12 +44,12 @@ pub(super) async fn post(
     payload: Payload,
 ) -> Result<Response, Problem> {
     admit(&token, SagaAction::Cancel)?;
-    let envelope = Envelope::read(&head)?;
+    let envelope = Envelope::read_of_new(&head)?;
     let body: NewJob = payload.parse()?;
     if body.kind != BULK {
         return Err(Problem::invalid("kind", "is not `bulk-update`"));
     }
-    let set = bulk_change(&app, &token, &body.set).await?;
+    check_bulk(&token, &body.set)?;
     let (caller, _) = app.caller(&token).await.map_err(problem)?;
     let command_id = envelope.command_id(&app, &caller, None);
     let request_mac = envelope.mac(&app, &body);
@@ -57,6 +59,7 @@ pub(super) async fn post(
         Some(started) => started,
         None => {
             let tickets = tickets(&app, &token, &headers, &body).await?;
+            let set = bulk_change(&app, &token, &body.set).await?;
             let occurred_at = app.now();
             let request =
                 BulkRequest { caller, command_id, request_mac, tickets, set, occurred_at };

@@ -27,17 +27,22 @@ pub(super) async fn get(
     let [size, after] = query.params(["page[size]", "page[after]"])?;
     let size = page_size("page[size]", size.as_deref())?;
     let from = match after.as_deref().filter(|after| !after.is_empty()) {
-        Some(after) => after.parse::<usize>().map_err(|_| Problem::new(Code::CursorMalformed))?,
+        Some(after) => {
+            place(after, found.total).ok_or_else(|| Problem::new(Code::CursorMalformed))?
+        }
         None => 0,
     };
-    if from > found.total {
-        return Err(Problem::new(Code::CursorMalformed));
-    }
     let page: Vec<Value> = found.results.iter().skip(from).take(size).map(shown).collect();
     let upto = from + page.len();
     let has_more = upto < found.results.len();
     let meta = json!({"has_more": has_more, "after_cursor": has_more.then(|| upto.to_string())});
     Ok(Json(json!({"results": page, "meta": meta})).into_response())
+}
+
+/// How many results lie before a cursor; none where it is none of this job's. One place has one spelling.
+fn place(after: &str, total: usize) -> Option<usize> {
+    let place: usize = after.parse().ok()?;
+    (place <= total && place.to_string() == after).then_some(place)
 }
 
 fn shown(result: &TicketResult) -> Value {

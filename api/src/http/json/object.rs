@@ -38,12 +38,6 @@ impl<'de> Object<'de> {
         })
     }
 
-    /// Whether it has a field.
-    #[must_use]
-    pub fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(field, _)| field == name)
-    }
-
     /// Takes these fields out, where they are there.
     #[must_use]
     pub fn take(&mut self, names: &[&str]) -> Self {

@@ -52,8 +52,10 @@ impl std::error::Error for ShapeError {}
 impl de::Error for ShapeError {
     fn custom<T: Display>(message: T) -> Self {
         match message.to_string() {
-            // What serde says of an untagged enum names Rust types.
-            text if text.starts_with("data did not match") => Self::at("", "is of the wrong type"),
+            // What serde says of an untagged enum names Rust types. A custom field's value is the only one in a body.
+            text if text.starts_with("data did not match") => {
+                Self::at("", "is neither a string nor a number, a boolean or null")
+            }
             text => Self::at("", text),
         }
     }

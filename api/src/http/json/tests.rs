@@ -84,7 +84,11 @@ fn a_field_of_the_wrong_shape_is_named_by_its_path() {
     check_field(r#"{"subject":"a","tags":["x",1]}"#, "tags[1]", "is a number");
     check_field(r#"{"subject":"a","status":"gone"}"#, "status", "one of new, open");
     check_field(r#"{"subject":"a","status":{"open":null}}"#, "status", "one of new, open");
-    check_field(r#"{"subject":"a","custom_fields":{"k":[]}}"#, "custom_fields.k", "wrong type");
+    check_field(
+        r#"{"subject":"a","custom_fields":{"k":[]}}"#,
+        "custom_fields.k",
+        "neither a string",
+    );
 }
 
 #[test]

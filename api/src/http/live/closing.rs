@@ -56,6 +56,7 @@ impl From<axum::Error> for Closing {
             Some(Error::Capacity(CapacityError::MessageTooLong { .. })) => Self::TOO_BIG,
             Some(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => Self::GONE,
             Some(Error::Protocol(_)) => Self::PROTOCOL,
+            Some(Error::WriteBufferFull(_)) => Self::FAILED,
             _ => Self::GONE,
         }
     }

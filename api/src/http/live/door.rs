@@ -14,6 +14,8 @@ use crate::app::App;
 use crate::auth::{Token, bearer_text};
 use crate::clock;
 use crate::field_limits::BODY_BYTES_MAX;
+use crate::http::body::BODY_BYTES_MAX as REQUEST_BYTES_MAX;
+use crate::http::query::Query;
 use crate::problem::{Code, Problem};
 
 /// Largest frame and message: a text of full length, and the rest of its frame.
@@ -25,21 +27,28 @@ const READ_BUFFER_BYTES: usize = 1024;
 /// Bytes that are gathered before they are written.
 const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 
-/// Most bytes that wait to be written: the largest event, with room.
-const WRITE_BUFFER_BYTES_MAX: usize = 1024 * 1024;
+/// Most bytes that wait to be written: an event that holds all of the largest request, with what was gathered before it. One
+/// that did not fit would cut off everybody who has to pass it, each time anew.
+const WRITE_BUFFER_BYTES_MAX: usize = 4 * REQUEST_BYTES_MAX;
 
 /// A subprotocol that carries a token, for browsers, which cannot set headers.
 const BEARER_PROTOCOL: &str = "bearer.";
+
+/// What is said of a query, in which browsers' code likes to put the token.
+const NO_QUERY: &str = "this address takes no parameters; a token goes into `Authorization`, the subprotocol \
+    `bearer.<token>` or the first frame, for addresses end in logs";
 
 /// Opens a socket. The token may come in the header, as a subprotocol, or in the first frame.
 #[tracing::instrument(name = "http.live.open", skip_all)]
 pub(super) async fn get(
     State(app): State<App>,
     headers: HeaderMap,
+    query: Query,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     check_origin(&app, &headers)?;
     let (token, protocol) = token(&app, &headers).await?;
+    query.params([]).map_err(|problem| problem.detail(NO_QUERY))?;
     let upgrade = upgrade.map_err(|_| {
         Problem::new(Code::MalformedRequest)
             .detail("this address speaks WebSocket: send its handshake over HTTP/1.1")

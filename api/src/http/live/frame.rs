@@ -33,19 +33,6 @@ pub(super) enum Frame {
     Ping(Id),
 }
 
-impl Frame {
-    /// The id by which its answer is told, where its `op` has one.
-    pub(super) fn id(&self) -> Option<&str> {
-        match self {
-            Self::Subscribe(frame) => Some(&frame.id),
-            Self::Unsubscribe(frame) | Self::Ping(frame) => Some(&frame.id),
-            Self::Message(frame) => Some(&frame.id),
-            Self::Patch(frame) => Some(&frame.id),
-            Self::Auth(_) | Self::Typing(_) | Self::Presence(_) => None,
-        }
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Auth {
@@ -100,6 +87,20 @@ pub(super) enum State {
     Away,
 }
 
+/// What a frame may ask.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Op {
+    Auth,
+    Subscribe,
+    Unsubscribe,
+    Message,
+    Patch,
+    Typing,
+    Presence,
+    Ping,
+}
+
 /// What is wrong with a frame, and the id that it named.
 pub(super) struct Refused {
     pub(super) id: Option<String>,
@@ -113,22 +114,35 @@ pub(super) fn read(text: &[u8]) -> Result<Frame, Refused> {
     frame(fields).map_err(|problem| Refused { id, problem })
 }
 
+/// Reads the frame that has to bring the token. Of any other its `op` alone is looked at.
+pub(super) fn read_first(text: &[u8]) -> Result<Auth, Refused> {
+    let mut fields = Object::parse(text).map_err(|problem| Refused { id: None, problem })?;
+    let id = fields.text("id").map(str::to_owned);
+    let auth = op(&mut fields).and_then(|op| match op {
+        Op::Auth => fields.typed(),
+        _ => Err(Problem::unauthenticated("send `auth` with a token first")),
+    });
+    auth.map_err(|problem| Refused { id, problem })
+}
+
+fn op(fields: &mut Object<'_>) -> Result<Op, Problem> {
+    #[derive(Deserialize)]
+    struct Named {
+        op: Op,
+    }
+    fields.take(&["op"]).typed().map(|Named { op }| op)
+}
+
 fn frame(mut fields: Object<'_>) -> Result<Frame, Problem> {
-    let op = fields.take(&["op"]);
-    let Some(op) = op.text("op") else {
-        let wrong = if op.has("op") { "is not a text" } else { "is missing" };
-        return Err(Problem::invalid("op", wrong));
-    };
-    Ok(match op {
-        "auth" => Frame::Auth(fields.typed()?),
-        "subscribe" => Frame::Subscribe(checked(fields.typed()?, |frame: &Subscribe| &frame.id)?),
-        "unsubscribe" => Frame::Unsubscribe(checked(fields.typed()?, |frame: &Id| &frame.id)?),
-        "ping" => Frame::Ping(checked(fields.typed()?, |frame: &Id| &frame.id)?),
-        "message" => Frame::Message(message(fields)?),
-        "patch" => Frame::Patch(patch(fields)?),
-        "typing" => Frame::Typing(fields.typed()?),
-        "presence" => Frame::Presence(fields.typed()?),
-        _ => return Err(Problem::invalid("op", "is not known")),
+    Ok(match op(&mut fields)? {
+        Op::Auth => Frame::Auth(fields.typed()?),
+        Op::Subscribe => Frame::Subscribe(checked(fields.typed()?, |frame: &Subscribe| &frame.id)?),
+        Op::Unsubscribe => Frame::Unsubscribe(checked(fields.typed()?, |frame: &Id| &frame.id)?),
+        Op::Ping => Frame::Ping(checked(fields.typed()?, |frame: &Id| &frame.id)?),
+        Op::Message => Frame::Message(message(fields)?),
+        Op::Patch => Frame::Patch(patch(fields)?),
+        Op::Typing => Frame::Typing(fields.typed()?),
+        Op::Presence => Frame::Presence(fields.typed()?),
     })
 }
 
@@ -177,4 +191,52 @@ fn checked<T>(frame: T, id: impl Fn(&T) -> &String) -> Result<T, Problem> {
     }
     let error = FieldError::beyond("id", "is not 1 to 255 bytes long", ID_BYTES_MAX);
     Err(Problem::new(Code::Invalid).error(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check<T>(read: Result<T, Refused>, id: Option<&str>, field: &str, message: &str) {
+        let Err(refused) = read else { panic!("it is read") };
+        assert_eq!(refused.id.as_deref(), id);
+        let [error] = refused.problem.field_errors() else { panic!("{:?}", refused.problem) };
+        assert_eq!((error.field.as_str(), &*error.message), (field, message));
+    }
+
+    #[test]
+    fn an_op_that_is_not_known_is_refused_with_those_that_are() {
+        let all = "auth, subscribe, unsubscribe, message, patch, typing, presence, ping";
+        check(read(br#"{"op":"foo"}"#), None, "op", &format!("is not one of {all}"));
+        check(
+            read(br#"{"op":7,"id":"a"}"#),
+            Some("a"),
+            "op",
+            &format!("is a number, expected one of {all}"),
+        );
+        check(read(br#"{"id":"a"}"#), Some("a"), "op", "is required");
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_first_frame_is_told_without_the_token() {
+        assert!(read_first(br#"{"op":"auth","token":"x"}"#).is_ok_and(|auth| auth.token == "x"));
+        check(read_first(br#"{"op":"auth"}"#), None, "token", "is required");
+        let number = read_first(br#"{"op":"auth","token":5}"#);
+        check(number, None, "token", "is a number, expected a string");
+        let more = read_first(br#"{"op":"auth","token":"secret","foo":1}"#);
+        check(more, None, "foo", "is not a known field");
+        for (frame, id, code) in [
+            (r#"{"op":"auth","token":"secret""#, None, Code::MalformedJson),
+            (r#"{"op":"auth","token":"secret","token":"secret"}"#, None, Code::Invalid),
+            (r#"["secret"]"#, None, Code::Invalid),
+            (r#"{"op":"secret","id":"a"}"#, Some("a"), Code::Invalid),
+            (r#"{"op":"subscribe","id":"a"}"#, Some("a"), Code::Unauthenticated),
+        ] {
+            let Err(refused) = read_first(frame.as_bytes()) else { panic!("{frame} is read") };
+            assert_eq!((refused.id.as_deref(), refused.problem.code()), (id, code), "{frame}");
+            let told = serde_json::to_string(&refused.problem).unwrap();
+            assert!(!told.contains("secret"), "{told}");
+        }
+    }
 }

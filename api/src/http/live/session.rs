@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::closing::{Closing, close};
-use super::frame::{self, Frame};
+use super::frame::{self, Refused};
 use super::subscribe::Subscription;
 use super::throttle::{Frames, Whispered};
 use crate::app::App;
@@ -76,17 +76,16 @@ async fn authenticate(app: &App, socket: &mut WebSocket) -> Result<Token, Closin
                 return Err(Closing::TOO_BIG);
             }
             Some(Ok(Message::Text(text))) => {
-                let unasked = || Problem::unauthenticated("send `auth` with a token first");
-                let (id, token) = match frame::read(text.as_bytes()) {
-                    Ok(Frame::Auth(auth)) => {
-                        (None, app.gate.admit(&auth.token, clock::now()).await)
+                let admitted = match frame::read_first(text.as_bytes()) {
+                    Ok(auth) => {
+                        let admitted = app.gate.admit(&auth.token, clock::now()).await;
+                        admitted.map_err(|problem| Refused { id: None, problem })
                     }
-                    Ok(other) => (other.id().map(str::to_owned), Err(unasked())),
-                    Err(refused) => (refused.id, Err(unasked())),
+                    Err(refused) => Err(refused),
                 };
-                return match token {
+                return match admitted {
                     Ok(token) => Ok(token),
-                    Err(problem) => {
+                    Err(Refused { id, problem }) => {
                         let frame = error(id.as_deref(), &problem).to_string();
                         let _ = socket.send(Message::Text(frame.into())).await;
                         Err(Closing::UNAUTHENTICATED)
@@ -130,7 +129,7 @@ struct Session {
 impl Session {
     fn new(app: App, token: Token, socket: WebSocket, place: OwnedSemaphorePermit) -> Self {
         let outbox = Arc::new(Outbox::default());
-        let beat = app.live.wheel.follow(Arc::clone(&outbox), token.expires_at);
+        let beat = app.live.wheel.follow(Arc::clone(&outbox), &token);
         Self {
             number: app.desk.ports().ids.time_ordered(),
             frames: Frames::new(clock::monotonic()),

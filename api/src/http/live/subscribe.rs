@@ -173,18 +173,28 @@ impl Subscription {
 
     /// Whether its caller may still read what an event is about; where not, that ticket is left out from now on. Asked also
     /// about what the peer need not be told: whoever was admitted before such an event may have lost the ticket by it.
-    pub(super) async fn still_reads(&mut self, app: &App, token: &Token, event: &Event) -> bool {
+    ///
+    /// # Errors
+    /// When nobody can say.
+    pub(super) async fn still_reads(
+        &mut self,
+        app: &App,
+        token: &Token,
+        event: &Event,
+    ) -> Result<bool, Problem> {
         if self.audience == Audience::Staff || !changes_readers(event) {
-            return true;
+            return Ok(true);
         }
         let ticket = TicketId::new(event.stream.id);
-        if enter(app, token, ticket, Action::ReadHistory).await.is_ok() {
-            return true;
+        match enter(app, token, ticket, Action::ReadHistory).await {
+            Ok(_) => return Ok(true),
+            Err(refusal) if matches!(refusal.code(), Code::NotFound | Code::Forbidden) => {}
+            Err(problem) => return Err(problem),
         }
         if let Follows::Named(tickets) = &mut self.follows {
             tickets.retain(|(followed, _)| *followed != ticket);
         }
-        false
+        Ok(false)
     }
 
     /// Whether its caller named the tickets, and is told when one of them is theirs no more.

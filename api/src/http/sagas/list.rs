@@ -11,11 +11,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use docket_engine::cursor::{Cursor, Positions};
 use docket_engine::policy::{Audience, SagaAction};
 use docket_engine::ports::log::LogError;
-use docket_engine::ports::sagas::{SagaFilter, SagaPlace, Standing};
+use docket_engine::ports::sagas::{SagaFilter, SagaPlace, SagaRow, Standing};
 use docket_projections::WAIT_MAX;
 use docket_projections::query::Basis;
 use docket_schemas::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::super::tickets::{Waited, as_of, problem, wanted};
@@ -28,6 +29,14 @@ use crate::problem::{Code, FieldError, Problem};
 
 /// How often the table is looked at while somebody waits; nodes write it four times a second.
 const LOOKED_EVERY: Duration = Duration::from_millis(50);
+/// Sagas that are read from the log at once; that of a large job is some megabytes.
+const READ_AT_ONCE: usize = 8;
+/// Bytes of sagas in memory after which a page ends early; its cursor goes on from there.
+const PAGE_WEIGHT_MAX: usize = 16 * 1024 * 1024;
+/// Most pages that are made at once; the others wait.
+const PAGES_AT_ONCE_MAX: usize = 4;
+
+static PAGES: Semaphore = Semaphore::const_new(PAGES_AT_ONCE_MAX);
 
 /// The tenant's sagas, the last started first; an agent's are those that they started.
 #[tracing::instrument(name = "http.saga.list", skip_all)]
@@ -62,22 +71,36 @@ pub(super) async fn get(
         .list(&token.tenant, &filter, after, size + 1)
         .await
         .map_err(|error| saga_problem(error.into()))?;
-    let has_more = rows.len() > size;
+    let beyond = rows.len() > size;
     rows.truncate(size);
-    let after_cursor = rows.last().filter(|_| has_more).map(|row| {
+    let (sagas, told) = page(&app, &token, &rows).await?;
+    let has_more = beyond || told < rows.len();
+    let after_cursor = rows[..told].last().filter(|_| has_more).map(|row| {
         let place = format!("{}:{}", row.started_at.micros(), row.id);
         URL_SAFE_NO_PAD.encode(place)
     });
-    let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
-    let states = app.sagas.load_all(&token.tenant, &ids).await.map_err(saga_problem)?;
-    let mut sagas = Vec::with_capacity(states.len());
-    for state in &states {
-        sagas.push(view(&app, &token, state).await?);
-    }
     let meta = json!({"has_more": has_more, "after_cursor": after_cursor});
     let basis = Basis { positions, ..Basis::default() };
     let as_of = as_of(&app, Audience::Staff, &basis, waited).await?;
     Ok(Json(json!({"sagas": sagas, "meta": meta, "as_of": as_of})).into_response())
+}
+
+/// The sagas of these rows as they are now, and how many of the rows these are.
+async fn page(app: &App, token: &Token, rows: &[SagaRow]) -> Result<(Vec<Value>, usize), Problem> {
+    let _turn = PAGES.acquire().await.map_err(|_| Problem::new(Code::Internal))?;
+    let (mut sagas, mut told, mut weight) = (Vec::with_capacity(rows.len()), 0, 0);
+    for some in rows.chunks(READ_AT_ONCE) {
+        if weight >= PAGE_WEIGHT_MAX {
+            break;
+        }
+        let ids: Vec<_> = some.iter().map(|row| row.id).collect();
+        for state in app.sagas.load_all(&token.tenant, &ids).await.map_err(saga_problem)? {
+            weight += state.weight();
+            sagas.push(view(app, token, &state).await?);
+        }
+        told += some.len();
+    }
+    Ok((sagas, told))
 }
 
 /// How far the table has come, once it has come to the wanted place or [`WAIT_MAX`] is over.

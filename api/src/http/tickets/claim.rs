@@ -9,9 +9,9 @@ use docket_schemas::Principal;
 use serde::{Deserialize, Serialize};
 
 use super::answer::written;
-use super::enter::{Envelope, Head, enter};
+use super::enter::{Envelope, Head, Nothing, enter};
 use super::fields::Checks;
-use super::refusal::{explained, problem};
+use super::refusal::explained;
 use crate::app::App;
 use crate::auth::Token;
 use crate::http::body::Payload;
@@ -43,7 +43,7 @@ pub(super) async fn post(
             let mut checks = Checks::default();
             checks.id("assignee_id", id);
             checks.finish()?;
-            app.keyring().person(&token.tenant, id).await.map_err(|error| problem(error.into()))?.id
+            envelope.person(&app, &entered, id).await?
         }
         (None, Principal::Person(person)) => *person,
         (None, Principal::Docket(_)) => return Err(Problem::not_found()),
@@ -62,9 +62,11 @@ pub(super) async fn delete(
     token: Token,
     ticket: TicketPath,
     head: Head,
+    payload: Payload,
 ) -> Result<Response, Problem> {
     let entered = enter(&app, &token, ticket.0, Action::Claim).await?;
     let envelope = Envelope::read(&head)?;
+    let Nothing {} = payload.parse_or_default()?;
     let intent = envelope.intent(&app, &entered, &(), None, Command::Release).await?;
     match app.desk.execute(intent).await {
         Ok(answer) => written(&app, &entered, StatusCode::OK, answer, None).await,

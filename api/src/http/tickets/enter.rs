@@ -4,6 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use docket_engine::command::{Caller, Command, Intent, Precondition, Source};
+use docket_engine::keyring::KeyringError;
 use docket_engine::policy::{Action, Audience, Relation, Verdict, may};
 use docket_engine::ticket::Ticket;
 use docket_engine::version::Version;
@@ -11,8 +12,10 @@ use docket_schemas::canonical::Fields;
 use docket_schemas::{
     CommandId, Mac, PersonId, Role, Status, Stream, TicketId, canonical, derivation,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
+use super::answer::current;
 use super::refusal::{forbidden, problem};
 use crate::app::App;
 use crate::auth::Token;
@@ -110,6 +113,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Head {
     }
 }
 
+/// The body of a request whose path says it all: none, or an object without a field.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
 /// What a write's headers say, before its body is looked at.
 pub(in crate::http) struct Envelope<'a> {
     key: Option<&'a str>,
@@ -125,6 +133,15 @@ impl<'a> Envelope<'a> {
             IfMatch::OneOf(versions) => Precondition::OneOf(versions),
         });
         Ok(Self { key: idempotency_key(&head.headers)?, precondition, head })
+    }
+
+    /// The same of a request that begins something, which has no version that it could be compared with.
+    pub(in crate::http) fn read_of_new(head: &'a Head) -> Result<Self, Problem> {
+        if head.headers.contains_key(header::IF_MATCH) {
+            let message = "goes with no request that begins something: there is no version yet";
+            return Err(Problem::invalid("If-Match", message));
+        }
+        Self::read(head)
     }
 
     /// What `If-Match` asks.
@@ -166,6 +183,32 @@ impl<'a> Envelope<'a> {
             .optional((!if_match.is_empty()).then(|| if_match.join(&b", "[..])))
             .finish();
         Some(app.keyring().request_mac(&request))
+    }
+
+    /// The person whom a write names, made where nobody has named them before, but for no write that `If-Match` refuses.
+    pub(super) async fn person(
+        &self,
+        app: &App,
+        entered: &Entered,
+        outside_id: &str,
+    ) -> Result<PersonId, Problem> {
+        let (keys, tenant) = (app.keyring(), &entered.caller.tenant);
+        let failed = |error: KeyringError| problem(error.into());
+        if let Some(known) = keys.known_person(tenant, outside_id).await.map_err(failed)? {
+            return Ok(known.id);
+        }
+        // A retry of what was done has made the person already.
+        self.check_current(app, entered).await?;
+        Ok(keys.person(tenant, outside_id).await.map_err(failed)?.id)
+    }
+
+    async fn check_current(&self, app: &App, entered: &Entered) -> Result<(), Problem> {
+        let Some(Precondition::OneOf(wanted)) = &self.precondition else { return Ok(()) };
+        let ticket = current(app, entered).await?;
+        if wanted.contains(&ticket.version) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::PreconditionFailed).member("current", json!(ticket)))
     }
 
     /// A command on a ticket. A version in `If-Match` alone is also what the write was made on.

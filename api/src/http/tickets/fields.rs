@@ -1,5 +1,7 @@
 //! Limits of what a ticket's fields take, each error naming its field.
 
+use std::borrow::Cow;
+
 use docket_schemas::{CustomFields, Scalar};
 
 use crate::field_limits::{
@@ -18,7 +20,7 @@ impl Checks {
         if self.0.is_empty() { Ok(()) } else { Err(Problem::new(Code::Invalid).errors(self.0)) }
     }
 
-    pub(super) fn wrong(&mut self, field: &str, message: &'static str) {
+    pub(super) fn wrong(&mut self, field: &str, message: impl Into<Cow<'static, str>>) {
         self.0.push(FieldError::new(field, message));
     }
 

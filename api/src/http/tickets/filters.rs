@@ -1,11 +1,12 @@
 //! The parameters of lists and counts: which tickets, in which order, from where on.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::str::FromStr;
 
 use docket_projections::query::{Direction, Place, Sort, SortKey, TicketFilter, Viewer};
 use docket_schemas::canonical::Fields;
-use docket_schemas::{PersonId, Role, Tenant, TicketId, Timestamp};
+use docket_schemas::{PersonId, Priority, Role, Status, Tenant, TicketId, TicketType, Timestamp};
 use uuid::Uuid;
 
 use super::fields::Checks;
@@ -52,9 +53,9 @@ pub(super) async fn filter(
     let [status, priority, ticket_type, assignee, group, requester, tag, created, updated] = given;
     let mut checks = Checks::default();
     let mut filter = TicketFilter {
-        status: named(&mut checks, "status", status),
-        priority: named(&mut checks, "priority", priority),
-        ticket_type: named(&mut checks, "type", ticket_type),
+        status: named(&mut checks, "status", status, Status::ALL),
+        priority: named(&mut checks, "priority", priority, Priority::ALL),
+        ticket_type: named(&mut checks, "type", ticket_type, TicketType::ALL),
         created_after: time(&mut checks, "created_after", created),
         updated_after: time(&mut checks, "updated_after", updated),
         ..TicketFilter::default()
@@ -91,10 +92,16 @@ async fn known(app: &App, tenant: &Tenant, outside_id: &str) -> Result<PersonId,
     Ok(person.map_or(PersonId::new(Uuid::nil()), |person| person.id))
 }
 
-fn named<T: FromStr>(checks: &mut Checks, field: &'static str, text: &Text<'_>) -> Option<T> {
+fn named<T: FromStr + Display>(
+    checks: &mut Checks,
+    field: &'static str,
+    text: &Text<'_>,
+    all: &[T],
+) -> Option<T> {
     let value = text.as_deref()?.parse().ok();
     if value.is_none() {
-        checks.wrong(field, "is not a known value");
+        let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+        checks.wrong(field, format!("is not one of {}", all.join(", ")));
     }
     value
 }

@@ -5,14 +5,14 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use docket_engine::command::Command;
 use docket_engine::policy::Action;
-use docket_schemas::PersonId;
 
 use super::answer::written;
-use super::enter::{Envelope, Head, enter};
+use super::enter::{Entered, Envelope, Head, Nothing, enter};
 use super::fields::Checks;
 use super::refusal::{explained, problem};
 use crate::app::App;
 use crate::auth::Token;
+use crate::http::body::Payload;
 use crate::http::path::FollowerPath;
 use crate::problem::Problem;
 
@@ -23,8 +23,11 @@ pub(super) async fn put(
     token: Token,
     path: FollowerPath,
     head: Head,
+    payload: Payload,
 ) -> Result<Response, Problem> {
-    change(&app, &token, &path, Envelope::read(&head), Command::Follow).await
+    let (entered, envelope) = admit(&app, &token, &path, (&head, &payload)).await?;
+    let person = envelope.person(&app, &entered, &path.person).await?;
+    change(&app, &entered, envelope, Command::Follow(person)).await
 }
 
 /// Has a person follow it no more.
@@ -34,29 +37,42 @@ pub(super) async fn delete(
     token: Token,
     path: FollowerPath,
     head: Head,
+    payload: Payload,
 ) -> Result<Response, Problem> {
-    change(&app, &token, &path, Envelope::read(&head), Command::Unfollow).await
+    let (entered, envelope) = admit(&app, &token, &path, (&head, &payload)).await?;
+    // Whom nobody has ever named follows nothing, and is not made for being taken away.
+    let person = app.keyring().known_person(&token.tenant, &path.person).await;
+    let person = person.map_err(|error| problem(error.into()))?.ok_or_else(Problem::not_found)?;
+    change(&app, &entered, envelope, Command::Unfollow(person.id)).await
 }
 
-async fn change(
+async fn admit<'a>(
     app: &App,
     token: &Token,
     path: &FollowerPath,
-    envelope: Result<Envelope<'_>, Problem>,
-    command: fn(PersonId) -> Command,
-) -> Result<Response, Problem> {
+    (head, payload): (&'a Head, &Payload),
+) -> Result<(Entered, Envelope<'a>), Problem> {
     let entered = enter(app, token, path.ticket, Action::ChangeFields).await?;
+    let envelope = Envelope::read(head)?;
+    let Nothing {} = payload.parse_or_default()?;
     let mut checks = Checks::default();
     checks.id("person", &path.person);
     if path.person.contains('\0') {
         checks.wrong("person", "contains a NUL character");
     }
     checks.finish()?;
-    let person = app.keyring().person(&token.tenant, &path.person).await;
-    let person = person.map_err(|error| problem(error.into()))?.id;
-    let intent = envelope?.intent(app, &entered, &(), None, command(person)).await?;
+    Ok((entered, envelope))
+}
+
+async fn change(
+    app: &App,
+    entered: &Entered,
+    envelope: Envelope<'_>,
+    command: Command,
+) -> Result<Response, Problem> {
+    let intent = envelope.intent(app, entered, &(), None, command).await?;
     match app.desk.execute(intent).await {
-        Ok(answer) => written(app, &entered, StatusCode::OK, answer, None).await,
-        Err(error) => Err(explained(app, &entered, error).await),
+        Ok(answer) => written(app, entered, StatusCode::OK, answer, None).await,
+        Err(error) => Err(explained(app, entered, error).await),
     }
 }

@@ -63,7 +63,7 @@ pub(super) async fn post(
     if may(token.role, Relation::Other, Action::OpenOwn) != Verdict::Allow {
         return Err(forbidden("open tickets"));
     }
-    let envelope = Envelope::read(&head)?;
+    let envelope = Envelope::read_of_new(&head)?;
     let body: OpenTicket = payload.parse()?;
     check(&body, &token)?;
     let (caller, person) = app.caller(&token).await.map_err(problem)?;

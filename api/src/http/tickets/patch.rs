@@ -7,12 +7,12 @@ use docket_engine::command::{Command, FieldChange};
 use docket_engine::desk::Answer;
 use docket_engine::policy::{Action, Relation, Verdict, may};
 use docket_schemas::{
-    Changed as Fields, CommandId, CustomFields, Priority, Status, TicketId, TicketType,
+    Changed as Fields, CommandId, CustomFields, PersonId, Priority, Status, TicketId, TicketType,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::answer::written;
-use super::enter::{Entered, Envelope, Head, check_status, enter};
+use super::enter::{Entered, Envelope, Head, check_status, enter, parse_version};
 use super::fields::{Checks, named};
 use super::open::unique;
 use super::refusal::{explained, forbidden, problem};
@@ -26,7 +26,7 @@ use crate::problem::{Code, Problem};
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct PatchTicket {
-    #[serde(default, deserialize_with = "named", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "named_status", skip_serializing_if = "Option::is_none")]
     status: Option<Option<Status>>,
     #[serde(default, deserialize_with = "named", skip_serializing_if = "Option::is_none")]
     priority: Option<Option<Priority>>,
@@ -64,6 +64,24 @@ impl PatchTicket {
     pub(in crate::http) fn observed(&self) -> Option<&str> {
         self.observed.as_deref()
     }
+
+    /// The person to whom it gives the ticket.
+    fn assignee(&self) -> Option<&str> {
+        self.assignee_id.as_ref().and_then(Option::as_deref)
+    }
+}
+
+/// The statuses that a ticket can be given: it begins as `new`, and chats alone are `snoozed`.
+const STATUSES: &[&str] = &["open", "pending", "hold", "solved", "closed"];
+
+/// As [`named`]; a refusal lists no status that would be refused.
+fn named_status<'de, D>(deserializer: D) -> Result<Option<Option<Status>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let Some(name) = Option::<String>::deserialize(deserializer)? else { return Ok(Some(None)) };
+    let status = name.parse().map_err(|_| de::Error::unknown_variant(&name, STATUSES))?;
+    Ok(Some(Some(status)))
 }
 
 /// Writes fields.
@@ -97,8 +115,14 @@ pub(in crate::http) async fn change(
     let entered = enter(app, token, ticket, Action::SetStatus(Status::Open)).await?;
     let envelope = Envelope::read(head)?;
     let body = parse()?;
+    admit(token, &body)?;
+    check(&body)?;
+    let assignee = match body.assignee() {
+        Some(id) => Some(envelope.person(app, &entered, id).await?),
+        None => None,
+    };
     let subject = body.subject.clone().flatten();
-    let changed = fields(app, token, &body).await?;
+    let changed = fields(&body, assignee);
     let change = FieldChange { subject, ..FieldChange::from(&changed) };
     let command = Command::Change(Box::new(change));
     let intent = envelope.intent(app, &entered, &body, body.observed(), command).await?;
@@ -109,38 +133,24 @@ pub(in crate::http) async fn change(
     }
 }
 
-/// What a body writes, once it is known to be good, without what is sealed.
-async fn fields(app: &App, token: &Token, body: &PatchTicket) -> Result<Fields, Problem> {
-    admit(token, body)?;
-    check(body)?;
-    let assignee_id = match &body.assignee_id {
-        None => None,
-        Some(None) => Some(None),
-        Some(Some(id)) => {
-            let person = app.keyring().person(&token.tenant, id).await;
-            Some(Some(person.map_err(|error| problem(error.into()))?.id))
-        }
-    };
-    Ok(Fields {
+/// What a body writes, without what is sealed.
+fn fields(body: &PatchTicket, assignee: Option<PersonId>) -> Fields {
+    Fields {
         status: body.status.flatten(),
         priority: body.priority.flatten(),
         ticket_type: body.ticket_type,
         group_id: body.group_id.clone(),
-        assignee_id,
+        assignee_id: body.assignee_id.as_ref().map(|_| assignee),
         add_tags: unique(body.add_tags.clone()),
         remove_tags: unique(body.remove_tags.clone()),
         custom_fields: body.custom_fields.clone(),
         sealed: Vec::new(),
         source_row: None,
-    })
+    }
 }
 
-/// What the `set` of a job writes to its tickets.
-pub(in crate::http) async fn bulk_change(
-    app: &App,
-    token: &Token,
-    set: &PatchTicket,
-) -> Result<Fields, Problem> {
+/// Refuses a `set` that no job of this caller's may write.
+pub(in crate::http) fn check_bulk(token: &Token, set: &PatchTicket) -> Result<(), Problem> {
     let refused = |field, why| Err(Problem::invalid(field, why));
     if set.subject.is_some() {
         return refused("set.subject", "is not changed in bulk");
@@ -155,7 +165,23 @@ pub(in crate::http) async fn bulk_change(
     if names_nothing(set) {
         return refused("set", "names no field to write");
     }
-    fields(app, token, set).await.map_err(|problem| problem.within("set"))
+    admit(token, set).and_then(|()| check(set)).map_err(|problem| problem.within("set"))
+}
+
+/// What a `set` that [`check_bulk`] has passed writes to its tickets. Asked last: it makes an assignee whom nobody has named.
+pub(in crate::http) async fn bulk_change(
+    app: &App,
+    token: &Token,
+    set: &PatchTicket,
+) -> Result<Fields, Problem> {
+    let assignee = match set.assignee() {
+        Some(id) => {
+            let person = app.keyring().person(&token.tenant, id).await;
+            Some(person.map_err(|error| problem(error.into()))?.id)
+        }
+        None => None,
+    };
+    Ok(fields(set, assignee))
 }
 
 /// Refuses fields that the role never writes.
@@ -203,7 +229,7 @@ fn check(body: &PatchTicket) -> Result<(), Problem> {
     if names_nothing(body) {
         return Err(Problem::new(Code::Invalid).detail("the body names no field to write"));
     }
-    Ok(())
+    body.observed().map_or(Ok(()), |version| parse_version(version).map(drop))
 }
 
 fn names_nothing(body: &PatchTicket) -> bool {

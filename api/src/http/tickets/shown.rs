@@ -59,11 +59,9 @@ pub(super) async fn shown(
     let all = all.ok_or_else(Problem::not_found)?;
     let after = match after {
         After::Key(key) => Some(key),
-        // A walk that began before the merge: behind the last message that it has met.
         After::Position(position) => {
-            let met =
-                |one: &&ShownMessage| one.stands_on == entered.ticket && one.position <= position;
-            all.iter().filter(met).map(MessageKey::of).max()
+            let own = all.iter().filter(|one| one.stands_on == entered.ticket);
+            walked(own.map(|one| (one.position, MessageKey::of(one))), position)
         }
     };
     let staff = entered.audience == Audience::Staff;
@@ -87,6 +85,20 @@ pub(super) async fn shown(
     }
     let after_cursor = last.filter(|_| more).map(MessageKey::text);
     Ok(Listed { events, after_cursor })
+}
+
+/// Where a walk goes on that began before a merge, when the list went by places: behind the last message that it has met, but
+/// before the first that it has not. Clocks may differ from the log's order, and then some come twice.
+fn walked(
+    own: impl Iterator<Item = (Position, MessageKey)> + Clone,
+    position: Position,
+) -> Option<MessageKey> {
+    let keys = |met: bool| {
+        let own = own.clone().filter(move |(place, _)| (*place <= position) == met);
+        own.map(|(_, key)| key)
+    };
+    let first_left = keys(false).min();
+    keys(true).filter(|key| first_left.is_none_or(|left| *key < left)).max()
 }
 
 /// The events of a page, by stream and place.
@@ -130,6 +142,21 @@ mod tests {
         let cursor = docket_engine::cursor::Cursor { incarnation, positions }.to_string();
         for wrong in ["", "Ag", &cursor, &key.text()[2..], "💥"] {
             assert_eq!(MessageKey::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_walk_by_places_goes_on_by_times_and_misses_nothing() {
+        let key = |time| {
+            let id = MessageId::new(Uuid::nil());
+            MessageKey { created_at: Timestamp::from_micros(time), id }
+        };
+        // The third was accepted after the second, and is older by its node's clock.
+        let own = [(10, key(1)), (20, key(5)), (30, key(3)), (40, key(7))];
+        for (position, behind) in
+            [(0, None), (10, Some(1)), (20, Some(1)), (30, Some(5)), (40, Some(7))]
+        {
+            assert_eq!(walked(own.into_iter(), position), behind.map(key), "{position}");
         }
     }
 }

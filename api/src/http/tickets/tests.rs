@@ -1,6 +1,7 @@
 //! Merged tickets as callers meet them: lists, marks, what a customer gets.
 
 mod pages;
+mod refused;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,13 +17,12 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
-use super::routes;
 use crate::app::App;
 use crate::auth::{AUDIENCE, Claims, KeySet, KeySource, SigningKey, Verifier};
 use crate::clock;
 use crate::cores::{self, CoreTasks};
 use crate::gate::Gate;
-use crate::http::router;
+use crate::http::{caller_routes, router};
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::operations::{Operations, Readiness};
@@ -69,7 +69,7 @@ impl House {
         let (cores, kept) =
             cores::start(&started, &installation, "tickets", &live.tail).await.unwrap();
         let app = App::new(started.desk.clone(), Arc::new(gate), live, cores);
-        let router = router(routes(), app, operations);
+        let router = router(caller_routes(), app, operations);
         Self { _folder: folder, _drain: drain, _kept: kept, started, key, router }
     }
 

@@ -153,7 +153,7 @@ impl Session {
         };
         match self.app.gate.admit(&auth.token, clock::now()).await {
             Ok(token) if same(&token) => {
-                self.beat.renew(token.expires_at);
+                self.beat.renew(&token);
                 self.token = token;
             }
             Err(problem) if problem.code() != Code::Unauthenticated => {

@@ -60,7 +60,9 @@ impl Session {
         if !subscription.follows(&shown.event) {
             return Ok(());
         }
-        if !subscription.still_reads(&self.app, &self.token, &shown.event).await {
+        let reads = subscription.still_reads(&self.app, &self.token, &shown.event).await;
+        // Where nobody can say, the peer comes back with its cursor and asks again.
+        if !reads.map_err(|problem| unknown(&problem))? {
             if !subscription.is_by_name() {
                 return Ok(());
             }
@@ -163,6 +165,11 @@ async fn feed_frame(
 
 fn event_frame(id: &str, event: &str) -> String {
     format!(r#"{{"op":"event","sub":{},"event":{event}}}"#, Value::from(id))
+}
+
+fn unknown(problem: &Problem) -> Closing {
+    tracing::warn!(code = problem.code().as_str(), "http.live.failed");
+    Closing::FAILED
 }
 
 pub(super) fn failed(error: &DeskError) -> Closing {

@@ -1,11 +1,12 @@
 //! A socket's writes: done one after the other, in the order in which they came.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinError, JoinHandle};
+use tracing::Instrument as _;
 
 use super::error;
 use crate::app::App;
@@ -38,7 +39,9 @@ struct Waiting {
 #[derive(Default)]
 pub(super) struct Writes {
     waiting: VecDeque<Waiting>,
-    running: Option<Pin<Box<dyn Future<Output = Answered> + Send>>>,
+    /// A task of its own: a write holds a ticket, or stands in the queue for one, and nobody else gets that ticket while
+    /// the session sees to something else.
+    running: Option<JoinHandle<Answered>>,
 }
 
 impl Writes {
@@ -58,7 +61,8 @@ impl Writes {
     }
 
     fn begin(&mut self, app: &App, token: &Token, asked: Asked) {
-        self.running = Some(Box::pin(answer(app.clone(), token.clone(), asked)));
+        let answered = answer(app.clone(), token.clone(), asked).in_current_span();
+        self.running = Some(tokio::spawn(answered));
     }
 
     fn wait(&mut self, bytes_left: &Arc<Semaphore>, asked: Asked, bytes: usize) {
@@ -70,12 +74,28 @@ impl Writes {
     /// The answer to the first, once it is done, and the next one begins; never, where there is none.
     pub(super) async fn next(&mut self, app: &App, token: &Token) -> Answered {
         let Some(running) = &mut self.running else { return std::future::pending().await };
-        let answered = running.await;
+        let ended = running.await;
         self.running = None;
+        let answered = match ended.map_err(JoinError::try_into_panic) {
+            Ok(answered) => answered,
+            // As if the session itself had done it.
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            // The process stops.
+            Err(Err(_)) => return std::future::pending().await,
+        };
         if let Some(next) = self.waiting.pop_front() {
             self.begin(app, token, next.asked);
         }
         answered
+    }
+}
+
+impl Drop for Writes {
+    /// Nobody hears of it any more. What has gone to the log stays there.
+    fn drop(&mut self) {
+        if let Some(running) = &self.running {
+            running.abort();
+        }
     }
 }
 
