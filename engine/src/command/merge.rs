@@ -132,7 +132,7 @@ impl MergeWrite {
         }
         // What was answered while the source was here stays answered when it comes back.
         let answered = match urgency {
-            Urgency::Wanted => Vec::new(),
+            Urgency::Wanted => None,
             Urgency::Undo => target.answered_with(self.source)?,
         };
         let source = tickets.get(self.source)?;
@@ -140,7 +140,9 @@ impl MergeWrite {
             return Err(Refusal::NotMergeable { reason: "the ticket is merged already" }.into());
         }
         let mut baggage = source.baggage()?;
-        if source.is_answered_by(&answered)? {
+        if let Some(merged) = answered
+            && source.is_answered_by(merged)?
+        {
             baggage.unanswered = None;
         }
         let source_count = source.merges().sources_shown();

@@ -35,7 +35,7 @@ const RETRY_PAUSE_MIN: Duration = Duration::from_millis(20);
 /// How often others may have written to the tickets of a divisible unit before it is given up on.
 const OVERTAKEN_MAX: u32 = 2;
 /// The same of any other write: so often in a row others hardly come first, and each round holds up the writes behind it.
-const BEHIND_MAX: u32 = 256;
+const BEHIND_MAX: u32 = 4_096;
 /// How often a write is decided again for a reason that no other write's success explains.
 const HAND_BACKS_MAX: u32 = 64;
 /// The longest pause between two tries.

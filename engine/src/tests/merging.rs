@@ -248,6 +248,18 @@ async fn what_nobody_has_answered_still_counts_where_an_unmerge_is_undone() {
 }
 
 #[tokio::test]
+async fn an_answer_to_an_earlier_merge_is_none_to_the_next() {
+    let two = Two::opened().await;
+    two.merge().await;
+    two.does(&two.agent, two.target, Command::status(Status::Solved)).await;
+    two.unmerges(two.source, two.target).await.unwrap();
+    two.merge().await;
+    assert_eq!(shown(&two, two.target).await, (Status::Open, 1));
+    calls_off_an_unmerge(&two, async || ()).await;
+    assert_eq!(shown(&two, two.target).await, (Status::Open, 1), "as it was before");
+}
+
+#[tokio::test]
 async fn a_question_by_way_of_a_merged_ticket_is_unseen_on_its_target_also_after_an_unmerge() {
     let two = Two::opened().await;
     let solve = || Command::status(Status::Solved);

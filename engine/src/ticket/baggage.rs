@@ -92,22 +92,28 @@ impl Ticket {
         Baggage { tags, followers, ..baggage }
     }
 
-    /// The merges of a source that stood when its status was set to one that says that the customer has been answered.
-    pub(crate) fn answered_with(&mut self, source: TicketId) -> Result<Vec<CommandId>, FoldError> {
+    /// The merge by which a source that has left was here last, where its customers were answered then: they had been before
+    /// it came, or whoever set the status that says so did it while the source was here.
+    pub(crate) fn answered_with(
+        &mut self,
+        source: TicketId,
+    ) -> Result<Option<CommandId>, FoldError> {
         self.registers()?;
+        let Some(left) = self.merges().last_left(source) else { return Ok(None) };
         let status = resolve::<Status>(self, "status");
         let writers = status.and_then(|outcome| outcome.settled_by()).unwrap_or_default();
-        let copies = writers.iter().flat_map(|writer| self.graph.copies_of(*writer));
-        let stood = copies
-            .flat_map(|copy| self.merges().attached_in(&self.graph, copy.everything_seen()))
-            .filter(|one| one.source == source);
-        Ok(stood.map(|one| one.merged).collect())
+        let mut copies = writers.iter().flat_map(|writer| self.graph.copies_of(*writer));
+        let settled = copies.any(|copy| {
+            let mut seen = self.merges().attached_in(&self.graph, copy.everything_seen());
+            seen.any(|one| one.command == left.command)
+        });
+        Ok((settled || left.unanswered.is_none()).then_some(left.merged))
     }
 
-    /// Whether one of these merges of it has seen all that its customers have said.
-    pub(crate) fn is_answered_by(&mut self, merges: &[CommandId]) -> Result<bool, FoldError> {
+    /// Whether a merge of it has seen all that its customers have said.
+    pub(crate) fn is_answered_by(&mut self, merged: CommandId) -> Result<bool, FoldError> {
         self.registers()?;
-        Ok(merges.iter().any(|merged| unseen_by(self, &[*merged]).is_empty()))
+        Ok(unseen_by(self, &[merged]).is_empty())
     }
 
     /// The tags and followers that leave with a source: those that merges alone have brought, and no other source that
