@@ -94,8 +94,7 @@ impl Led<'_> {
         }
         let mut keep = interval(KEEP_EVERY);
         keep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // Not before the tail has news: in a log that was just restored it may still hold what that one has lost.
-        let mut is_behind = false;
+        let mut is_behind = true;
         loop {
             // In this order: the lease is renewed between two pages, however many there are to read.
             tokio::select! {

@@ -41,10 +41,8 @@ impl Projector {
     ) -> Result<Self, SagaError> {
         let table = &shared.ports.table;
         let kept = table.reached(partition).await?;
-        // Before the sagas' events are read: beyond them there is nothing of sagas up to here, and nobody reads the rest. What
-        // the tail does not know yet it has to tell.
-        let known = shared.ports.tail.heads().borrow().get(partition);
-        let head = shared.ports.desk.ports().log.heads().await?.get(partition).min(known);
+        // Before the sagas' events are read: beyond them there is nothing of sagas up to here, and nobody reads the rest.
+        let head = shared.ports.desk.ports().log.heads().await?.get(partition);
         let mut projector = Self {
             partition,
             states: HashMap::new(),
